@@ -1,0 +1,91 @@
+"""EDGE: the kernel and the compiler. The only package that talks to libbcc, libbpf and perf.
+
+`Engine` is the protocol; `LiveEngine` does the work, `bpfprobe.testing.FakeEngine` pretends to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.model.object import Bytecode, CSource, MapDef
+    from bpfprobe.model.site import Site
+
+
+class Link(Protocol):
+    """A program attached to a site, until closed."""
+
+    def missed(self) -> int | None:
+        """Hits for which the kernel did not run the program; None where it does not say."""
+        ...
+
+    def close(self) -> None:
+        """Detach. Closing twice does nothing."""
+        ...
+
+
+class RecordSource(Protocol):
+    """The records that programs sent, in order of arrival (a CPU at a time for perf buffers)."""
+
+    def filenos(self) -> tuple[int, ...]:
+        """File descriptors that turn readable when there is something to take."""
+        ...
+
+    def take(self, limit: int) -> list[bytes]:
+        """At most ``limit`` records that are there now, copied out and freed in the buffer.
+
+        A record may carry up to 7 trailing bytes that are not part of it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Unmap and close. Closing twice does nothing."""
+        ...
+
+
+class Engine(Protocol):
+    """Everything that needs libbcc or the kernel. All sizes are in bytes."""
+
+    def compile(self, source: CSource) -> tuple[Bytecode, ...]:
+        """Compile C to bytecode with BCC, in a child process: LLVM may end the one it runs in.
+
+        Needs no privilege. Raises `CompileError` or `MissingLibraryError`.
+        """
+        ...
+
+    def create_map(self, definition: MapDef) -> int:
+        """Create a map and give its file descriptor. Raises `LoadError`, `PrivilegeError`."""
+        ...
+
+    def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
+        """Put the map fds into the instructions, load the program, give its file descriptor.
+
+        Raises `VerifierError`, `LoadError`, `PrivilegeError`.
+        """
+        ...
+
+    def attach(self, program_fd: int, site: Site) -> Link:
+        """Attach a program. Raises `AttachError`, `PrivilegeError`."""
+        ...
+
+    def open_ring(self, map_fd: int, size: int) -> RecordSource:
+        """Map the ring buffer of ``size`` bytes behind a RINGBUF map (Linux 5.8)."""
+        ...
+
+    def open_perf(self, map_fd: int, pages_per_cpu: int, wakeup_bytes: int) -> RecordSource:
+        """Open a perf buffer on each CPU, also for those that come online later."""
+        ...
+
+    def read_percpu(self, map_fd: int, key: int, value_size: int) -> list[bytes]:
+        """The value under ``key`` of a PERCPU_ARRAY, one for each possible CPU."""
+        ...
+
+    def keys(self, map_fd: int, key_size: int) -> list[bytes]:
+        """The keys that a hash map holds now."""
+        ...
+
+    def close_fd(self, fd: int) -> None:
+        """Close a map or program."""
+        ...

@@ -1,0 +1,186 @@
+"""Every exception that bpfprobe raises on purpose.
+
+::
+
+    BpfprobeError                 anything below
+    ├── SpecError                 the description is wrong: one or more places, causes, ways out
+    ├── TargetError               the machine (or the recording of one) could not be read
+    ├── PrivilegeError            root, or CAP_BPF with CAP_PERFMON, is needed
+    ├── MissingLibraryError       libbcc, libbcc_bpf or libbpf is absent, or the wrong one
+    ├── CompileError              BCC refused the generated C; carries the C and the compiler's log
+    ├── LoadError                 the kernel refused a map or a program
+    │   └── VerifierError         the verifier refused it; carries its log
+    ├── AttachError               a probe could not be attached; carries the errno
+    ├── DecodeError               a record does not have the shape of its layout
+    ├── SessionError              a session was used in a way that has no meaning
+    └── LabError                  the guest could not be set up or run
+
+Each carries ``code`` (stable, for programs), a message that names the cause, and where there is one a
+``hint`` with the way out. ``str(error)`` is the whole text a person needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bpfprobe.model.span import Span
+
+
+class BpfprobeError(Exception):
+    """Base of all exceptions of this package."""
+
+    code: str = "BPFPROBE"
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        text = f"{self.message} [{self.code}]"
+        return f"{text}\nhint: {self.hint}" if self.hint else text
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong with a description.
+
+    ``code`` is the kernel's own name for the error where it has one (``BAD_REG_NAME``).
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.message} [{self.code}]"]
+        if self.span is not None:
+            label = self.span.source.label
+            if label != "description":
+                lines[0] = f"{label}: {lines[0]}"
+            lines += self.span.drawing()
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class SpecError(BpfprobeError):
+    """The description is wrong; ``diagnostics`` holds every place that was found."""
+
+    code = "SPEC"
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        first = self.diagnostics[0]
+        super().__init__(first.message, hint=first.hint, code=first.code)
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(diagnostic) for diagnostic in self.diagnostics)
+
+
+def spec_error(
+    code: str, message: str, span: Span | None = None, hint: str | None = None
+) -> SpecError:
+    """A `SpecError` with a single diagnostic."""
+    return SpecError([Diagnostic(code, message, span, hint)])
+
+
+class TargetError(BpfprobeError):
+    """The machine, or the recording of one, could not be read."""
+
+    code = "TARGET"
+
+
+class PrivilegeError(BpfprobeError):
+    """The process may not do what was asked of it."""
+
+    code = "PRIVILEGE"
+
+
+class MissingLibraryError(BpfprobeError):
+    """A C library is absent, or what was found is another project's."""
+
+    code = "LIBRARY"
+
+
+class CompileError(BpfprobeError):
+    """BCC refused the generated C.
+
+    ``source`` is the C text, ``log`` all that the compiler said.
+    """
+
+    code = "COMPILE"
+
+    def __init__(self, message: str, *, source: str, log: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.source = source
+        self.log = log
+
+
+class LoadError(BpfprobeError):
+    """The kernel refused a map or a program; ``errno`` says how."""
+
+    code = "LOAD"
+
+    def __init__(
+        self, message: str, *, errno: int = 0, hint: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.errno = errno
+
+
+class VerifierError(LoadError):
+    """The verifier refused a program; ``log`` is all that it said."""
+
+    code = "VERIFIER"
+
+    def __init__(self, message: str, *, errno: int, log: str, hint: str | None = None) -> None:
+        super().__init__(message, errno=errno, hint=hint)
+        self.log = log
+
+
+class AttachError(BpfprobeError):
+    """A probe could not be attached.
+
+    ``site`` names the place, ``errno`` is the kernel's (0 where it never came to that).
+    """
+
+    code = "ATTACH"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        site: str,
+        errno: int = 0,
+        hint: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.site = site
+        self.errno = errno
+
+
+class DecodeError(BpfprobeError):
+    """A record does not have the shape of its layout."""
+
+    code = "DECODE"
+
+
+class SessionError(BpfprobeError):
+    """A session was used in a way that has no meaning (iterated after it was closed, say)."""
+
+    code = "SESSION"
+
+
+class LabError(BpfprobeError):
+    """The guest could not be set up or run."""
+
+    code = "LAB"

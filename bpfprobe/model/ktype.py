@@ -1,0 +1,106 @@
+"""Types of a kernel (or a program) as BTF tells them, reduced to what reading memory needs.
+
+Typedefs, ``const``, ``volatile`` and ``restrict`` are resolved away; the name that the source used
+stays in ``spelling``, so that a person sees ``const char *`` and not an id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KInt:
+    """An integer, a boolean, a character or an enumeration of ``size`` bytes."""
+
+    spelling: str
+    size: int
+    signed: bool
+    is_char: bool = False
+    is_bool: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KPointer:
+    """A pointer. ``user`` is true where BTF tags the pointed-to memory ``__user``."""
+
+    spelling: str
+    target: KType
+    user: bool = False
+    size: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class KStruct:
+    """A struct or union by reference: its members are asked for by ``type_id`` when they matter.
+
+    ``name`` is empty for an anonymous one. ``spelling`` is ``struct file`` or ``union {...}``.
+    """
+
+    spelling: str
+    name: str
+    size: int
+    type_id: int
+    is_union: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KArray:
+    """``count`` elements, one after another."""
+
+    spelling: str
+    element: KType
+    count: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class KOther:
+    """What cannot be read as a value: void, a function, a forward declaration, a float."""
+
+    spelling: str
+    size: int = 0
+
+
+KType = KInt | KPointer | KStruct | KArray | KOther
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a struct or union.
+
+    ``offset`` counts bytes from the start of the struct. For a bit field ``bit_size`` is not 0 and
+    ``bit_offset`` counts bits from ``offset``, which is then aligned to the type's size where that
+    keeps the field inside one unit.
+    ``name`` is empty for an anonymous struct or union, whose members are searched in place.
+    """
+
+    name: str
+    type: KType
+    offset: int
+    bit_offset: int = 0
+    bit_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function; ``name`` is empty where BTF has none."""
+
+    name: str
+    type: KType
+
+
+@dataclass(frozen=True, slots=True)
+class Prototype:
+    """What BTF says of a function."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    returns: KType
+    variadic: bool = False
+
+    def __str__(self) -> str:
+        args = [f"{p.type.spelling} {p.name}".replace("* ", "*").strip() for p in self.parameters]
+        if self.variadic:
+            args.append("...")
+        return f"{self.returns.spelling} {self.name}({', '.join(args) or 'void'})"

@@ -1,0 +1,72 @@
+"""The bytes of an event: the one truth that the C struct and the Python decoder are made from.
+
+A record is a head of fixed fields followed by a tail of variable length. A string or an argument
+vector takes a u32 in the head (its offset from the start of the record in the low 16 bits, its
+length in bytes in the high 16, as ftrace's ``__data_loc``), and its bytes stand in the tail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+MARKS_PER_WORD = 16
+"""Each u32 of marks holds 16 fault bits (low half) and 16 truncation bits (high half)."""
+
+
+class FieldKind(Enum):
+    """How the bytes of a field become a Python value."""
+
+    INTEGER = "integer"  # int
+    BOOLEAN = "boolean"  # bool
+    CHARACTER = "character"  # str of one character
+    ARRAY = "array"  # tuple of int
+    COMM = "comm"  # char[16] in the head: str
+    STRING = "string"  # in the tail: str
+    STRINGS = "strings"  # in the tail, NUL after each: tuple of str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the head.
+
+    ``size`` and ``offset`` are in bytes; ``capacity`` is the most that a field in the tail may take
+    there. ``mark`` is the number of its fault and truncation bits, -1 for what cannot fail.
+    """
+
+    name: str
+    kind: FieldKind
+    offset: int
+    size: int
+    signed: bool = False
+    count: int = 1
+    capacity: int = 0
+    mark: int = -1
+
+    @property
+    def in_tail(self) -> bool:
+        """True where the value's bytes follow the head."""
+        return self.kind in (FieldKind.STRING, FieldKind.STRINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An event's record. ``head_size`` is a multiple of 8; ``tail_size`` is the most there can be.
+
+    ``mark_offsets`` are the places of the u32 words of marks.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    head_size: int
+    tail_size: int
+    mark_offsets: tuple[int, ...]
+
+    @property
+    def is_variable(self) -> bool:
+        """True where records of this layout differ in length."""
+        return self.tail_size > 0
+
+    def field(self, name: str) -> Field:
+        """The field of that name."""
+        return next(field for field in self.fields if field.name == name)

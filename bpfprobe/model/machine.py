@@ -1,0 +1,109 @@
+"""What a target says of a machine: symbols, tracepoint formats, binaries, and what it allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType
+
+FileOffset = NewType("FileOffset", int)  # bytes from the start of an ELF file; what uprobes take
+VirtualAddress = NewType("VirtualAddress", int)  # what an ELF symbol table and nm(1) print
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A line of /proc/kallsyms. ``address`` is 0 where kptr_restrict hides it."""
+
+    name: str
+    address: int
+    kind: str
+    module: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """True for code (kinds t, T, w, W)."""
+        return self.kind in "tTwW"
+
+
+@dataclass(frozen=True, slots=True)
+class TracepointField:
+    """A field of a tracepoint as its ``format`` file declares it.
+
+    ``offset`` and ``size`` are bytes in the record that the program is handed. For a dynamic array
+    (``__data_loc``) the field is a u32: length in the high half, offset in the record in the low;
+    with ``relative`` (``__rel_loc``) the offset counts from the end of the field.
+    """
+
+    name: str
+    declaration: str
+    offset: int
+    size: int
+    signed: bool
+    is_string: bool = False
+    is_dynamic: bool = False
+    relative: bool = False
+    is_pointer: bool = False
+    element_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tracepoint:
+    """A tracepoint of tracefs. ``event_id`` is what perf_event_open(2) wants."""
+
+    category: str
+    name: str
+    event_id: int
+    fields: tuple[TracepointField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySymbol:
+    """A function of an ELF file."""
+
+    name: str
+    address: VirtualAddress
+    offset: FileOffset
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """What a uprobe needs of an ELF file.
+
+    ``text`` holds (file offset, size in bytes, virtual address) of each executable segment.
+    ``is_go`` is true for a program of the Go compiler, whose stacks move under a return probe.
+    """
+
+    path: str
+    machine: str
+    text: tuple[tuple[int, int, int], ...]
+    is_go: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether the machine has something: yes, no, or it could not be told; always with evidence."""
+
+    present: bool | None
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What a machine is and allows, each answer with its evidence.
+
+    ``arch`` is as uname(1) says it (``x86_64``, ``aarch64``); ``cpus`` counts possible CPUs.
+    """
+
+    arch: str
+    release: str
+    cpus: int
+    page_size: int
+    btf: Answer
+    kprobes: Answer
+    kprobe_pmu: Answer
+    uprobe_pmu: Answer
+    tracefs: Answer
+    ring_buffer: Answer
+    fentry: Answer
+    bpf_link: Answer
+    lockdown: Answer

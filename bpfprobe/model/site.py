@@ -1,0 +1,61 @@
+"""Places that a program can be attached to, fully known: no name is left to look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfprobe.model.machine import FileOffset
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSite:
+    """A kernel function, or with ``returns`` its return; ``offset`` in bytes from its start.
+
+    ``address`` (if not 0) is used in place of the name, for a name that several functions share.
+    """
+
+    function: str
+    offset: int = 0
+    returns: bool = False
+    module: str = ""
+    address: int = 0
+
+    def __str__(self) -> str:
+        kind = "kretprobe" if self.returns else "kprobe"
+        module = f"{self.module}:" if self.module else ""
+        offset = f"+{self.offset:#x}" if self.offset else ""
+        return f"{kind}:{module}{self.function}{offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserSite:
+    """An instruction of an ELF file by file offset; all processes, or only ``pid``.
+
+    ``ref_ctr_offset`` is the file offset of a USDT semaphore, 0 for none (Linux 4.20).
+    """
+
+    path: str
+    offset: FileOffset
+    returns: bool = False
+    pid: int | None = None
+    symbol: str = ""
+    ref_ctr_offset: FileOffset = FileOffset(0)
+
+    def __str__(self) -> str:
+        kind = "uretprobe" if self.returns else "uprobe"
+        return f"{kind}:{self.path}:{self.symbol or hex(self.offset)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TracepointSite:
+    """A tracepoint by its id in tracefs."""
+
+    category: str
+    name: str
+    event_id: int
+
+    def __str__(self) -> str:
+        return f"tracepoint:{self.category}:{self.name}"
+
+
+Site = KernelSite | UserSite | TracepointSite

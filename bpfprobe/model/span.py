@@ -1,0 +1,54 @@
+"""A piece of the text that a user wrote, so that every complaint can point at its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """One text as the user wrote it, with a label that says where it came from.
+
+    ``label`` is a file name with line, a command-line argument, or a keyword of a Python call
+    (``capture 'path'``, ``filter``).
+    """
+
+    text: str
+    label: str = "description"
+
+    def span(self, start: int, end: int) -> Span:
+        """The part from ``start`` up to, not including, ``end``."""
+        return Span(self, start, end)
+
+    def whole(self) -> Span:
+        """All of the text."""
+        return Span(self, 0, len(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters of a `SourceText`."""
+
+    source: SourceText
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        """The characters in the range."""
+        return self.source.text[self.start : self.end]
+
+    def to(self, other: Span) -> Span:
+        """The range from the start of this span to the end of ``other``."""
+        return Span(self.source, min(self.start, other.start), max(self.end, other.end))
+
+    def drawing(self) -> list[str]:
+        """The line that holds the span, and under it a caret line, both indented by two."""
+        text = self.source.text
+        line_start = text.rfind("\n", 0, self.start) + 1
+        line_end = text.find("\n", self.start)
+        line = text[line_start : line_end if line_end >= 0 else len(text)]
+        column = self.start - line_start
+        width = max(1, min(self.end, line_start + len(line)) - self.start)
+        shown = "".join(c if c.isprintable() else "?" for c in line)
+        return [f"  {shown}", "  " + " " * column + "^" + "~" * (width - 1)]

@@ -1,0 +1,98 @@
+"""EDGE: what a machine offers. The only package that reads /proc, /sys and ELF files.
+
+`Target` is the protocol; `LiveTarget` answers from the machine underneath, and
+`bpfprobe.testing.RecordedTarget` from a file, so that a description can be checked and compiled for
+a kernel that is somewhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bpfprobe.model.ktype import Member, KStruct, Prototype
+    from bpfprobe.model.machine import Binary, BinarySymbol, MachineFacts, Symbol, Tracepoint
+
+
+class Target(Protocol):
+    """Questions about a machine. Every answer is a frozen value that can be written to a file."""
+
+    def facts(self) -> MachineFacts:
+        """What the machine is and allows."""
+        ...
+
+    def symbols(self, name: str) -> tuple[Symbol, ...]:
+        """Every kernel symbol of exactly this name (several may share it), modules included."""
+        ...
+
+    def similar_functions(self, name: str) -> tuple[str, ...]:
+        """At most five names of kernel functions that look like ``name``, the nearest first.
+
+        Compiler variants of the name (``name.isra.0``, ``name.part.0``) come before any other.
+        """
+        ...
+
+    def matching_functions(self, pattern: str) -> tuple[str, ...]:
+        """Names of kernel functions that fit a glob, sorted."""
+        ...
+
+    def is_blacklisted(self, name: str) -> bool | None:
+        """Whether kprobes are forbidden on the function; None where the list cannot be read."""
+        ...
+
+    def is_traceable(self, name: str) -> bool | None:
+        """Whether ftrace can reach the function; None where the list cannot be read."""
+        ...
+
+    def prototype(self, function: str, module: str = "") -> Prototype | None:
+        """What BTF says of a kernel function, or None."""
+        ...
+
+    def struct(self, name: str, module: str = "") -> KStruct | None:
+        """The kernel struct or union of this name (a typedef of one will do), or None."""
+        ...
+
+    def similar_structs(self, name: str) -> tuple[str, ...]:
+        """At most five names of kernel structs that look like ``name``."""
+        ...
+
+    def members(self, struct: KStruct) -> tuple[Member, ...]:
+        """The members of a struct or union that this target named before."""
+        ...
+
+    def tracepoint(self, category: str, name: str) -> Tracepoint | None:
+        """A tracepoint with its fields, or None."""
+        ...
+
+    def matching_tracepoints(self, pattern: str) -> tuple[str, ...]:
+        """``category:name`` of every tracepoint that fits a glob, sorted."""
+        ...
+
+    def binary(self, path: str, pid: int | None = None) -> Binary:
+        """The ELF file that ``path`` names, found as the shell and the loader find it.
+
+        With ``pid`` the path is looked up in that process's root directory.
+        Raises `TargetError` with a code of its own for each cause: NO_FILE, NOT_REGULAR (never
+        opened: a FIFO would block), NOT_ELF, TRUNCATED_ELF, OTHER_MACHINE, LINK_LOOP, NO_ACCESS,
+        NO_PROCESS.
+        """
+        ...
+
+    def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
+        """The functions of an ELF file with exactly this name, static ones too."""
+        ...
+
+    def matching_binary_symbols(self, binary: Binary, pattern: str) -> tuple[str, ...]:
+        """Names of functions of an ELF file that fit a glob, sorted."""
+        ...
+
+    def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
+        """At most five names of functions of an ELF file that look like ``name``."""
+        ...
+
+    def process_maps_binary(self, pid: int, binary: Binary) -> bool:
+        """Whether process ``pid`` has the file mapped executable (same device and inode).
+
+        Raises `TargetError` (NO_PROCESS) when there is no such process.
+        """
+        ...
