@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bpfprobe.model.ktype import Member, KStruct, Prototype
+    from bpfprobe.model.ktype import KStruct, Member, Prototype
     from bpfprobe.model.machine import Binary, BinarySymbol, MachineFacts, Symbol, Tracepoint
 
 

@@ -1,0 +1,31 @@
+"""PUBLIC fakes of the two edges: test a probe with no root, no bcc and no kernel.
+
+`StaticTarget` is a machine written by hand, `RecordedTarget` one that was met before
+(`record_target`), `FakeEngine` a compiler and a kernel that pretend.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bpfprobe.testing.recorded_target import RecordedTarget as RecordedTarget
+    from bpfprobe.testing.recorded_target import RecordingTarget as RecordingTarget
+    from bpfprobe.testing.recorded_target import record_target as record_target
+    from bpfprobe.testing.static_target import StaticTarget as StaticTarget
+
+_HOMES = {
+    "FakeEngine": "bpfprobe.testing.fake_engine",
+    "RecordedTarget": "bpfprobe.testing.recorded_target",
+    "RecordingTarget": "bpfprobe.testing.recorded_target",
+    "StaticTarget": "bpfprobe.testing.static_target",
+    "record_target": "bpfprobe.testing.recorded_target",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a fake when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
