@@ -50,9 +50,14 @@ class ProgramDef:
 
 @dataclass(frozen=True, slots=True)
 class CSource:
-    """A whole translation unit for BCC, with the maps it counts on and the programs in it."""
+    """A whole translation unit for BCC, with the maps it counts on and the programs in it.
+
+    ``header`` is the text of the one header that BCC includes first: all that the C text may
+    count on, since no kernel header is read.
+    """
 
     text: str
+    header: str
     programs: tuple[ProgramDef, ...]
     maps: tuple[MapDef, ...]
 
