@@ -15,8 +15,8 @@
     ├── SessionError              a session was used in a way that has no meaning
     └── LabError                  the guest could not be set up or run
 
-Each carries ``code`` (stable, for programs), a message that names the cause, and where there is one a
-``hint`` with the way out. ``str(error)`` is the whole text a person needs.
+Each carries ``code`` (stable, for programs), a message that names the cause, and where there is one
+a ``hint`` with the way out. ``str(error)`` is the whole text a person needs.
 """
 
 from __future__ import annotations
@@ -118,8 +118,16 @@ class CompileError(BpfprobeError):
 
     code = "COMPILE"
 
-    def __init__(self, message: str, *, source: str, log: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str,
+        log: str,
+        hint: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
         self.source = source
         self.log = log
 

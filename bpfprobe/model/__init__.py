@@ -1,1 +1,1 @@
-"""The nouns: frozen values that the stages hand to one another. No file or kernel is touched here."""
+"""The nouns: frozen values that the stages hand to one another. Nothing here does I/O."""

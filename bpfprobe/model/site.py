@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bpfprobe.model.machine import FileOffset
+if TYPE_CHECKING:
+    from bpfprobe.model.machine import FileOffset
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class UserSite:
     returns: bool = False
     pid: int | None = None
     symbol: str = ""
-    ref_ctr_offset: FileOffset = FileOffset(0)
+    ref_ctr_offset: int = 0
 
     def __str__(self) -> str:
         kind = "uretprobe" if self.returns else "uprobe"

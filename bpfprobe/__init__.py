@@ -1,0 +1,1 @@
+"""bpfprobe: describe a probe, get typed events."""

@@ -1,0 +1,85 @@
+"""What differs between processors: registers, calling conventions, names of system calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Arch:
+    """A processor architecture. Register names are those of ``struct pt_regs`` in the kernel.
+
+    ``registers`` maps the name after ``%`` to the C member. ``return_sp_bytes`` is how much higher
+    the stack pointer is in a return probe than it was on entry. ``first_stack_slot`` is the slot of
+    ``$stack`` that holds the first argument that is not in a register, -1 where the kernel does not
+    say (arm64).
+    """
+
+    name: str
+    header: str
+    arguments: tuple[str, ...]
+    syscall_arguments: tuple[str, ...]
+    return_value: str
+    stack_pointer: str
+    return_sp_bytes: int
+    first_stack_slot: int
+    syscall_prefix: str
+    registers: Mapping[str, str] = field(hash=False)
+
+
+_X86_64_REGISTERS = (
+    ["r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di", "orig_ax", "ip", "cs", "flags", "sp", "ss"]
+)
+
+X86_64 = Arch(
+    name="x86_64",
+    header="x86_64.h",
+    arguments=("di", "si", "dx", "cx", "r8", "r9"),
+    syscall_arguments=("di", "si", "dx", "r10", "r8", "r9"),
+    return_value="ax",
+    stack_pointer="sp",
+    return_sp_bytes=8,
+    first_stack_slot=1,
+    syscall_prefix="__x64_sys_",
+    registers={
+        **{name: name for name in _X86_64_REGISTERS},
+        **{f"r{name}": name for name in ["ax", "bx", "cx", "dx", "si", "di", "bp", "sp", "ip"]},
+    },
+)
+
+AARCH64 = Arch(
+    name="aarch64",
+    header="aarch64.h",
+    arguments=tuple(f"regs[{n}]" for n in range(8)),
+    syscall_arguments=("orig_x0", *(f"regs[{n}]" for n in range(1, 6))),
+    return_value="regs[0]",
+    stack_pointer="sp",
+    return_sp_bytes=0,
+    first_stack_slot=-1,
+    syscall_prefix="__arm64_sys_",
+    registers={
+        **{f"x{n}": f"regs[{n}]" for n in range(31)},
+        "lr": "regs[30]",
+        "sp": "sp",
+        "pc": "pc",
+        "pstate": "pstate",
+    },
+)
+
+
+def arch_named(name: str) -> Arch:
+    """The architecture that uname(1) calls ``name``. Raises `TargetError` for any other."""
+    for arch in (X86_64, AARCH64):
+        if arch.name == name:
+            return arch
+    raise TargetError(
+        f"programs cannot be made for {name}",
+        hint="x86_64 and aarch64 are known",
+        code="OTHER_MACHINE",
+    )

@@ -1,0 +1,122 @@
+"""What was asked for: probes as described, before any machine is consulted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.span import SourceText, Span
+
+if TYPE_CHECKING:
+    from bpfprobe.model.expression import Expression
+
+DEFAULT_STRING_BYTES = 4096
+"""The most that a string capture takes, its NUL included: the kernel's PATH_MAX."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelPoint:
+    """A kernel function (``offset`` bytes into it), or its return."""
+
+    symbol: str
+    offset: int = 0
+    module: str = ""
+    returns: bool = False
+    address: int = 0
+
+    def __str__(self) -> str:
+        module = f"{self.module}:" if self.module else ""
+        place = self.symbol or hex(self.address)
+        offset = f"+{self.offset:#x}" if self.offset else ""
+        return f"{'kretprobe' if self.returns else 'kprobe'}:{module}{place}{offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserPoint:
+    """A place in an executable or library, or the return of a function there.
+
+    Exactly one of ``symbol``, ``address`` (virtual, as nm(1) prints it) and ``offset`` (in the
+    file) says where; ``plus`` counts bytes from the start of ``symbol``.
+    """
+
+    path: str
+    symbol: str = ""
+    plus: int = 0
+    address: int | None = None
+    offset: int | None = None
+    returns: bool = False
+    pid: int | None = None
+
+    def __str__(self) -> str:
+        place = self.symbol or hex(self.address or self.offset or 0)
+        plus = f"+{self.plus:#x}" if self.plus else ""
+        return f"{'uretprobe' if self.returns else 'uprobe'}:{self.path}:{place}{plus}"
+
+
+@dataclass(frozen=True, slots=True)
+class TracepointPoint:
+    """A tracepoint as tracefs names it."""
+
+    category: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"tracepoint:{self.category}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SyscallPoint:
+    """A system call by its name in the manual.
+
+    ``returns`` is None where the description left it open: a capture or a filter that needs the
+    return value or the duration then makes it a return probe.
+    """
+
+    name: str
+    returns: bool | None = None
+
+    def __str__(self) -> str:
+        return f"syscall:{self.name}{'%return' if self.returns else ''}"
+
+
+Point = KernelPoint | UserPoint | TracepointPoint | SyscallPoint
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """A type as written after the colon: ``u32``, ``string``, ``x8[16]``; count 0 is no array."""
+
+    base: str
+    count: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A value to take at each hit. ``type`` None leaves the choice to what is known of it."""
+
+    name: str
+    value: Expression
+    type: TypeName | None
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSpec:
+    """One probe. ``point_span`` is where the description says which place it means.
+
+    ``comm`` asks for the name of the thread in every event. ``string_bytes`` bounds each string.
+    """
+
+    name: str
+    point: Point
+    point_span: Span
+    captures: tuple[Capture, ...] = ()
+    filter: Expression | None = None
+    comm: bool = True
+    string_bytes: int = DEFAULT_STRING_BYTES
+    source: SourceText = field(default=SourceText(""))
+
+    def __str__(self) -> str:
+        return self.source.text or f"{self.name}={self.point}"

@@ -1,0 +1,1 @@
+"""VERB: text and Python calls -> spec. Reads nothing but what it is given."""

@@ -1,0 +1,139 @@
+"""Where a probe goes: ``vfs_read+0x10``, ``nf_conntrack:nf_ct_delete``, ``/bin/bash:readline``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UserPoint
+from bpfprobe.parse.expression import number_value
+
+if TYPE_CHECKING:
+    from bpfprobe.model.span import Span
+    from bpfprobe.model.spec import Point
+
+KINDS = ("kprobe", "kretprobe", "uprobe", "uretprobe", "tracepoint", "syscall")
+
+_NUMBER = r"0[xX][0-9a-fA-F]+|[0-9]+"
+_SYMBOL = r"[A-Za-z_$.][A-Za-z0-9_$.@]*"
+_KERNEL = re.compile(
+    rf"(?:(?P<module>[A-Za-z_][A-Za-z0-9_-]*):)?(?P<symbol>{_SYMBOL})"
+    rf"(?:\+(?P<offset>{_NUMBER}))?(?P<suffix>%.*)?"
+)
+_ADDRESS = re.compile(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
+_USER = re.compile(
+    rf"(?P<path>.+):(?:(?P<symbol>[^:+%()]+)(?:\+(?P<plus>{_NUMBER}))?)(?P<suffix>%.*)?"
+)
+_TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
+_SYSCALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
+
+
+def parse_kind_place(kind: str, span: Span) -> Point:
+    """The place after ``KIND:``."""
+    if kind in ("kprobe", "kretprobe"):
+        return _kernel(span, returns=kind == "kretprobe")
+    if kind in ("uprobe", "uretprobe"):
+        return _user(span, returns=kind == "uretprobe")
+    if kind == "tracepoint":
+        found = _TRACEPOINT.fullmatch(span.text)
+        if found is None:
+            raise _bad(span, "a tracepoint is CATEGORY:NAME", "tracepoint:sched:sched_switch")
+        return TracepointPoint(found["category"], found["name"])
+    found = _SYSCALL.fullmatch(span.text)
+    if found is None:
+        raise _bad(span, "a system call goes by its name in the manual", "syscall:openat")
+    return SyscallPoint(found["name"], _is_return(found, span) or None)
+
+
+def parse_kernel_place(span: Span, *, returns: bool) -> Point:
+    """The place after ``p`` or ``r``: a path with an offset if it has a slash, else a function."""
+    if "/" in span.text:
+        return _user(span, returns=returns)
+    return _kernel(span, returns=returns)
+
+
+def _kernel(span: Span, *, returns: bool) -> KernelPoint:
+    if by_address := _ADDRESS.fullmatch(span.text):
+        returns = _is_return(by_address, span) or returns
+        return KernelPoint("", address=_number(by_address["address"], span), returns=returns)
+    found = _KERNEL.fullmatch(span.text)
+    if found is None:
+        raise _bad(
+            span, "this names no kernel function", "vfs_read, vfs_read+0x10, module:function"
+        )
+    offset = _number(found["offset"], span) if found["offset"] else 0
+    returns = _is_return(found, span) or returns
+    if returns and offset:
+        raise spec_error(
+            "BAD_RETPROBE",
+            "a return probe goes to a function, not into it",
+            span,
+            "drop the offset",
+        )
+    if offset > 0xFFFFFFFF:
+        raise _bad(span, "the offset is too large", "vfs_read+0x10")
+    return KernelPoint(found["symbol"], offset, found["module"] or "", returns)
+
+
+def _user(span: Span, *, returns: bool) -> UserPoint:
+    text = span.text
+    if re.search(r"\([^)]*\)?$", text):
+        raise spec_error(
+            "BAD_REFCNT",
+            "a reference counter offset belongs to USDT markers",
+            span,
+            "drop the part in brackets",
+        )
+    found = _USER.fullmatch(text)
+    if found is None:
+        raise _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", "/bin/bash:readline")
+    returns = _is_return(found, span) or returns
+    path, symbol = found["path"], found["symbol"]
+    plus = _number(found["plus"], span) if found["plus"] else 0
+    if symbol[0].isdigit():
+        if not re.fullmatch(_NUMBER, symbol):
+            raise spec_error(
+                "BAD_UPROBE_OFFS",
+                f"{symbol!r} is no offset",
+                span,
+                "an offset is a number; a symbol does not begin with a digit",
+            )
+        return UserPoint(path, offset=_number(symbol, span) + plus, returns=returns)
+    if returns and plus:
+        raise spec_error(
+            "BAD_RETPROBE",
+            "a return probe goes to a function, not into it",
+            span,
+            "drop the offset",
+        )
+    return UserPoint(path, symbol=symbol, plus=plus, returns=returns)
+
+
+def _is_return(found: re.Match[str], span: Span) -> bool:
+    suffix = found["suffix"]
+    if suffix is None:
+        return False
+    if suffix != "%return":
+        at = span.start + found.start("suffix")
+        raise spec_error(
+            "BAD_ADDR_SUFFIX",
+            f"{suffix} is no suffix of a place",
+            span.source.span(at, span.end),
+            "the only one is %return",
+        )
+    return True
+
+
+def _number(text: str, span: Span) -> int:
+    try:
+        value = number_value(text)
+    except ValueError:
+        raise spec_error("BAD_PROBE_ADDR", f"{text} is no octal number", span) from None
+    if value >= 1 << 64:
+        raise spec_error("BAD_PROBE_ADDR", f"{text} does not fit in 64 bits", span)
+    return value
+
+
+def _bad(span: Span, message: str, example: str) -> SpecError:
+    return spec_error("BAD_PROBE_ADDR", message, span, f"for example {example}")

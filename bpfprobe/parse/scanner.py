@@ -1,0 +1,120 @@
+"""Cuts the text of an expression into tokens, each with its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import spec_error
+
+if TYPE_CHECKING:
+    from bpfprobe.model.span import SourceText, Span
+
+_ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "\\": 92, '"': 34, "'": 39, "a": 7, "b": 8, "e": 27}
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<number>0[xX][0-9a-fA-F]+|[0-9]+)
+      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<variable>\$[A-Za-z_][A-Za-z0-9_]*|\$)
+      | (?P<operator>->|&&|\|\||==|!=|<=|>=|<<|>>|[-+*/%&|^~!<>()\[\].,:=@\\])
+      | (?P<quote>["'])
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token: ``kind`` is number, name, variable, operator, string, character or end.
+
+    ``touches`` is true where no white space stands before it.
+    """
+
+    kind: str
+    text: str
+    span: Span
+    touches: bool
+    value: bytes = b""
+
+
+def scan(source: SourceText, start: int = 0, end: int | None = None) -> list[Token]:
+    """The tokens of a stretch of text, an ``end`` token last. Raises `SpecError`."""
+    stop = len(source.text) if end is None else end
+    tokens: list[Token] = []
+    at, touches = start, False
+    while at < stop:
+        found = _TOKEN.match(source.text, at, stop)
+        if found is None:
+            raise spec_error(
+                "BAD_FETCH_ARG",
+                f"{_shown(source.text[at])} has no meaning here",
+                source.span(at, at + 1),
+                "expressions are written with names, numbers, strings and C operators",
+            )
+        kind = str(found.lastgroup)
+        if kind == "quote":
+            token = _quoted(source, at, stop, touches)
+            tokens.append(token)
+            at = token.span.end
+        else:
+            if kind != "space":
+                span = source.span(at, found.end())
+                tokens.append(Token(kind, found.group(), span, touches))
+            at = found.end()
+        touches = kind != "space"
+    tokens.append(Token("end", "", source.span(stop, stop), touches))
+    return tokens
+
+
+def _quoted(source: SourceText, start: int, stop: int, touches: bool) -> Token:
+    quote = source.text[start]
+    value = bytearray()
+    at = start + 1
+    while at < stop:
+        char = source.text[at]
+        if char == quote:
+            kind = "string" if quote == '"' else "character"
+            span = source.span(start, at + 1)
+            if kind == "character" and len(value) != 1:
+                raise spec_error(
+                    "BAD_IMM",
+                    "a character constant holds one byte",
+                    span,
+                    'write text in double quotes: "..."',
+                )
+            return Token(kind, source.text[start : at + 1], span, touches, bytes(value))
+        if char == "\\":
+            at, byte = _escape(source, at, stop)
+            value.append(byte)
+        else:
+            value += char.encode("utf-8", "surrogateescape")
+            at += 1
+    raise spec_error(
+        "IMMSTR_NO_CLOSE" if quote == '"' else "BAD_IMM",
+        f"the text that starts here is not closed with {quote}",
+        source.span(start, stop),
+        f"put {quote} at its end",
+    )
+
+
+def _escape(source: SourceText, at: int, stop: int) -> tuple[int, int]:
+    text = source.text
+    follow = text[at + 1] if at + 1 < stop else ""
+    if follow == "x":
+        digits = text[at + 2 : min(at + 4, stop)]
+        if re.fullmatch("[0-9a-fA-F]{2}", digits):
+            return at + 4, int(digits, 16)
+    elif follow in _ESCAPES:
+        return at + 2, _ESCAPES[follow]
+    raise spec_error(
+        "BAD_IMM",
+        f"unknown escape \\{_shown(follow) if follow else ''}",
+        source.span(at, min(at + 2, stop)),
+        r"known are \n \t \r \0 \a \b \e \\ \" \' and \xHH",
+    )
+
+
+def _shown(char: str) -> str:
+    return f"'{char}'" if char.isprintable() else repr(char)
