@@ -1,0 +1,71 @@
+"""The kernel's symbol table, as /proc/kallsyms prints it.
+
+The file has 100,000 to 200,000 lines (5 MB and more): it is kept as bytes and searched, not turned
+into objects.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from bpfprobe.model.machine import Symbol
+from bpfprobe.target.nearness import matching_names, nearest_names
+
+_TEXT_LINE = re.compile(rb"^[0-9a-f]+ [tTwW] ([^\s]+)(?:\t\[([^\]\n]+)\])?$", re.MULTILINE)
+
+_NOT_FUNCTIONS = ("__pfx_", "__cfi_")
+"""Padding before functions, which has names since Linux 6.2; no probe can stand there."""
+
+
+class Kallsyms:
+    """Look-ups in the text of /proc/kallsyms: ``ADDRESS KIND NAME``, then ``[MODULE]`` or not."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def symbols(self, name: str) -> tuple[Symbol, ...]:
+        """Every symbol of exactly this name, in the order of the file."""
+        wanted = re.escape(name.encode(errors="surrogateescape"))
+        if not name or any(character.isspace() for character in name):
+            return ()
+        # Searched for with the space before it: a fixed start lets the regex skip fast.
+        lines = re.finditer(rb" (\S) " + wanted + rb"(?:[ \t]+\[([^\]\n]+)\])?$", self._text, re.M)
+        return tuple(self._symbol(name, line) for line in lines)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a symbol of that name."""
+        return bool(self.symbols(name))
+
+    @property
+    def addresses_hidden(self) -> bool:
+        """True where kptr_restrict makes every address 0 for this process."""
+        return re.search(rb"^0*[1-9a-f]", self._text, re.M) is None
+
+    def matching_functions(self, pattern: str) -> tuple[str, ...]:
+        """Functions that fit a glob, sorted."""
+        return matching_names(pattern, self._functions)
+
+    def similar_functions(self, name: str) -> tuple[str, ...]:
+        """At most five functions that look like ``name``."""
+        return nearest_names(name, self._functions)
+
+    @cached_property
+    def _functions(self) -> list[str]:
+        """Functions of the kernel and of its modules; not what BPF programs and ftrace made."""
+        return [
+            name
+            for name, module in (
+                (raw.decode(errors="surrogateescape"), module)
+                for raw, module in _TEXT_LINE.findall(self._text)
+            )
+            if not name.startswith(_NOT_FUNCTIONS)
+            and module != b"bpf"
+            and not module.startswith(b"__builtin__")
+        ]
+
+    def _symbol(self, name: str, line: re.Match[bytes]) -> Symbol:
+        start = self._text.rfind(b"\n", 0, line.start()) + 1
+        address = int(self._text[start : line.start()], 16)
+        module = (line.group(2) or b"").decode(errors="surrogateescape")
+        return Symbol(name, address, line.group(1).decode(), module)
