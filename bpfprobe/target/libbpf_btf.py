@@ -1,0 +1,177 @@
+"""BTF through libbpf.so.1: the C calls with full prototypes, and raw types read from its memory.
+
+Signatures and types are those of <bpf/btf.h> of libbpf 1.0 and <linux/btf.h>.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import weakref
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import MissingLibraryError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SONAME = "libbpf.so.1"
+
+_HEAD = struct.Struct("=III")  # name_off, info, size or type
+_SIZES = {1: 4, 3: 12, 14: 4, 17: 4}  # bytes behind the head: INT, ARRAY, VAR, DECL_TAG
+_SIZES_EACH = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}  # bytes for each of vlen
+
+
+class Kind(IntEnum):
+    """BTF_KIND_* of <linux/btf.h>."""
+
+    VOID = 0
+    INT = 1
+    PTR = 2
+    ARRAY = 3
+    STRUCT = 4
+    UNION = 5
+    ENUM = 6
+    FWD = 7
+    TYPEDEF = 8
+    VOLATILE = 9
+    CONST = 10
+    RESTRICT = 11
+    FUNC = 12
+    FUNC_PROTO = 13
+    VAR = 14
+    DATASEC = 15
+    FLOAT = 16
+    DECL_TAG = 17
+    TYPE_TAG = 18
+    ENUM64 = 19
+
+
+@dataclass(frozen=True, slots=True)
+class RawType:
+    """A ``struct btf_type``: ``reference`` is its size in bytes or the id of another type.
+
+    ``tail`` is what follows in memory: members, parameters, an encoding.
+    """
+
+    kind: int
+    flag: bool
+    vlen: int
+    name: str
+    reference: int
+    tail: bytes
+
+
+def load_libbpf() -> ctypes.CDLL:
+    """libbpf.so.1 with the prototypes used here. Raises `MissingLibraryError`."""
+    try:
+        library = ctypes.CDLL(SONAME, use_errno=True)
+    except OSError as error:
+        raise MissingLibraryError(
+            f"{SONAME}, which reads kernel types (BTF), cannot be loaded: {error}",
+            hint="apt install libbpf1 (Debian, Ubuntu); libbpf elsewhere",
+        ) from error
+    handle, text, u32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint32
+    for name, result, arguments in (
+        ("btf__parse", handle, [text, handle]),
+        ("btf__parse_split", handle, [text, handle]),
+        ("btf__free", None, [handle]),
+        ("btf__type_cnt", u32, [handle]),
+        ("btf__type_by_id", handle, [handle, u32]),
+        ("btf__name_by_offset", text, [handle, u32]),
+        ("btf__find_by_name_kind", ctypes.c_int32, [handle, text, u32]),
+        ("libbpf_set_print", handle, [handle]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+@contextmanager
+def _quiet(library: ctypes.CDLL) -> Iterator[None]:
+    """Keep libbpf from writing to stderr: what it would say is in errno."""
+    before = library.libbpf_set_print(None)
+    try:
+        yield
+    finally:
+        library.libbpf_set_print(before)
+
+
+class RawBtf:
+    """The BTF of one file; with ``base`` that of a module, whose ids go on after the kernel's.
+
+    Raises `TargetError` (NO_BTF: no file; NO_ACCESS; BAD_BTF: libbpf refuses what is in it) and
+    `MissingLibraryError`.
+    """
+
+    def __init__(self, path: str, base: RawBtf | None = None) -> None:
+        library: ctypes.CDLL = base._library if base else load_libbpf()
+        self._library = library
+        self._base = base  # a split BTF points into its base: keep that alive
+        # libbpf cannot tell a FIFO from a file, and waits.
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110,PTH113  # C wants str
+            raise TargetError(f"{path} is not a regular file", code="NOT_REGULAR")
+        with _quiet(library):
+            name = os.fsencode(path)
+            if base:
+                found = library.btf__parse_split(name, base._handle)
+            else:
+                found = library.btf__parse(name, None)
+            errno = ctypes.get_errno()
+        if not found:
+            raise _refusal(path, errno)
+        self._handle: int = found
+        weakref.finalize(self, library.btf__free, found).atexit = False
+        self.first_id = base.count if base else 1
+        self.count: int = library.btf__type_cnt(found)
+
+    def find(self, name: str, kind: Kind) -> int | None:
+        """The id of the type of that name and kind, the base's before those of the module."""
+        found: int = self._library.btf__find_by_name_kind(self._handle, name.encode(), kind)
+        return found if found > 0 else None
+
+    def type(self, type_id: int) -> RawType:
+        """The type with that id. Raises `TargetError` (BAD_BTF) for an id that is not there."""
+        if type_id == 0:
+            return RawType(Kind.VOID, False, 0, "void", 0, b"")
+        address = self._library.btf__type_by_id(self._handle, type_id)
+        if not address:
+            raise TargetError(f"BTF has no type {type_id}", code="BAD_BTF")
+        name_offset, info, reference = _HEAD.unpack(ctypes.string_at(address, _HEAD.size))
+        kind, vlen = info >> 24 & 0x1F, info & 0xFFFF
+        size = _SIZES.get(kind, 0) + _SIZES_EACH.get(kind, 0) * vlen
+        tail = ctypes.string_at(address + _HEAD.size, size) if size else b""
+        return RawType(kind, bool(info >> 31), vlen, self.name(name_offset), reference, tail)
+
+    def name(self, offset: int) -> str:
+        """The string at that offset."""
+        found: bytes | None = self._library.btf__name_by_offset(self._handle, offset)
+        return found.decode(errors="surrogateescape") if found else ""
+
+    @cached_property
+    def struct_names(self) -> tuple[str, ...]:
+        """Names of every struct and union. Walks all types: about 0.2 s for a kernel."""
+        wanted = {Kind.STRUCT, Kind.UNION}
+        by_id, handle = self._library.btf__type_by_id, self._handle
+        names = []
+        for type_id in range(1, self.count):
+            name_offset, info, _ = _HEAD.unpack(ctypes.string_at(by_id(handle, type_id), 12))
+            if name_offset and info >> 24 & 0x1F in wanted:
+                names.append(self.name(name_offset))
+        return tuple(names)
+
+
+def _refusal(path: str, errno: int) -> TargetError:
+    reason = os.strerror(errno)
+    if errno == 2:  # ENOENT
+        return TargetError(
+            f"there is no BTF at {path}", code="NO_BTF", hint="CONFIG_DEBUG_INFO_BTF=y makes it"
+        )
+    if errno in (1, 13):  # EPERM, EACCES
+        return TargetError(f"{path} cannot be read: {reason}", code="NO_ACCESS")
+    return TargetError(f"{path} holds no BTF that libbpf can read: {reason}", code="BAD_BTF")
