@@ -86,6 +86,14 @@ class Engine(Protocol):
         """The keys that a hash map holds now."""
         ...
 
+    def recursion_misses(self, program_fd: int) -> int | None:
+        """Hits for which a program did not run, since a program ran on that CPU already.
+
+        None before Linux 5.12. Kprobes, uprobes and tracepoints are counted since Linux 6.7 (commit
+        dd8657894c11); before that it stays 0.
+        """
+        ...
+
     def close_fd(self, fd: int) -> None:
-        """Close a map or program."""
+        """Close a map or program that this engine made; any other number is left alone."""
         ...

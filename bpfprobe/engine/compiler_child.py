@@ -1,0 +1,97 @@
+"""The process in which LLVM runs: C text on stdin, bytecode on stdout.
+
+Started by file path and with few imports, so that it costs little; `compiler` is the other side.
+A message is a list of byte strings, each after its length (u32, little endian).
+
+- request: the C text, the compiler flags (separated by NUL), then the functions to give back
+- answer: ``ok`` and the bytecode of each function, or a word for what went wrong and its details
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+
+LIBRARY = "libbcc.so.0"
+OK, NO_LIBRARY, WRONG_LIBRARY, REFUSED, NO_FUNCTION = b"ok", b"absent", b"wrong", b"no", b"missing"
+
+_LENGTH = struct.Struct("<I")
+
+# <bcc/bcc_common.h> and <bcc/bpf_module.h>: result, then arguments; `void *` is the module.
+_PROTOTYPES = {
+    "bpf_module_create_c_from_string": (
+        ctypes.c_void_p,
+        ctypes.c_char_p,  # text
+        ctypes.c_uint,  # flags
+        ctypes.POINTER(ctypes.c_char_p),  # cflags
+        ctypes.c_int,  # ncflags
+        ctypes.c_bool,  # allow_rlimit
+        ctypes.c_char_p,  # dev_name
+    ),
+    "bpf_function_start": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p),
+    "bpf_function_size": (ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p),
+}
+
+
+def pack(parts: list[bytes]) -> bytes:
+    """A message of ``parts``."""
+    return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+
+
+def unpack(message: bytes) -> list[bytes]:
+    """The parts of a message. Raises ValueError if it was cut."""
+    parts, at = [], 0
+    while at < len(message):
+        if at + _LENGTH.size > len(message):
+            raise ValueError("a length was cut")
+        (size,) = _LENGTH.unpack_from(message, at)
+        at += _LENGTH.size + size
+        if at > len(message):
+            raise ValueError("a part was cut")
+        parts.append(message[at - size : at])
+    return parts
+
+
+def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
+    """Compile ``text`` and give the answer to send."""
+    try:
+        library = ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        return [NO_LIBRARY, str(error).encode()]
+    for symbol, (result, *arguments) in _PROTOTYPES.items():
+        try:
+            function = getattr(library, symbol)
+        except AttributeError:
+            return [WRONG_LIBRARY, symbol.encode()]
+        function.restype, function.argtypes = result, arguments
+    array = (ctypes.c_char_p * len(flags))(*flags)
+    # Not allow_rlimit: compiling creates no map, so nothing has to be locked in memory.
+    module = library.bpf_module_create_c_from_string(text, 0, array, len(flags), False, None)
+    if not module:
+        return [REFUSED]
+    codes = [OK]
+    for name in names:
+        start = library.bpf_function_start(module, name)
+        if not start:
+            return [NO_FUNCTION, name]
+        codes.append(ctypes.string_at(start, library.bpf_function_size(module, name)))
+    return codes
+
+
+def main() -> None:
+    """Answer one request."""
+    # What a C library prints on stdout goes to stderr: the answer has the pipe to itself.
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+    text, flags, *names = unpack(sys.stdin.buffer.read())
+    message = pack(answer(text, flags.split(b"\0"), names))
+    while message:
+        message = message[os.write(pipe, message) :]
+    # Past LLVM's destructors, which take time and can only fail.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The engine that works: BCC in a child process, and the running kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.engine import bpf, loader
+from bpfprobe.engine.attach import Attacher, PerfLink, recursion_misses
+from bpfprobe.engine.cpus import possible_cpus
+from bpfprobe.engine.fork_guard import ForkGuard, OwnedFd
+from bpfprobe.engine.syscalls import Kernel
+from bpfprobe.errors import LoadError
+from bpfprobe.model.object import Bytecode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.engine.perf_buffer import PerfBuffer
+    from bpfprobe.engine.ring_buffer import RingBuffer
+    from bpfprobe.model.object import CSource, MapDef
+    from bpfprobe.model.site import Site
+
+_MAP_INFO_SIZE = 20  # struct bpf_map_info up to max_entries, its fifth u32
+
+
+class LiveEngine:
+    """See `bpfprobe.engine.Engine` for what each method does.
+
+    Whatever it opened is closed in a forked child, where it is of no use any more. Not for several
+    threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._kernel = Kernel()
+        self._guard = ForkGuard()
+        self._attacher = Attacher(self._kernel, self._guard)
+        self._fds: dict[int, OwnedFd] = {}
+
+    def compile(self, source: CSource) -> tuple[Bytecode, ...]:
+        """Compile with BCC. A program that is in the object cache never comes here."""
+        from bpfprobe.engine.compiler import compile_c  # a warm start compiles nothing
+
+        codes = compile_c(source.text, source.header, [p.name for p in source.programs])
+        return tuple(
+            Bytecode(program, code) for program, code in zip(source.programs, codes, strict=True)
+        )
+
+    def create_map(self, definition: MapDef) -> int:
+        """Create a map and give its descriptor."""
+        return self._own(loader.create_map(self._kernel, definition))
+
+    def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
+        """Load a program and give its descriptor."""
+        return self._own(loader.load(self._kernel, bytecode, map_fds))
+
+    def attach(self, program_fd: int, site: Site) -> PerfLink:
+        """Attach a loaded program."""
+        return self._attacher.attach(program_fd, site)
+
+    def open_ring(self, map_fd: int, size: int) -> RingBuffer:
+        """Map a ring buffer."""
+        from bpfprobe.engine.ring_buffer import RingBuffer  # only one of the two is ever needed
+
+        return RingBuffer(self._kernel, self._guard, map_fd, size)
+
+    def open_perf(self, map_fd: int, pages_per_cpu: int, wakeup_bytes: int) -> PerfBuffer:
+        """Open the perf buffers of all CPUs."""
+        from bpfprobe.engine.perf_buffer import PerfBuffer  # as above
+
+        return PerfBuffer(self._kernel, self._guard, map_fd, pages_per_cpu, wakeup_bytes)
+
+    def read_percpu(self, map_fd: int, key: int, value_size: int) -> list[bytes]:
+        """The value of each possible CPU. Raises `LoadError` (code MAP_READ)."""
+        count = len(possible_cpus())
+        step = (value_size + 7) // 8 * 8
+        try:
+            data = bpf.lookup(self._kernel, map_fd, key.to_bytes(4, "little"), step * count)
+        except OSError as error:
+            raise _unreadable(error) from error
+        return [data[at : at + value_size] for at in range(0, step * count, step)]
+
+    def keys(self, map_fd: int, key_size: int) -> list[bytes]:
+        """The keys that are there; those that come or go meanwhile may be in it or not."""
+        found: dict[bytes, None] = {}
+        try:
+            info = bpf.object_info(self._kernel, map_fd, _MAP_INFO_SIZE)
+            # After a key that has just gone the kernel starts again, so the walk needs a bound.
+            left = 2 * int.from_bytes(info[16:20], "little")
+            key = bpf.next_key(self._kernel, map_fd, None, key_size)
+            while key is not None and left:
+                found[key] = None
+                left -= 1
+                key = bpf.next_key(self._kernel, map_fd, key, key_size)
+        except OSError as error:
+            raise _unreadable(error) from error
+        return list(found)
+
+    def recursion_misses(self, program_fd: int) -> int | None:
+        """Hits for which the program did not run, being busy on that CPU."""
+        try:
+            return recursion_misses(self._kernel, program_fd)
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    def close_fd(self, fd: int) -> None:
+        """Close a map or program of this engine; another number is left alone."""
+        owned = self._fds.pop(fd, None)
+        if owned is not None:
+            self._guard.forget(owned)
+            owned.close()
+
+    def _own(self, fd: int) -> int:
+        owned = self._fds[fd] = OwnedFd(fd)
+        self._guard.keep(owned)
+        return fd
+
+
+def _unreadable(error: OSError) -> LoadError:
+    return LoadError(
+        f"the kernel would not say what is in a map or program: {error.strerror}",
+        errno=error.errno or 0,
+        code="MAP_READ",
+    )
