@@ -1,0 +1,105 @@
+"""``bpfprobe lab``: run a command as root in a distribution kernel under emulation."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import LabError
+from bpfprobe.lab.errors import ConsoleError
+
+if TYPE_CHECKING:
+    from bpfprobe.lab.lab import Lab
+
+NAME = "lab"
+HELP = "run a command as root in a guest with a kernel of its own"
+EPILOG = """\
+examples:
+  bpfprobe lab -- uname -r
+  bpfprobe lab --kernel 5.10 -- bpfprobe trace 'p:open do_sys_openat2'
+  bpfprobe lab --kernel newest --timeout 60 -- python3 examples/hello.py
+  bpfprobe lab --headers -- execsnoop-bpfcc
+  bpfprobe lab --shell
+  bpfprobe lab --list
+
+The command finds this checkout and this Python environment at the paths they have here. What it
+changes is gone when it ends. The guest is built at its first use from Debian packages and kept in
+/var/cache/bpfprobe/lab (for root) or ~/.cache/bpfprobe/lab; BPFPROBE_CACHE moves it.
+
+exit status: the command's own; 70 when the guest's kernel crashed or warned, 124 when time ran
+out, 125 when there is no guest to be had, 130 after Ctrl-C.
+"""
+USAGE = 2
+NO_GUEST = 125
+INTERRUPTED = 130
+SIGNAL_BASE = 128
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("--kernel", metavar="VERSION", help="a series such as 6.1, or newest")
+    parser.add_argument("--timeout", metavar="S", type=float, help="end the guest after S seconds")
+    parser.add_argument("--headers", action="store_true", help="have the kernel's headers inside")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not show the set-up's steps")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--list", action="store_true", help="show the kernels and what is built")
+    action.add_argument("--shell", action="store_true", help="open a shell in the guest")
+    action.add_argument("--build", action="store_true", help="only set up, with today's packages")
+    parser.add_argument("command", metavar="COMMAND", nargs="*", help="what to run, after --")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command line, and return the exit status."""
+    from bpfprobe.lab.foreground import run_command, run_shell
+    from bpfprobe.lab.lab import Lab
+    from bpfprobe.lab.progress import Progress
+
+    lab = Lab(
+        kernel=args.kernel,
+        headers=args.headers,
+        progress=Progress(None if args.quiet else sys.stderr),
+    )
+    try:
+        if args.list:
+            return _list(lab)
+        if args.build:
+            return _build(lab)
+        if not args.command and not args.shell:
+            print("bpfprobe lab: give a command after --, or --shell", file=sys.stderr)
+            return USAGE
+        with lab.restore() as guest:
+            if args.shell:
+                status = run_shell(guest, args.timeout)
+            else:
+                status = run_command(guest, args.command, args.timeout)
+        return SIGNAL_BASE - status if status < 0 else status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ConsoleError as error:
+        print(f"bpfprobe lab: {error}", file=sys.stderr)
+        return error.exit_status
+    except LabError as error:
+        print(f"bpfprobe lab: {error}", file=sys.stderr)
+        return NO_GUEST
+
+
+def _build(lab: Lab) -> int:
+    """Set up with the newest packages, and show what came of it."""
+    lab.installation.forget()
+    lab.build()
+    if lab.headers:
+        lab.installation.headers(lab.build().recipe.release)
+    return _list(lab)
+
+
+def _list(lab: Lab) -> int:
+    """Print a line for each kernel: what is wanted, what was taken, and what it takes on disk."""
+    print(f"{'SERIES':8} {'TESTED':8} {'RELEASE':34} {'BUILT':6} {'MIB':>6}")
+    for row in lab.overview():
+        built = "yes" if row.built else "no"
+        size = f"{row.size >> 20}" if row.size else "-"
+        print(f"{row.series:8} {row.tested:8} {row.release or '-':34} {built:6} {size:>6}")
+    return 0

@@ -1,0 +1,50 @@
+"""Running one pytest test inside the guest and sending its reports home."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+
+UNWANTED_PLUGINS = ("cacheprovider", "junitxml", "pastebin", "stepwise", "doctest", "nose")
+
+
+class Reporter:
+    """Writes each of a test's reports, as one line of JSON, to a pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._config: pytest.Config | None = None
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Keep the configuration, which knows how reports are written."""
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Send the outcome of a phase."""
+        self._send(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Send what went wrong before there was a test."""
+        if report.failed:
+            self._send(report)
+
+    def _send(self, report: Any) -> None:
+        if self._config is not None:
+            hook = self._config.hook
+            data = hook.pytest_report_to_serializable(config=self._config, report=report)
+            line = memoryview(json.dumps(data).encode() + b"\n")
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+
+def run(nodeid: str, root: str, descriptor: int) -> int:
+    """Run the test with that id; its configuration is the one of the checkout."""
+    os.set_inheritable(descriptor, False)
+    sys.path.insert(0, root)
+    plugins = [argument for name in UNWANTED_PLUGINS for argument in ("-p", f"no:{name}")]
+    arguments = ["-q", f"--rootdir={root}", "-o", "addopts=", "--tb=long", *plugins, nodeid]
+    return int(pytest.main(arguments, plugins=[Reporter(descriptor)]))

@@ -1,0 +1,143 @@
+"""Debian's packages through apt, with lists, state and cache of the lab's own.
+
+The system's apt is read (for its mirror, proxies and keys) and never written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpfprobe.lab.errors import LabUnavailable
+from bpfprobe.lab.process import run_tool
+from bpfprobe.lab.sources import KEYRING, Mirrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+ARCHITECTURE = "amd64"
+NEEDS_APT = "the lab needs Debian's apt and dpkg, and a mirror that apt can reach"
+NEEDS_NETWORK = "the lab fetches Debian packages at its first use: check that apt-get update works"
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """A private apt that sees the given suites only."""
+
+    root: Path
+    mirrors: Mirrors
+    suites: tuple[str, ...]
+
+    def view(self, suites: Sequence[str]) -> Apt:
+        """The same apt, seeing other suites of those that were updated."""
+        return Apt(self.root, self.mirrors, tuple(suites))
+
+    def update(self) -> list[str]:
+        """Fetch the package lists, and return the suites that the mirror no longer has."""
+        if not KEYRING.exists():
+            raise LabUnavailable(
+                f"Debian's archive keys {KEYRING} are missing",
+                hint="apt-get install debian-archive-keyring",
+            )
+        # apt's default is to warn about a suite that could not be fetched, and to end well.
+        strict = ("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+        try:
+            self._run(*strict)
+        except LabUnavailable:
+            absent = [suite for suite in self.suites if not self.view((suite,))._has(strict)]
+            if len(absent) == len(self.suites):
+                raise
+            return absent
+        return []
+
+    def _has(self, update: Sequence[str]) -> bool:
+        try:
+            self._run(*update)
+        except LabUnavailable:
+            return False
+        return True
+
+    def names(self, pattern: str) -> list[str]:
+        """Names of packages that match a regular expression."""
+        output = self._run("apt-cache", "search", "--names-only", pattern)
+        return [line.split(" ", 1)[0] for line in output.decode().splitlines()]
+
+    def dependencies(self, package: str, pattern: str) -> list[str]:
+        """Those direct dependencies of a package whose names match ``pattern``."""
+        output = self._run("apt-cache", "depends", "--important", package).decode()
+        named = re.findall(r"^\s*\|?(?:Pre)?Depends: (\S+)$", output, re.MULTILINE)
+        return [name for name in named if re.search(pattern, name)]
+
+    def download(self, packages: Sequence[str]) -> list[Path]:
+        """Fetch the named packages alone, and return their files in the same order."""
+        archives = self._archives()
+        self._run("apt-get", "-q", "download", *packages, cwd=archives)
+        return self._files(self._run("apt-get", "-q", "--print-uris", "download", *packages))
+
+    def download_closure(self, packages: Sequence[str]) -> list[Path]:
+        """Fetch the named packages with everything they depend on."""
+        install = ["apt-get", "-q", "-y", "--no-install-recommends", "install"]
+        files = self._files(self._run(*install, "--print-uris", *packages))
+        self._run(*install, "--download-only", *packages)
+        return files
+
+    def _files(self, uris: bytes) -> list[Path]:
+        names = re.findall(r"^'[^']*' (\S+\.deb) \d+", uris.decode(), re.MULTILINE)
+        return [self._archives() / name for name in names]
+
+    def _archives(self) -> Path:
+        return self.root / "archives"
+
+    def _run(self, program: str, *arguments: str, cwd: Path | None = None) -> bytes:
+        environ = {**os.environ, "APT_CONFIG": str(self._configuration()), "LC_ALL": "C.UTF-8"}
+        hint = NEEDS_NETWORK if program == "apt-get" else NEEDS_APT
+        return run_tool((program, *arguments), hint=hint, cwd=cwd, env=environ)
+
+    def _configuration(self) -> Path:
+        view = re.sub(r"[^a-z0-9+-]", "", "+".join(self.suites))
+        directory = self.root / "views" / view
+        for path in (self._archives() / "partial", self.root / "lists" / "partial", directory):
+            path.mkdir(parents=True, exist_ok=True)
+        (self.root / "status").touch()
+        (directory / "sources.list").write_text(self.mirrors.entries(self.suites))
+        path = directory / "apt.conf"
+        path.write_text(_settings(self, directory) + _acquire_settings())
+        return path
+
+
+def _settings(apt: Apt, directory: Path) -> str:
+    settings = {
+        "Dir::Etc::main": "/dev/null",
+        "Dir::Etc::parts": "/dev/null",
+        "Dir::Etc::sourcelist": str(directory / "sources.list"),
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State": str(apt.root),
+        "Dir::State::lists": str(apt.root / "lists"),
+        "Dir::State::status": str(apt.root / "status"),
+        "Dir::Cache": str(directory),
+        "Dir::Cache::archives": str(apt.root / "archives"),
+        "APT::Architecture": ARCHITECTURE,
+        "APT::Architectures": ARCHITECTURE,
+        "APT::Sandbox::User": "",
+        "APT::Get::List-Cleanup": "false",
+        "Acquire::Languages": "none",
+        "Debug::NoLocking": "true",
+    }
+    return "".join(f'{name} "{value}";\n' for name, value in settings.items())
+
+
+def _acquire_settings() -> str:
+    """The machine's own proxies, certificates and retries."""
+    dump = run_tool(("apt-config", "dump"), hint=NEEDS_APT).decode()
+    wanted = re.compile(r"^Acquire::(?:https?|ftp|Retries|ForceIPv)[^\n]*;$", re.MULTILINE)
+    return "".join(f"{line}\n" for line in wanted.findall(dump))
+
+
+def names_of(files: Iterable[Path]) -> list[str]:
+    """The file names of packages, sorted: what was used, fit for a record or a hash."""
+    return sorted(file.name for file in files)

@@ -1,0 +1,138 @@
+"""Where the lab keeps what it fetched and built: private, locked, and replaced only whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bpfprobe.lab.errors import LabUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PRIVATE = 0o700
+
+
+def default_root(environ: Mapping[str, str], euid: int) -> Path:
+    """``$BPFPROBE_CACHE/lab``, else /var/cache/bpfprobe/lab for root, else the user's own cache."""
+    chosen = environ.get("BPFPROBE_CACHE")
+    if chosen:
+        return Path(chosen).absolute() / "lab"
+    if euid == 0:
+        return Path("/var/cache/bpfprobe/lab")
+    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/")) / ".cache")
+    return Path(base).absolute() / "bpfprobe" / "lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A directory tree that belongs to the caller alone."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Cache:
+        """The cache of the user that runs this process."""
+        return cls(default_root(os.environ, os.geteuid()))
+
+    def directory(self, *names: str) -> Path:
+        """A directory of the cache, made if need be, that nobody else may enter."""
+        path = self.root
+        for name in ("", *names):
+            path = path / name
+            try:
+                path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+                info = path.stat()
+            except OSError as error:
+                raise LabUnavailable(
+                    f"the lab's cache {path} cannot be used: {error.strerror}",
+                    hint="set BPFPROBE_CACHE to a directory of yours",
+                ) from error
+            if info.st_uid != os.geteuid():
+                raise LabUnavailable(
+                    f"the lab's cache {path} belongs to user {info.st_uid}, not to you",
+                    hint="remove it, or set BPFPROBE_CACHE to a directory of yours",
+                )
+            if info.st_mode & 0o077:
+                path.chmod(PRIVATE)
+        return path
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold a lock between processes (and threads) for as long as the block lasts."""
+        path = self.directory("locks") / name
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def prune(self, paths: list[Path]) -> None:
+        """Remove what :func:`keep_newest` chose; a guest that still has a file open keeps it."""
+        for path in paths:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """What was written under a name, or None when nothing readable was."""
+        try:
+            found = json.loads((self.directory("records") / f"{name}.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def write_record(self, name: str, content: Mapping[str, Any]) -> None:
+        """Keep a small fact, such as which package version was used."""
+        text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+        replace_file(self.directory("records") / f"{name}.json", text.encode())
+
+    @contextlib.contextmanager
+    def building(self, target: Path) -> Iterator[Path]:
+        """A scratch directory beside ``target`` that becomes it when the block ends well."""
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:16]}.", dir=target.parent))
+        try:
+            yield scratch
+            if target.is_dir():
+                shutil.rmtree(target)
+            scratch.rename(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:16]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).rename(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def keep_newest(paths: list[Path], keep: int, idle_s: float, now: float) -> list[Path]:
+    """Those of ``paths`` to remove: beyond the ``keep`` last used, and idle for ``idle_s``."""
+    aged = sorted(((path.stat().st_mtime, path) for path in paths if path.exists()), reverse=True)
+    return [path for used, path in aged[keep:] if now - used > idle_s]
+
+
+def bytes_used(directory: Path) -> int:
+    """The room a directory's files take on the disk; a sparse file's holes take none."""
+    return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+
+
+def fingerprint(content: object) -> str:
+    """A short name for a value that JSON can hold; equal values have equal names."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
