@@ -64,20 +64,29 @@ class RawTypes(Protocol):
 
 
 class BtfTypes:
-    """Functions and structs of one BTF: of the kernel, or of a module on top of it."""
+    """Functions and structs of one BTF: of the kernel, or of a module on top of it.
 
-    def __init__(self, raw: RawTypes) -> None:
+    ``mark`` (a multiple of 2**32) is added to the ids of a module's own structs: those of two
+    modules overlap. `members` takes ids with and without it.
+    """
+
+    def __init__(self, raw: RawTypes, mark: int = 0) -> None:
         self.raw = raw
+        self._mark = mark
+
+    def _id(self, found: int) -> int:
+        """The id for the outside: marked where it is the module's own."""
+        return found | self._mark if found >= self.raw.first_id else found
 
     @classmethod
-    def from_file(cls, path: Path | str, base: BtfTypes | None = None) -> BtfTypes:
+    def from_file(cls, path: Path | str, base: BtfTypes | None = None, mark: int = 0) -> BtfTypes:
         """From ``/sys/kernel/btf/vmlinux``, a file of another machine, or an ELF with ``.BTF``.
 
         With ``base`` the file is that of a module. Raises `TargetError` (NO_BTF, NO_ACCESS,
         NOT_REGULAR, BAD_BTF) and `MissingLibraryError`.
         """
         below = base.raw if base else None
-        return cls(RawBtf(str(path), below if isinstance(below, RawBtf) else None))
+        return cls(RawBtf(str(path), below if isinstance(below, RawBtf) else None), mark)
 
     def prototype(self, function: str) -> Prototype | None:
         """The prototype of a function, or None where BTF does not have it."""
@@ -109,7 +118,7 @@ class BtfTypes:
 
     def members(self, type_id: int) -> tuple[Member, ...]:
         """The members of the struct or union with that id."""
-        raw = self.raw.type(type_id)
+        raw = self.raw.type(type_id & 0xFFFFFFFF)
         if raw.kind not in (Kind.STRUCT, Kind.UNION):
             return ()
         return tuple(
@@ -140,7 +149,7 @@ class BtfTypes:
                 return KPointer(spelling, target, self._is_user(raw.reference))
             case Kind.STRUCT | Kind.UNION:
                 is_union = raw.kind == Kind.UNION
-                return KStruct(spelling, raw.name, raw.reference, found, is_union)
+                return KStruct(spelling, raw.name, raw.reference, self._id(found), is_union)
             case Kind.ARRAY:
                 element_id, _, count = struct.unpack("=III", raw.tail)
                 element = self.ktype(element_id, depth + 1)
@@ -157,7 +166,8 @@ class BtfTypes:
         found = self.raw.find(forward.name, kind)
         if found is None:
             return KOther(spelling)
-        return KStruct(spelling, forward.name, self.raw.type(found).reference, found, forward.flag)
+        size = self.raw.type(found).reference
+        return KStruct(spelling, forward.name, size, self._id(found), forward.flag)
 
     def _plain(self, type_id: int) -> tuple[RawType, int]:
         """The type under typedefs, qualifiers and tags, with its id."""

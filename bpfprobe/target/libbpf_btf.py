@@ -110,8 +110,8 @@ class RawBtf:
     """
 
     def __init__(self, path: str, base: RawBtf | None = None) -> None:
-        library: ctypes.CDLL = base._library if base else load_libbpf()
-        self._library = library
+        library = base._library if base else load_libbpf()
+        self._library: ctypes.CDLL = library
         self._base = base  # a split BTF points into its base: keep that alive
         # libbpf cannot tell a FIFO from a file, and waits.
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110,PTH113  # C wants str

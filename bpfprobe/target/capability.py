@@ -1,0 +1,149 @@
+"""What a kernel can do, from what it says of itself: yes, no, or cannot be told, with evidence.
+
+Each function takes what was read and looks nowhere else. No answer comes from a version number:
+distributions take features back to old kernels and build new ones without.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.machine import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bpfprobe.target.files import Reading
+    from bpfprobe.target.kernel_config import KernelConfig
+
+
+def kprobes(
+    config: KernelConfig,
+    pmu_type: Reading,
+    armed: Reading,
+    ftrace_enabled: Reading,
+    has_register_kprobe: bool | None,
+) -> Answer:
+    """Whether kprobes can be placed and will fire.
+
+    ``armed`` is ``kprobes/enabled`` of debugfs: 0 disarms every kprobe, and attaching goes on to
+    succeed. With the sysctl ``kernel.ftrace_enabled`` at 0 a kprobe at the start of a function,
+    which stands on ftrace, cannot be armed.
+    """
+    built, evidence = _kprobes_built(config, pmu_type, has_register_kprobe)
+    if built is not True:
+        return Answer(built, evidence)
+    if armed.text == "0":
+        return Answer(
+            False, f"{armed.path} is 0: all are disarmed, `echo 1 > {armed.path}` arms them"
+        )
+    if ftrace_enabled.text == "0":
+        return Answer(
+            False,
+            "kernel.ftrace_enabled is 0: none can stand at the start of a function, "
+            "`sysctl kernel.ftrace_enabled=1` allows it",
+        )
+    return Answer(True, evidence)
+
+
+def _kprobes_built(
+    config: KernelConfig, pmu_type: Reading, has_register_kprobe: bool | None
+) -> tuple[bool | None, str]:
+    if pmu_type.text is not None:
+        return True, f"{pmu_type.path} is there"
+    for option in ("KPROBES", "KPROBE_EVENTS"):
+        if config.value(option) == "n":
+            return False, f"built without CONFIG_{option} ({config.source})"
+    if config.value("KPROBES") == "y":
+        return True, f"CONFIG_KPROBES=y ({config.source})"
+    if has_register_kprobe is not None:
+        said = "has" if has_register_kprobe else "has no"
+        return has_register_kprobe, f"/proc/kallsyms {said} register_kprobe"
+    return None, f"no kernel config, no kallsyms; {pmu_type.problem}"
+
+
+def pmu(name: str, type_file: Reading, retprobe: Reading) -> Answer:
+    """Whether perf_event_open(2) makes probes of this kind (Linux 4.17); its type in evidence."""
+    if type_file.text is not None:
+        bit = f", retprobe {retprobe.text}" if retprobe.text else ""
+        return Answer(True, f"{type_file.path} is {type_file.text}{bit}")
+    if type_file.missing:
+        return Answer(False, f"no {type_file.path}: the kernel has no {name} PMU")
+    return Answer(None, type_file.problem)
+
+
+def tracefs(mount: str | None, events: Reading | None) -> Answer:
+    """Whether tracefs is mounted and may be read; where, in evidence."""
+    if mount is None or events is None:
+        return Answer(
+            False, "not mounted: `mount -t tracefs tracefs /sys/kernel/tracing` (root) does it"
+        )
+    if events.data is None:
+        return Answer(None, f"mounted on {mount}, but {events.problem}")
+    return Answer(True, mount)
+
+
+def btf(vmlinux: Reading, config: KernelConfig) -> Answer:
+    """Whether the kernel carries its types (CONFIG_DEBUG_INFO_BTF)."""
+    if vmlinux.data is not None:
+        return Answer(True, f"{vmlinux.path} is there")
+    if vmlinux.missing:
+        known = config.value("DEBUG_INFO_BTF")
+        why = f", CONFIG_DEBUG_INFO_BTF={known} ({config.source})" if known else ""
+        return Answer(False, f"no {vmlinux.path}{why}")
+    return Answer(None, vmlinux.problem)
+
+
+def by_enumerator(
+    wanted: str, enumeration: str, enumerators: Iterable[str], symbol: str, has_symbol: bool | None
+) -> Answer:
+    """A feature told by a value of an enumeration in BTF, else by a function in kallsyms."""
+    known = tuple(enumerators)
+    if known:
+        there = wanted in known
+        return Answer(there, f"BTF: enum {enumeration} has {'' if there else 'no '}{wanted}")
+    if has_symbol is None:
+        return Answer(None, f"no BTF with enum {enumeration}, no /proc/kallsyms")
+    return Answer(has_symbol, f"/proc/kallsyms has {'' if has_symbol else 'no '}{symbol}")
+
+
+def fentry(
+    types: Answer, config: KernelConfig, traceable: Reading | None, has_trampoline: bool | None
+) -> Answer:
+    """Whether fentry and fexit can be attached: BTF, trampolines, and an ftrace that works."""
+    if types.present is not True:
+        return Answer(types.present, f"needs BTF: {types.evidence}")
+    if has_trampoline is False:
+        return Answer(False, "/proc/kallsyms has no bpf_trampoline_link_prog")
+    for option in ("BPF_JIT", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS"):
+        if config.value(option) == "n":
+            return Answer(False, f"built without CONFIG_{option} ({config.source})")
+    if traceable is None or traceable.data is None:
+        why = traceable.problem if traceable else "tracefs is not mounted"
+        return Answer(None, f"built in, but whether ftrace has functions cannot be read: {why}")
+    if not traceable.data:
+        return Answer(False, f"{traceable.path} is empty: ftrace reaches no function")
+    return Answer(True, "BTF, BPF trampolines and traceable functions")
+
+
+def lockdown(state: Reading, config: KernelConfig) -> Answer:
+    """Whether the kernel is locked down; evidence starts with the mode where it is known.
+
+    ``integrity`` lets BPF read kernel memory, ``confidentiality`` does not (kernel_lockdown(7)).
+    """
+    found = re.search(r"\[(\w+)\]", state.text or "")
+    if found:
+        return Answer(found[1] != "none", f"{found[1]} ({state.path})")
+    if config.value("SECURITY_LOCKDOWN_LSM") == "n":
+        return Answer(False, f"none: built without CONFIG_SECURITY_LOCKDOWN_LSM ({config.source})")
+    return Answer(None, state.problem or f"{state.path} says {state.text!r}")
+
+
+def count_cpus(possible: str) -> int:
+    """How many CPUs a list such as ``0-3,8`` names."""
+    total = 0
+    for part in filter(None, possible.strip().split(",")):
+        first, _, last = part.partition("-")
+        total += int(last or first) - int(first) + 1
+    return total

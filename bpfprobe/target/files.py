@@ -1,0 +1,70 @@
+"""Small files of /proc, /sys and /boot under a root directory, with the reason when unreadable."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file said: ``data``, or None and the errno with which it refused."""
+
+    path: str
+    data: bytes | None
+    errno: int = 0
+
+    @property
+    def text(self) -> str | None:
+        """The bytes as text without white space at the ends, or None."""
+        return None if self.data is None else self.data.decode(errors="replace").strip()
+
+    @property
+    def missing(self) -> bool:
+        """True where there is no such file, as opposed to one that may not be read."""
+        return self.errno in (errno.ENOENT, errno.ENOTDIR)
+
+    @property
+    def problem(self) -> str:
+        """Path and reason, for evidence."""
+        return f"{self.path}: {os.strerror(self.errno)}" if self.errno else ""
+
+
+class Files:
+    """Files under ``root``; paths are given and shown as they are on the machine itself."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def real(self, path: str) -> Path:
+        """The path here of a path there."""
+        return self.root / path.lstrip("/")
+
+    def read(self, path: str, most: int = -1) -> Reading:
+        """All of a file, or its first ``most`` bytes; ``.gz`` is unpacked.
+
+        Never raises for a file that cannot be read.
+        """
+        try:
+            with open(self.real(path), "rb") as file:
+                data = file.read(most)
+            return Reading(path, gzip.decompress(data) if path.endswith(".gz") else data)
+        except (EOFError, zlib.error):
+            return Reading(path, None, errno.EBADMSG)
+        except OSError as error:  # gzip.BadGzipFile carries no errno
+            return Reading(path, None, error.errno or errno.EBADMSG)
+
+    def names(self, path: str) -> Reading:
+        """The names in a directory, a line each, sorted."""
+        try:
+            names = sorted(os.listdir(self.real(path)))  # noqa: PTH208  # names, not paths
+        except OSError as error:
+            return Reading(path, None, error.errno or errno.EIO)
+        return Reading(path, os.fsencode("\n".join(names)))

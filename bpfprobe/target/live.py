@@ -1,0 +1,268 @@
+"""The machine underneath: asked when first needed, and remembered while the target lives."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import BpfprobeError, TargetError
+from bpfprobe.model.machine import Answer, Binary, MachineFacts
+from bpfprobe.target import capability, tracefs
+from bpfprobe.target.binaries import LiveBinaries
+from bpfprobe.target.files import Files, Reading
+from bpfprobe.target.kallsyms import Kallsyms
+from bpfprobe.target.kernel_config import KernelConfig, read_config
+from bpfprobe.target.nearness import matching_names
+
+if TYPE_CHECKING:
+    from bpfprobe.model.ktype import KStruct, Member, Prototype
+    from bpfprobe.model.machine import BinarySymbol, Symbol, Tracepoint
+    from bpfprobe.target.btf import BtfTypes
+
+_BTF = "/sys/kernel/btf"
+_DEVICES = "/sys/bus/event_source/devices"
+_MODULE = re.compile(r"[\w.-]+")
+_MODULE_SHIFT = 32
+"""Type ids of modules overlap: the number of the module stands above the id that BTF has."""
+
+
+class LiveTarget:
+    """A `Target` that reads the machine it runs on, or what is under another ``root``.
+
+    Nothing is read before it is asked for, and nothing twice: make a new one to see modules that
+    were loaded since. Methods raise `TargetError` where something is there but unreadable (codes
+    NO_KALLSYMS, BAD_BTF, and those of `Target.binary`) and `MissingLibraryError` without libbpf.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._files = Files(root)
+        self._binaries = LiveBinaries(self._files, self._arch)
+        self._modules: dict[str, BtfTypes | None] = {}
+
+    def facts(self) -> MachineFacts:
+        """What the machine is and allows, by reading alone: nothing is loaded or attached."""
+        return self._facts
+
+    def symbols(self, name: str) -> tuple[Symbol, ...]:
+        """From /proc/kallsyms."""
+        return self._kallsyms.symbols(name)
+
+    def similar_functions(self, name: str) -> tuple[str, ...]:
+        """From /proc/kallsyms; about 0.2 s."""
+        return self._kallsyms.similar_functions(name)
+
+    def matching_functions(self, pattern: str) -> tuple[str, ...]:
+        """From /proc/kallsyms."""
+        return self._kallsyms.matching_functions(pattern)
+
+    def is_blacklisted(self, name: str) -> bool | None:
+        """From ``kprobes/blacklist`` of debugfs."""
+        return None if self._blacklist is None else name in self._blacklist
+
+    def is_traceable(self, name: str) -> bool | None:
+        """From ``available_filter_functions`` of tracefs."""
+        return None if self._traceable is None else self._traceable.has(name)
+
+    def prototype(self, function: str, module: str = "") -> Prototype | None:
+        """From the BTF of the kernel, or of the module."""
+        types = self._types(module)
+        return types.prototype(function) if types else None
+
+    def struct(self, name: str, module: str = "") -> KStruct | None:
+        """From the BTF of the kernel; with ``module`` also from that module's own."""
+        types = self._types(module)
+        return types.struct(name) if types else None
+
+    def similar_structs(self, name: str) -> tuple[str, ...]:
+        """From the BTF of the kernel."""
+        return self._vmlinux.similar_structs(name) if self._vmlinux else ()
+
+    def members(self, struct: KStruct) -> tuple[Member, ...]:
+        """From the BTF that the struct came from."""
+        number = struct.type_id >> _MODULE_SHIFT
+        module = list(self._modules)[number - 1] if number else ""
+        types = self._types(module)
+        return types.members(struct.type_id) if types else ()
+
+    def tracepoint(self, category: str, name: str) -> Tracepoint | None:
+        """From its ``format`` file in tracefs; None also where tracefs cannot be read."""
+        if self._tracefs is None or not (_MODULE.fullmatch(category) and _MODULE.fullmatch(name)):
+            return None
+        text = self._files.read(f"{self._tracefs}/events/{category}/{name}/format").text
+        if text is None:
+            return None
+        event_id = tracefs.read_event_id(text)
+        return tracefs.read_format(category, name, event_id, text.splitlines())
+
+    def matching_tracepoints(self, pattern: str) -> tuple[str, ...]:
+        """From ``available_events`` of tracefs."""
+        return matching_names(pattern, self._events)
+
+    def binary(self, path: str, pid: int | None = None) -> Binary:
+        """See `Target.binary`; with ``pid`` first among the files that the process has mapped."""
+        return self._binaries.find(path, pid)
+
+    def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
+        """See `Target.binary_symbols`; ``name`` may carry a version (``foo@@V2``, ``foo@V1``)."""
+        return self._binaries.elf(binary).functions(name)
+
+    def matching_binary_symbols(self, binary: Binary, pattern: str) -> tuple[str, ...]:
+        """From ``.symtab`` and ``.dynsym``."""
+        return self._binaries.elf(binary).matching(pattern)
+
+    def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
+        """From ``.symtab`` and ``.dynsym``."""
+        return self._binaries.elf(binary).similar(name)
+
+    def process_maps_binary(self, pid: int, binary: Binary) -> bool:
+        """From /proc/PID/maps."""
+        return self._binaries.is_mapped(pid, binary)
+
+    @cached_property
+    def _arch(self) -> str:
+        return os.uname().machine
+
+    @cached_property
+    def _kallsyms(self) -> Kallsyms:
+        read = self._files.read("/proc/kallsyms")
+        if read.data is None:
+            raise TargetError(
+                f"the names of kernel functions cannot be read: {read.problem}",
+                code="NO_KALLSYMS",
+                hint="CONFIG_KALLSYMS=y makes the file",
+            )
+        return Kallsyms(read.data)
+
+    @cached_property
+    def _blacklist(self) -> frozenset[str] | None:
+        for debugfs in self._debugfs:
+            text = self._files.read(f"{debugfs}/kprobes/blacklist").text
+            if text is not None:
+                return tracefs.read_blacklist(text.splitlines())
+        return None
+
+    @cached_property
+    def _traceable(self) -> tracefs.FunctionList | None:
+        read = self._available_functions
+        return tracefs.FunctionList(read.data) if read and read.data is not None else None
+
+    @cached_property
+    def _available_functions(self) -> Reading | None:
+        if self._tracefs is None:
+            return None
+        return self._files.read(f"{self._tracefs}/available_filter_functions")
+
+    @cached_property
+    def _events(self) -> tuple[str, ...]:
+        if self._tracefs is None:
+            return ()
+        return tuple((self._files.read(f"{self._tracefs}/available_events").text or "").split())
+
+    @cached_property
+    def _mounts(self) -> list[tuple[str, str]]:
+        lines = (self._files.read("/proc/mounts").text or "").splitlines()
+        return list(tracefs.mounts_of(("tracefs", "debugfs"), lines))
+
+    @cached_property
+    def _debugfs(self) -> list[str]:
+        return [place for kind, place in self._mounts if kind == "debugfs"]
+
+    @cached_property
+    def _tracefs(self) -> str | None:
+        """Where tracefs is; old kernels have it as a directory of debugfs, not a mount."""
+        own = [place for kind, place in self._mounts if kind == "tracefs"]
+        for place in [*own, *(f"{debugfs}/tracing" for debugfs in self._debugfs)]:
+            if not self._files.names(place).missing:
+                return place
+        return None
+
+    def _types(self, module: str) -> BtfTypes | None:
+        """BTF of the kernel or of a module; None where there is none."""
+        if not module:
+            return self._vmlinux
+        if module not in self._modules:
+            self._modules[module] = self._read_module(module)
+        return self._modules[module]
+
+    def _read_module(self, module: str) -> BtfTypes | None:
+        if self._vmlinux is None or not _MODULE.fullmatch(module):
+            return None
+        mark = (len(self._modules) + 1) << _MODULE_SHIFT
+        return self._read_btf(f"{_BTF}/{module}", self._vmlinux, mark)
+
+    @cached_property
+    def _vmlinux(self) -> BtfTypes | None:
+        return self._read_btf(f"{_BTF}/vmlinux", None, 0)
+
+    def _read_btf(self, path: str, base: BtfTypes | None, mark: int) -> BtfTypes | None:
+        # libbpf is loaded only when types are asked for.
+        from bpfprobe.target.btf import BtfTypes
+
+        try:
+            return BtfTypes.from_file(self._files.real(path), base, mark)
+        except TargetError as error:
+            if error.code == "NO_BTF":
+                return None
+            raise
+
+    @cached_property
+    def _facts(self) -> MachineFacts:
+        read = self._files.read
+        release = read("/proc/sys/kernel/osrelease").text or os.uname().release
+        config = read_config(self._files, release)
+        types = capability.btf(read(f"{_BTF}/vmlinux", most=4), config)
+        events = self._files.names(f"{self._tracefs}/events") if self._tracefs else None
+        possible = read("/sys/devices/system/cpu/possible").text
+        return MachineFacts(
+            arch=self._arch,
+            release=release,
+            cpus=capability.count_cpus(possible) if possible else os.cpu_count() or 1,
+            page_size=os.sysconf("SC_PAGE_SIZE"),
+            btf=types,
+            kprobes=self._kprobes(config),
+            kprobe_pmu=self._pmu("kprobe"),
+            uprobe_pmu=self._pmu("uprobe"),
+            tracefs=capability.tracefs(self._tracefs, events),
+            ring_buffer=self._by_enumerator(
+                "BPF_MAP_TYPE_RINGBUF", "bpf_map_type", "bpf_ringbuf_output"
+            ),
+            fentry=capability.fentry(
+                types, config, self._available_functions, self._has("bpf_trampoline_link_prog")
+            ),
+            bpf_link=self._by_enumerator(
+                "BPF_LINK_TYPE_PERF_EVENT", "bpf_link_type", "bpf_perf_link_attach"
+            ),
+            lockdown=capability.lockdown(read("/sys/kernel/security/lockdown"), config),
+        )
+
+    def _kprobes(self, config: KernelConfig) -> Answer:
+        read = self._files.read
+        debugfs = self._debugfs[0] if self._debugfs else "/sys/kernel/debug"
+        return capability.kprobes(
+            config,
+            read(f"{_DEVICES}/kprobe/type"),
+            read(f"{debugfs}/kprobes/enabled"),
+            read("/proc/sys/kernel/ftrace_enabled"),
+            self._has("register_kprobe"),
+        )
+
+    def _pmu(self, name: str) -> Answer:
+        directory = f"{_DEVICES}/{name}"
+        read = self._files.read
+        return capability.pmu(name, read(f"{directory}/type"), read(f"{directory}/format/retprobe"))
+
+    def _by_enumerator(self, wanted: str, enumeration: str, symbol: str) -> Answer:
+        try:
+            names = self._vmlinux.enumerators(enumeration) if self._vmlinux else ()
+        except BpfprobeError:  # no libbpf, or BTF it cannot read: kallsyms is the other witness
+            names = ()
+        return capability.by_enumerator(wanted, enumeration, names, symbol, self._has(symbol))
+
+    def _has(self, symbol: str) -> bool | None:
+        try:
+            return self._kallsyms.has(symbol)
+        except TargetError:  # no kallsyms: cannot be told
+            return None
