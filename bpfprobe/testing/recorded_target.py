@@ -1,0 +1,214 @@
+"""A target in a file: ask a machine once, answer anywhere.
+
+The file is JSON (gzip where its name ends in ``.gz``): the version of its form, and every question
+with its answer, a question a line, sorted, so that two recordings can be compared with diff(1).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bpfprobe.errors import TargetError
+from bpfprobe.model.ktype import KStruct
+from bpfprobe.model.machine import Binary
+from bpfprobe.testing.codec import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bpfprobe.model.ktype import Member, Prototype
+    from bpfprobe.model.machine import BinarySymbol, MachineFacts, Symbol, Tracepoint
+    from bpfprobe.target import Target
+
+SCHEMA = 1
+"""Version of the form of the file. A file with another is refused."""
+
+
+class _AskedTarget:
+    """Every question of `Target`, sent through `_ask` with its arguments as plain values."""
+
+    def _ask(self, question: str, *arguments: object) -> Any:
+        raise NotImplementedError
+
+    def facts(self) -> MachineFacts:
+        """See `Target.facts`."""
+        return cast("MachineFacts", self._ask("facts"))
+
+    def symbols(self, name: str) -> tuple[Symbol, ...]:
+        """See `Target.symbols`."""
+        return cast("tuple[Symbol, ...]", self._ask("symbols", name))
+
+    def similar_functions(self, name: str) -> tuple[str, ...]:
+        """See `Target.similar_functions`."""
+        return cast("tuple[str, ...]", self._ask("similar_functions", name))
+
+    def matching_functions(self, pattern: str) -> tuple[str, ...]:
+        """See `Target.matching_functions`."""
+        return cast("tuple[str, ...]", self._ask("matching_functions", pattern))
+
+    def is_blacklisted(self, name: str) -> bool | None:
+        """See `Target.is_blacklisted`."""
+        return cast("bool | None", self._ask("is_blacklisted", name))
+
+    def is_traceable(self, name: str) -> bool | None:
+        """See `Target.is_traceable`."""
+        return cast("bool | None", self._ask("is_traceable", name))
+
+    def prototype(self, function: str, module: str = "") -> Prototype | None:
+        """See `Target.prototype`."""
+        return cast("Prototype | None", self._ask("prototype", function, module))
+
+    def struct(self, name: str, module: str = "") -> KStruct | None:
+        """See `Target.struct`."""
+        return cast("KStruct | None", self._ask("struct", name, module))
+
+    def similar_structs(self, name: str) -> tuple[str, ...]:
+        """See `Target.similar_structs`."""
+        return cast("tuple[str, ...]", self._ask("similar_structs", name))
+
+    def members(self, struct: KStruct) -> tuple[Member, ...]:
+        """See `Target.members`."""
+        return cast("tuple[Member, ...]", self._ask("members", struct))
+
+    def tracepoint(self, category: str, name: str) -> Tracepoint | None:
+        """See `Target.tracepoint`."""
+        return cast("Tracepoint | None", self._ask("tracepoint", category, name))
+
+    def matching_tracepoints(self, pattern: str) -> tuple[str, ...]:
+        """See `Target.matching_tracepoints`."""
+        return cast("tuple[str, ...]", self._ask("matching_tracepoints", pattern))
+
+    def binary(self, path: str, pid: int | None = None) -> Binary:
+        """See `Target.binary`."""
+        return cast("Binary", self._ask("binary", path, pid))
+
+    def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
+        """See `Target.binary_symbols`."""
+        return cast("tuple[BinarySymbol, ...]", self._ask("binary_symbols", binary, name))
+
+    def matching_binary_symbols(self, binary: Binary, pattern: str) -> tuple[str, ...]:
+        """See `Target.matching_binary_symbols`."""
+        return cast("tuple[str, ...]", self._ask("matching_binary_symbols", binary, pattern))
+
+    def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
+        """See `Target.similar_binary_symbols`."""
+        return cast("tuple[str, ...]", self._ask("similar_binary_symbols", binary, name))
+
+    def process_maps_binary(self, pid: int, binary: Binary) -> bool:
+        """See `Target.process_maps_binary`."""
+        return cast("bool", self._ask("process_maps_binary", pid, binary))
+
+
+class RecordingTarget(_AskedTarget):
+    """Answers as another target does, and remembers; an error is an answer like any other."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._answers: dict[str, object] = {}
+
+    def write(self, path: Path | str) -> None:
+        """Write all that was asked so far; gzip where the name ends in ``.gz``.
+
+        The same questions and answers make the same bytes. Raises OSError.
+        """
+        lines = [
+            f"{json.dumps(key)}: {json.dumps(encode(self._answers[key]))}"
+            for key in sorted(self._answers)
+        ]
+        text = f'{{"schema": {SCHEMA}, "answers": {{\n' + ",\n".join(lines) + "\n}}\n"
+        data = text.encode("ascii")
+        Path(path).write_bytes(gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
+
+    def _ask(self, question: str, *arguments: object) -> Any:
+        ask = cast("Callable[..., object]", getattr(self._target, question))
+        key = _key(question, arguments)
+        try:
+            answer = ask(*arguments)
+        except TargetError as error:
+            self._answers[key] = error
+            raise
+        self._answers[key] = answer
+        return answer
+
+
+class RecordedTarget(_AskedTarget):
+    """Answers from a recording, on any machine.
+
+    A question that was never recorded raises `TargetError` (NOT_RECORDED): an answer made up here
+    would be wrong without a sound.
+    """
+
+    def __init__(self, answers: dict[str, object], source: str = "the recording") -> None:
+        self._answers = answers
+        self._source = source
+
+    @classmethod
+    def load(cls, path: Path | str) -> RecordedTarget:
+        """From a file that `RecordingTarget.write` made.
+
+        Raises `TargetError`: NO_FILE, NO_ACCESS, BAD_RECORDING.
+        """
+        try:
+            data = Path(path).read_bytes()
+            text = gzip.decompress(data) if str(path).endswith(".gz") else data
+            content = json.loads(text)
+            if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+                raise ValueError(f"its schema is not {SCHEMA}")
+            answers = {str(key): decode(value) for key, value in content["answers"].items()}
+        except FileNotFoundError as error:
+            raise TargetError(f"there is no recording {path}", code="NO_FILE") from error
+        except (
+            EOFError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            zlib.error,
+        ) as error:
+            raise TargetError(
+                f"{path} is not a recorded target: {error}",
+                code="BAD_RECORDING",
+                hint="record it again with record_target() of bpfprobe.testing",
+            ) from error
+        except gzip.BadGzipFile as error:  # an OSError
+            raise TargetError(f"{path} is not gzip: {error}", code="BAD_RECORDING") from error
+        except OSError as error:
+            raise TargetError(f"{path} cannot be read: {error}", code="NO_ACCESS") from error
+        return cls(answers, str(path))
+
+    def _ask(self, question: str, *arguments: object) -> Any:
+        key = _key(question, arguments)
+        if key not in self._answers:
+            raise TargetError(
+                f"{key} was never asked when {self._source} was recorded",
+                code="NOT_RECORDED",
+                hint="on the machine: target = record_target(LiveTarget()), ask it, "
+                "target.write(path)",
+            )
+        answer = self._answers[key]
+        if isinstance(answer, TargetError):
+            raise TargetError(answer.message, hint=answer.hint, code=answer.code)
+        return answer
+
+
+def record_target(target: Target) -> RecordingTarget:
+    """A target that answers as ``target`` does and can be written to a file."""
+    return RecordingTarget(target)
+
+
+def _key(question: str, arguments: tuple[object, ...]) -> str:
+    """The question as text: ``prototype("vfs_read", "")``; a noun goes by what names it."""
+    return f"{question}({', '.join(json.dumps(_name(argument)) for argument in arguments)})"
+
+
+def _name(argument: object) -> object:
+    match argument:
+        case KStruct():
+            return argument.type_id
+        case Binary():
+            return argument.path
+    return argument
