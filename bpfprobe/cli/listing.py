@@ -1,0 +1,222 @@
+"""``bpfprobe list``: what can be probed here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from bpfprobe.cli.printable import printable
+from bpfprobe.errors import BpfprobeError, TargetError
+from bpfprobe.target.nearness import nearest_names
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from bpfprobe.target import Target
+
+NAME = "list"
+HELP = "show the places that a glob matches, one a line"
+EPILOG = """\
+patterns:
+  kprobe:vfs_*                kernel functions; kprobe:MODULE:* those of a module
+  tracepoint:sched:*          tracepoints
+  syscall:open*               system calls by their names in the manual
+  uprobe:/bin/bash:read*      functions of a program, or of a library (uprobe:c:malloc*)
+  vfs_*                       kernel functions and tracepoints
+
+Names of kernel functions need no privilege. Tracepoints are in tracefs, which only root may read
+unless it was mounted otherwise.
+
+exit status: 0 when something was found, else 1.
+"""
+
+_WRAPPERS = ("__x64_sys_", "__arm64_sys_", "__s390x_sys_", "__riscv_sys_", "sys_")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    import argparse
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="*", help="see below")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="add arguments or fields with their types"
+    )
+    parser.add_argument(
+        "-p", "--pid", type=int, help="find the file of uprobe: as this process sees it"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command line, and return the exit status."""
+    from bpfprobe.target.live import LiveTarget
+
+    try:
+        for line in list_points(args.pattern, LiveTarget(), args.verbose, args.pid):
+            print(printable(line))
+        sys.stdout.flush()
+    except BrokenPipeError:  # head(1) has had enough; what Python flushes at exit goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BpfprobeError as error:
+        print(*(printable(line) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+        return 1
+    return 0
+
+
+def list_points(
+    pattern: str, target: Target, verbose: bool = False, pid: int | None = None
+) -> Iterator[str]:
+    """A line for each place that the pattern names.
+
+    Raises `TargetError`: NOTHING_FITS with near misses, BAD_PATTERN, NO_TRACEFS, and those of
+    `Target.binary`.
+    """
+    kind, colon, rest = pattern.partition(":")
+    if not colon:
+        return _anything(pattern, target, verbose)
+    match kind:
+        case "kprobe" | "kretprobe":
+            return _kernel(kind, rest, target, verbose)
+        case "tracepoint":
+            return _tracepoints(rest, target, verbose)
+        case "syscall":
+            return _syscalls(rest, target, verbose)
+        case "uprobe" | "uretprobe":
+            return _user(kind, rest, target, pid)
+    raise TargetError(
+        f"there is no kind of probe {kind!r}",
+        code="BAD_PATTERN",
+        hint="kinds are kprobe, kretprobe, uprobe, uretprobe, tracepoint and syscall",
+    )
+
+
+def _anything(pattern: str, target: Target, verbose: bool) -> Iterator[str]:
+    functions = target.matching_functions(pattern)
+    events = {
+        event
+        for glob in (f"*:{pattern}", f"{pattern}:*")
+        for event in target.matching_tracepoints(glob)
+    }
+    if not functions and not events:
+        raise _nothing(f"no kernel function or tracepoint fits {pattern}", pattern, target)
+    yield from _functions("kprobe", functions, target, verbose)
+    yield from _events(sorted(events), target, verbose)
+
+
+def _kernel(kind: str, pattern: str, target: Target, verbose: bool) -> Iterator[str]:
+    module, colon, glob = pattern.rpartition(":")
+    functions = target.matching_functions(glob)
+    if colon:
+        functions = tuple(
+            name for name in functions if any(s.module == module for s in target.symbols(name))
+        )
+    if not functions:
+        where = f"module {module}" if colon else "this kernel"
+        raise _nothing(f"no function of {where} fits {glob}", glob, target)
+    prefix = f"{kind}:{module}" if colon else kind
+    yield from _functions(prefix, functions, target, verbose)
+
+
+def _functions(
+    prefix: str, functions: tuple[str, ...], target: Target, verbose: bool
+) -> Iterator[str]:
+    for name in functions:
+        yield f"{prefix}:{name}"
+        if verbose:
+            yield from _about_function(name, target)
+
+
+def _about_function(name: str, target: Target) -> Iterator[str]:
+    prototype = target.prototype(name)
+    modules = {s.module for s in target.symbols(name)} if prototype is None else set()
+    for module in sorted(modules - {""}):
+        prototype = prototype or target.prototype(name, module)
+    yield f"    {prototype or 'no types: BTF does not have it'}"
+    if target.is_blacklisted(name):
+        yield "    blacklisted: the kernel forbids kprobes here"
+    elif target.is_traceable(name) is False:
+        yield "    not traceable: ftrace cannot reach it (notrace, or too small)"
+
+
+def _tracepoints(pattern: str, target: Target, verbose: bool) -> Iterator[str]:
+    glob = pattern if ":" in pattern else f"*:{pattern}"
+    events = target.matching_tracepoints(glob)
+    if not events:
+        _need_tracefs(target)
+        near = nearest_names(pattern, target.matching_tracepoints("*"))
+        raise _refused(f"no tracepoint fits {pattern}", near)
+    yield from _events(list(events), target, verbose)
+
+
+def _events(events: list[str], target: Target, verbose: bool) -> Iterator[str]:
+    for event in events:
+        yield f"tracepoint:{event}"
+        found = target.tracepoint(*event.split(":", 1)) if verbose else None
+        for field in found.fields if found else ():
+            yield f"    {field.declaration}"
+
+
+def _syscalls(pattern: str, target: Target, verbose: bool) -> Iterator[str]:
+    """From the tracepoints, which carry the arguments; without tracefs from their functions."""
+    entries = target.matching_tracepoints(f"syscalls:sys_enter_{pattern}")
+    if entries:
+        for event in entries:
+            yield f"syscall:{event.removeprefix('syscalls:sys_enter_')}"
+            found = target.tracepoint(*event.split(":", 1)) if verbose else None
+            for field in found.fields if found else ():
+                if field.name != "__syscall_nr":
+                    yield f"    {field.declaration}"
+        return
+    names = _syscall_functions(pattern, target)
+    if not names:
+        near = nearest_names(pattern, _syscall_functions("*", target))
+        raise _refused(f"no system call fits {pattern}", near)
+    for name in names:
+        yield f"syscall:{name}"
+        if verbose:
+            # __do_sys_NAME is what SYSCALL_DEFINE makes of the arguments.
+            prototype = target.prototype(f"__do_sys_{name}")
+            yield f"    {prototype or 'no types without tracefs'}"
+
+
+def _syscall_functions(pattern: str, target: Target) -> list[str]:
+    for prefix in _WRAPPERS:
+        names = target.matching_functions(prefix + pattern)
+        if names:
+            return [name.removeprefix(prefix) for name in names]
+    return []
+
+
+def _user(kind: str, pattern: str, target: Target, pid: int | None) -> Iterator[str]:
+    path, colon, glob = pattern.rpartition(":")
+    if not colon:
+        path, glob = pattern, "*"
+    binary = target.binary(path, pid)
+    names = target.matching_binary_symbols(binary, glob or "*")
+    if not names:
+        near = target.similar_binary_symbols(binary, glob)
+        raise _refused(f"no function of {binary.path} fits {glob}", near)
+    for name in names:
+        yield f"{kind}:{binary.path}:{name}"
+
+
+def _need_tracefs(target: Target) -> None:
+    answer = target.facts().tracefs
+    if answer.present is not True:
+        raise TargetError(
+            f"tracepoints cannot be listed, tracefs is not there to read: {answer.evidence}",
+            code="NO_TRACEFS",
+        )
+
+
+def _nothing(message: str, pattern: str, target: Target) -> TargetError:
+    similar: Callable[[str], tuple[str, ...]] = target.similar_functions
+    return _refused(message, similar(pattern.strip("*?")))
+
+
+def _refused(message: str, near: tuple[str, ...]) -> TargetError:
+    hint = f"did you mean {', '.join(near)}?" if near else None
+    return TargetError(message, code="NOTHING_FITS", hint=hint)
