@@ -1,8 +1,8 @@
 """EDGE: what a machine offers. The only package that reads /proc, /sys and ELF files.
 
-`Target` is the protocol; `LiveTarget` answers from the machine underneath, and
+`Target` is the protocol; `bpfprobe.target.live.LiveTarget` answers from the machine underneath, and
 `bpfprobe.testing.RecordedTarget` from a file, so that a description can be checked and compiled for
-a kernel that is somewhere else.
+a kernel that is somewhere else. `bpfprobe.testing.StaticTarget` is written by hand, for tests.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class Target(Protocol):
         ...
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:
-        """What BTF says of a kernel function, or None."""
+        """What BTF says of a kernel function, or None.
+
+        Without ``module`` only functions of the kernel itself are known.
+        """
         ...
 
     def struct(self, name: str, module: str = "") -> KStruct | None:
@@ -61,7 +64,10 @@ class Target(Protocol):
         ...
 
     def tracepoint(self, category: str, name: str) -> Tracepoint | None:
-        """A tracepoint with its fields, or None."""
+        """A tracepoint with its fields, or None; None also where tracefs cannot be read.
+
+        Common fields (``common_pid``) are left out: a BPF program cannot read them.
+        """
         ...
 
     def matching_tracepoints(self, pattern: str) -> tuple[str, ...]:
@@ -71,7 +77,9 @@ class Target(Protocol):
     def binary(self, path: str, pid: int | None = None) -> Binary:
         """The ELF file that ``path`` names, found as the shell and the loader find it.
 
-        With ``pid`` the path is looked up in that process's root directory.
+        Without a ``/`` it is a program in PATH, else a library (``c``, ``libc``, ``libc.so.6``).
+        With ``pid`` the path is looked up in that process's root directory, a bare name first among
+        the files that it has mapped.
         Raises `TargetError` with a code of its own for each cause: NO_FILE, NOT_REGULAR (never
         opened: a FIFO would block), NOT_ELF, TRUNCATED_ELF, OTHER_MACHINE, LINK_LOOP, NO_ACCESS,
         NO_PROCESS.
@@ -79,7 +87,10 @@ class Target(Protocol):
         ...
 
     def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
-        """The functions of an ELF file with exactly this name, static ones too."""
+        """The functions of an ELF file with exactly this name, static ones too.
+
+        Raises `TargetError` (IFUNC) where the name is that of a chooser with no code of its own.
+        """
         ...
 
     def matching_binary_symbols(self, binary: Binary, pattern: str) -> tuple[str, ...]:

@@ -160,6 +160,11 @@ def library_paths(name: str, cache: bytes, machine: str) -> Iterator[str]:
         yield from _plain_paths(name)
 
 
+def library_directories() -> tuple[str, ...]:
+    """Where libraries are installed, whatever the cache says."""
+    return _LIBRARY_DIRECTORIES
+
+
 def _plain_paths(name: str) -> Iterator[str]:
     names = [name] if ".so" in name else [f"lib{name}.so", f"{name}.so"]
     for directory in _LIBRARY_DIRECTORIES:

@@ -1,0 +1,59 @@
+"""``bpfprobe doctor``: what this machine allows, and the way out where it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from bpfprobe.cli.printable import printable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from bpfprobe.target.checks import Examination
+
+NAME = "doctor"
+HELP = "say what this machine allows, and what to do where it does not"
+EPILOG = """\
+Each line has ok, no, or ? where it cannot be told, what was looked at, and the way out. Nothing is
+loaded, attached or changed.
+
+exit status: 0 when probes (kprobes, or at least uprobes) can be compiled and attached here, else 1.
+"""
+
+_WORDS = {True: "ok", False: "no", None: "?"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    import argparse
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command line, and return the exit status."""
+    from bpfprobe.target.checks import examine
+
+    examination = examine()
+    if args.json:
+        print(json.dumps(dataclasses.asdict(examination), indent=2))
+    else:
+        for line in report(examination):
+            print(printable(line))
+    return 0 if examination.works else 1
+
+
+def report(examination: Examination) -> Iterator[str]:
+    """The lines that a person reads."""
+    yield f"Linux {examination.release}, {examination.arch}"
+    width = max((len(check.name) for check in examination.checks), default=0)
+    for check in examination.checks:
+        yield f"{_WORDS[check.present]:3} {check.name:{width}}  {check.evidence}"
+        if check.way_out:
+            yield f"{'':{width + 4}}  -> {check.way_out}"
+    yield examination.verdict
