@@ -77,6 +77,7 @@ class Process:
     def close(self) -> None:
         """End QEMU, and let go of all that belongs to it."""
         self.kill()
+        self.monitor.close()
         self.port.close()
         self._console.close()
         self._log.close()

@@ -122,6 +122,7 @@ class Guest:
     def run_test(
         self,
         nodeid: str,
+        rootdir: str,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         env: Mapping[str, str] | None = None,
@@ -130,7 +131,7 @@ class Guest:
         stdout, stderr, reports = bytearray(), bytearray(), bytearray()
         streams = Streams(stdout.extend, stderr.extend, reports.extend)
         started = time.monotonic()
-        status = self.stream(Request(test=nodeid, env=env), streams, timeout_s)
+        status = self.stream(Request(test=nodeid, env=env, cwd=rootdir), streams, timeout_s)
         elapsed = time.monotonic() - started
         console = self._process.console()
         return TestResult(status, bytes(stdout), bytes(stderr), console, elapsed, bytes(reports))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,16 @@ class Monitor:
 
     def __init__(self, connection: socket.socket, timeout_s: float) -> None:
         connection.settimeout(timeout_s)
+        self._connection = connection
         self._stream = connection.makefile("rwb")
         self._receive()  # the greeting
         self.execute("qmp_capabilities")
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(BrokenPipeError):  # of what QEMU, gone by now, was not told
+            self._stream.close()
+        self._connection.close()
 
     def execute(self, command: str, **arguments: Any) -> Any:
         """Run one command, and return what it returns."""

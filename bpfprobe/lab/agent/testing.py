@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-UNWANTED_PLUGINS = ("cacheprovider", "junitxml", "pastebin", "stepwise", "doctest", "nose")
+UNWANTED_PLUGINS = ("cacheprovider", "junitxml", "pastebin", "stepwise", "doctest")
 
 
 class Reporter:
@@ -41,10 +44,48 @@ class Reporter:
                 line = line[os.write(self._descriptor, line) :]
 
 
+WARM_UP = """
+import pytest
+
+@pytest.fixture
+def thing(tmp_path, monkeypatch, capsys):
+    yield tmp_path
+
+@pytest.mark.parametrize("number", [1])
+def test_passes(thing, number):
+    assert number
+
+def test_fails():
+    left, right = {"a": [1, 2]}, {"a": [1, 3]}
+    with pytest.raises(KeyError):
+        left["b"]
+    assert left == right
+"""
+
+
+def warm_up() -> None:
+    """Have pytest import, once and for all guests, whatever it imports as it goes along."""
+    with tempfile.TemporaryDirectory() as directory, open(os.devnull, "w") as nowhere:
+        (Path(directory) / "test_warm_up.py").write_text(WARM_UP)
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            run("test_warm_up.py", directory, nowhere.fileno())
+        sys.path.remove(directory)
+    del sys.modules["test_warm_up"]
+
+
 def run(nodeid: str, root: str, descriptor: int) -> int:
     """Run the test with that id; its configuration is the one of the checkout."""
     os.set_inheritable(descriptor, False)
     sys.path.insert(0, root)
     plugins = [argument for name in UNWANTED_PLUGINS for argument in ("-p", f"no:{name}")]
-    arguments = ["-q", f"--rootdir={root}", "-o", "addopts=", "--tb=long", *plugins, nodeid]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    arguments = [
+        "-q",
+        f"--rootdir={root}",
+        "-o",
+        "addopts=",
+        "--tb=long",
+        *plugins,
+        f"{root}/{nodeid}",
+    ]
     return int(pytest.main(arguments, plugins=[Reporter(descriptor)]))

@@ -1,0 +1,131 @@
+"""The host's side of a guest test: run it in a guest of its own, and revive its reports."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bpfprobe.errors import LabError
+from bpfprobe.lab import Lab, LabUnavailable
+from bpfprobe.lab.progress import Progress
+
+if TYPE_CHECKING:
+    from bpfprobe.lab.guest import TestResult
+
+DEFAULT_TIMEOUT_S = 120.0
+GUESTS_AT_ONCE = 2
+SILENT = Progress(None)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a test's mark asks for."""
+
+    headers: bool = False
+    kernels: tuple[str, ...] | None = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+    @classmethod
+    def of(cls, item: pytest.Item) -> Needs:
+        asked: dict[str, Any] = {}
+        for mark in item.iter_markers("guest"):
+            asked = {**mark.kwargs, **asked}
+        return cls(**asked)
+
+
+class Runner:
+    """Runs guest tests, a few at a time and ahead of their turn."""
+
+    def __init__(self, items: list[pytest.Item]) -> None:
+        self.unavailable = self._prepare(items)
+        self._pool = ThreadPoolExecutor(int(os.environ.get("BPFPROBE_GUESTS", GUESTS_AT_ONCE)))
+        self._results: dict[str, Future[TestResult]] = {}
+        if self.unavailable is None:
+            for item in items:
+                if not stays_on_host(item):
+                    self._results[item.nodeid] = self._pool.submit(run_in_guest, item)
+
+    def reports(self, item: pytest.Item, *, absence_fails: bool) -> list[pytest.TestReport] | None:
+        """The reports of a test whose turn has come; None for one that the host is to run."""
+        if not is_guest_test(item):
+            return None
+        if self.unavailable is not None:
+            outcome = "failed" if absence_fails else "skipped"
+            return [failure(item, f"no guest to be had: {self.unavailable}", outcome)]
+        if stays_on_host(item):
+            return None
+        try:
+            result = self._results.pop(item.nodeid).result()
+        except LabError as error:
+            return [failure(item, str(error))]
+        reports = [
+            report for line in result.reports.splitlines() if (report := revived(item, line))
+        ]
+        if not any(report.when == "teardown" or report.failed for report in reports):
+            output = (result.stdout + result.stderr).decode(errors="replace")
+            reports.append(
+                failure(item, f"pytest in the guest gave up ({result.status}):\n{output}")
+            )
+        return reports
+
+    def stop(self) -> None:
+        """Start nothing more; what runs in guests now ends with them."""
+        self._pool.shutdown(cancel_futures=True)
+
+    @staticmethod
+    def _prepare(items: list[pytest.Item]) -> LabError | None:
+        try:
+            for kernel in sorted({kernel_of(item) for item in items}):
+                Lab(kernel).build()
+        except LabUnavailable as error:
+            return error
+        return None
+
+
+def run_in_guest(item: pytest.Item) -> TestResult:
+    needs = Needs.of(item)
+    lab = Lab(kernel_of(item), headers=needs.headers, progress=SILENT)
+    with lab.restore() as guest:
+        return guest.run_test(item.nodeid, str(item.config.rootpath), timeout_s=needs.timeout_s)
+
+
+def kernel_of(item: pytest.Item) -> str:
+    return str(item.callspec.params["kernel"])  # type: ignore[attr-defined]
+
+
+def is_guest_test(item: pytest.Item) -> bool:
+    """Whether an item is one of this directory's, with a kernel to run on."""
+    callspec = getattr(item, "callspec", None)
+    here = Path(__file__).parent
+    return item.path.is_relative_to(here) and isinstance(
+        callspec and callspec.params.get("kernel"), str
+    )
+
+
+def stays_on_host(item: pytest.Item) -> bool:
+    return item.get_closest_marker("on_host") is not None
+
+
+def revived(item: pytest.Item, line: bytes) -> pytest.TestReport | None:
+    """A report that the guest sent."""
+    config = item.config
+    report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
+    if isinstance(report, pytest.TestReport):
+        return report
+    return failure(
+        item, f"in the guest, {report.nodeid} could not be collected:\n{report.longrepr}"
+    )
+
+
+def failure(item: pytest.Item, text: str, outcome: str = "failed") -> pytest.TestReport:
+    """A report for what befell a test from outside."""
+    path, line, _ = item.location
+    longrepr = text if outcome == "failed" else (path, line or 0, text)
+    keywords = {name: 1 for name in item.keywords}
+    return pytest.TestReport(item.nodeid, item.location, keywords, outcome, longrepr, "call")
