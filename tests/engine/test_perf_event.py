@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +10,9 @@ from bpfprobe.engine.perf_event import ProbePmu, output_request, read_pmu, reque
 from bpfprobe.errors import AttachError
 from bpfprobe.model.machine import FileOffset
 from bpfprobe.model.site import KernelSite, Site, TracepointSite, UserSite
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KPROBE = ProbePmu(type=6, return_bit=0, takes_ref_ctr=False)
 UPROBE = ProbePmu(type=7, return_bit=0, takes_ref_ctr=True)
@@ -50,7 +53,7 @@ def test_an_address_goes_before_the_name() -> None:
 
 @pytest.mark.parametrize(("pid", "target"), [(None, (-1, 0)), (42, (42, -1))])
 def test_user_functions(pid: int | None, target: tuple[int, int]) -> None:
-    site = UserSite("/bin/b\udcffsh", FileOffset(0x1f0), True, pid, ref_ctr_offset=FileOffset(0x88))
+    site = UserSite("/bin/b\udcffsh", FileOffset(0x1F0), True, pid, ref_ctr_offset=FileOffset(0x88))
     asked = request(site, UPROBE)
     kind, _, config, config1, config2 = fields(asked.attr)
     assert (kind, config, config2) == (7, 0x88 << 32 | 1, 0x1F0)

@@ -116,9 +116,7 @@ def test_a_record_that_wraps_is_whole(start: int) -> None:
     ),
     st.integers(min_value=0, max_value=SIZE // 8).map(lambda words: words * 8),
 )
-def test_what_goes_in_comes_out_in_order(
-    steps: list[tuple[bytes, bool] | int], start: int
-) -> None:
+def test_what_goes_in_comes_out_in_order(steps: list[tuple[bytes, bool] | int], start: int) -> None:
     ring = Ring(start)
     sent: list[bytes] = []
     taken: list[bytes] = []

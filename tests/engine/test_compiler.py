@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpfprobe.engine import compiler, compiler_child
+from bpfprobe.engine.compiler import compile_c
+from bpfprobe.errors import CompileError, MissingLibraryError
+
+HEADER = Path(__file__).with_name("header.h").read_text()
+
+PROGRAM = """\
+int second(struct pt_regs *ctx) { return 2; }
+int first(struct pt_regs *ctx)
+{
+    u64 now = bpf_ktime_get_ns();
+    return bpf_ringbuf_output((void *)bpf_pseudo_fd(1, 3), &now, sizeof(now), 0);
+}
+"""
+
+STACK = """\
+int big(struct pt_regs *ctx)
+{
+    char a[600];
+    bpf_probe_read_kernel(a, sizeof(a), (void *)ctx->di);
+    return a[ctx->ax & 511];
+}
+"""
+
+
+def has_bcc() -> bool:
+    find = "import ctypes; ctypes.CDLL('libbcc.so.0')"
+    return subprocess.run([sys.executable, "-c", find], capture_output=True).returncode == 0
+
+
+needs_bcc = pytest.mark.skipif(not has_bcc(), reason="needs libbcc.so.0 (apt install libbpfcc)")
+
+
+@needs_bcc
+def test_functions_come_back_in_the_order_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    first, second = compile_c(PROGRAM, HEADER, ["first", "second"])
+    assert second == bytes.fromhex("b700000002000000 9500000000000000")
+    assert bytes.fromhex("1812000003000000 0000000000000000") in _any_register(first)
+    assert capfd.readouterr() == ("", "")
+
+
+def _any_register(code: bytes) -> bytes:
+    """Instructions with 2 as the target register of each map load."""
+    parts = [bytearray(code[at : at + 8]) for at in range(0, len(code), 8)]
+    for part in parts:
+        if part[0] == 0x18:
+            part[1] = part[1] & 0xF0 | 2
+    return b"".join(parts)
+
+
+@needs_bcc
+def test_an_error_in_the_c(capfd: pytest.CaptureFixture[str]) -> None:
+    text = "int f(struct pt_regs *ctx)\n{\n    return nowhere;\n}\n"
+    with pytest.raises(CompileError) as caught:
+        compile_c(text, HEADER, ["f"])
+    assert "use of undeclared identifier 'nowhere'" in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "return nowhere;" in caught.value.log
+    assert caught.value.source == text
+    assert caught.value.code == "COMPILE"
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_bcc
+def test_too_much_stack_does_not_end_this_process(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CompileError) as caught:
+        compile_c(STACK, HEADER, ["big"])
+    assert caught.value.code == "COMPILE_STACK"
+    assert "512 bytes" in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_bcc
+def test_a_function_that_is_not_there() -> None:
+    with pytest.raises(CompileError, match="no function third"):
+        compile_c(PROGRAM, HEADER, ["third"])
+
+
+@needs_bcc
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become nobody")
+def test_no_privilege_is_needed() -> None:
+    root = Path(__file__).parents[2]
+    code = (
+        f"import os, sys; sys.path.insert(0, {str(root)!r})\n"
+        "from bpfprobe.engine.compiler import compile_c\n"
+        "os.environ.pop('XDG_RUNTIME_DIR', None)\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        f"print(len(compile_c('int f(void *c) {{ return 0; }}', {HEADER!r}, ['f'])[0]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("16\n", "")
+
+
+@pytest.fixture
+def child_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script to stand in for the child process."""
+    script = tmp_path / "child.py"
+    monkeypatch.setattr(compiler_child, "__file__", str(script))
+    return script
+
+
+def test_the_folder_is_private_and_goes_away(
+    child_script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("SECRET", "x")
+    child_script.write_text(
+        "import os, sys\n"
+        "folder = os.environ['BCC_KERNEL_SOURCE']\n"
+        "print(oct(os.stat(folder).st_mode), folder, os.getcwd(), os.environ.get('SECRET'),\n"
+        "      open(folder + '/include/linux/kconfig.h').read(), file=sys.stderr)\n"
+        "sys.exit(3)\n"
+    )
+    with pytest.raises(CompileError) as caught:
+        compile_c("text", "the header", [])
+    mode, folder, cwd, secret, header = caught.value.log.split(maxsplit=4)
+    assert stat.S_IMODE(int(mode, 8)) == 0o700
+    assert Path(folder).parent == runtime
+    assert cwd == folder
+    assert secret == "None"
+    assert header == "the header\n"
+    assert list(runtime.iterdir()) == []
+
+
+def test_a_child_that_hangs(child_script: Path) -> None:
+    child_script.write_text("import time; time.sleep(60)")
+    with pytest.raises(CompileError, match=r"longer than 0\.2 s") as caught:
+        compile_c("text", "", [], timeout_s=0.2)
+    assert caught.value.code == "COMPILE_TIMEOUT"
+
+
+def test_a_child_that_is_killed(child_script: Path) -> None:
+    child_script.write_text("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(CompileError, match="signal 9") as caught:
+        compile_c("text", "", [])
+    assert caught.value.code == "COMPILE_CRASH"
+
+
+def test_an_answer_that_was_cut(child_script: Path) -> None:
+    child_script.write_text("print('oka', end='')")
+    with pytest.raises(CompileError) as caught:
+        compile_c("text", "", [])
+    assert caught.value.code == "COMPILE_CRASH"
+
+
+@pytest.mark.parametrize(
+    ("library", "code", "words"),
+    [
+        ("libnothere.so.0", "NO_LIBBCC", "apt install libbpfcc"),
+        ("libc.so.6", "LIBBCC_MISMATCH", ""),
+    ],
+)
+def test_a_library_that_is_absent_or_another(
+    child_script: Path, library: str, code: str, words: str
+) -> None:
+    real = Path(compiler.__file__).with_name("compiler_child.py").read_text()
+    child_script.write_text(real.replace('"libbcc.so.0"', repr(library)))
+    with pytest.raises(MissingLibraryError) as caught:
+        compile_c("text", "", [])
+    assert caught.value.code == code
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("parts", [[], [b""], [b"a", b"", b"\0\n" * 70_000]])
+def test_messages_come_back(parts: list[bytes]) -> None:
+    assert compiler_child.unpack(compiler_child.pack(parts)) == parts
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_a_cut_message_is_refused(cut: int) -> None:
+    with pytest.raises(ValueError, match="cut"):
+        compiler_child.unpack(compiler_child.pack([b"abc"])[:cut])
