@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from bpfprobe.cli.listing import list_points
+from bpfprobe.cli.printable import printable
+from bpfprobe.errors import TargetError
+from bpfprobe.testing import StaticTarget
+
+TARGET = StaticTarget(
+    functions=[
+        "ssize_t vfs_read(struct file *file, size_t count)",
+        "vfs_write",
+        "bool nf_ct_delete(struct nf_conn *ct) [nf_conntrack]",
+        "long __x64_sys_openat(const struct pt_regs *regs)",
+    ],
+    tracepoints={
+        "sched:sched_switch": ["char prev_comm[16]", "pid_t prev_pid"],
+        "syscalls:sys_enter_openat": ["int __syscall_nr", "unsigned long dfd"],
+    },
+    binaries={"/bin/bash": ["readline", "main"]},
+    blacklisted={"vfs_write"},
+    untraceable={"nf_ct_delete"},
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines"),
+    [
+        ("kprobe:vfs_*", ["kprobe:vfs_read", "kprobe:vfs_write"]),
+        ("kretprobe:vfs_r*", ["kretprobe:vfs_read"]),
+        ("kprobe:nf_conntrack:*", ["kprobe:nf_conntrack:nf_ct_delete"]),
+        ("tracepoint:sched:*", ["tracepoint:sched:sched_switch"]),
+        ("tracepoint:sched_*", ["tracepoint:sched:sched_switch"]),
+        ("syscall:open*", ["syscall:openat"]),
+        ("uprobe:bash:read*", ["uprobe:/bin/bash:readline"]),
+        ("uretprobe:/bin/bash:", ["uretprobe:/bin/bash:main", "uretprobe:/bin/bash:readline"]),
+        ("*s*_r*", ["kprobe:vfs_read"]),
+        ("sched*", ["tracepoint:sched:sched_switch"]),
+    ],
+)
+def test_what_a_pattern_lists(pattern: str, lines: list[str]) -> None:
+    assert list(list_points(pattern, TARGET)) == lines
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines"),
+    [
+        ("kprobe:vfs_read", ["ssize_t vfs_read(struct file *file, size_t count)"]),
+        (
+            "kprobe:vfs_write",
+            ["no types: BTF does not have it", "blacklisted: the kernel forbids kprobes here"],
+        ),
+        (
+            "kprobe:nf_conntrack:*",
+            [
+                "bool nf_ct_delete(struct nf_conn *ct)",
+                "not traceable: ftrace cannot reach it (notrace, or too small)",
+            ],
+        ),
+        ("tracepoint:sched:*", ["char prev_comm[16]", "pid_t prev_pid"]),
+        ("syscall:openat", ["unsigned long dfd"]),
+    ],
+)
+def test_what_verbose_adds(pattern: str, lines: list[str]) -> None:
+    shown = list(list_points(pattern, TARGET, verbose=True))
+    assert shown[1:] == [f"    {line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "code", "hint"),
+    [
+        ("kprobe:vfs_raed", "NOTHING_FITS", "vfs_read"),
+        ("vfs_raed*", "NOTHING_FITS", "vfs_read"),
+        ("tracepoint:sched:sched_swich", "NOTHING_FITS", "sched:sched_switch"),
+        ("syscall:opnat", "NOTHING_FITS", "openat"),
+        ("uprobe:bash:raedline", "NOTHING_FITS", "readline"),
+        ("uprobe:nope:x", "NO_FILE", ""),
+        ("kprobs:x", "BAD_PATTERN", "kprobe"),
+    ],
+)
+def test_nothing_found_says_what_is_near(pattern: str, code: str, hint: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        list(list_points(pattern, TARGET))
+    assert caught.value.code == code
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("vfs_read", "vfs_read"), ("a\x1b[31m", "a\\x1b[31m"), ("\udcff\n", "\\udcff\\n")],
+)
+def test_nothing_reaches_the_terminal_raw(text: str, shown: str) -> None:
+    assert printable(text) == shown
