@@ -140,9 +140,13 @@ def choose(wanted: WantedKernel, releases: Iterable[str]) -> str | None:
     return [r for r in ordered if release_key(r)[:2] == nearest][-1]
 
 
-def _distance(series: tuple[int, ...], goal: tuple[int, ...]) -> tuple[int, int, int]:
-    newer_wins_a_tie = 0 if series >= goal else 1
-    return abs(series[0] - goal[0]), abs(series[1] - goal[1]), newer_wins_a_tie
+def _distance(series: tuple[int, ...], goal: tuple[int, ...]) -> tuple[int, int, bool]:
+    """How far a series is from the wanted one; a newer one wins a tie."""
+    newer = series >= goal
+    if series[0] == goal[0]:
+        return 0, abs(series[1] - goal[1]), not newer
+    # In a later major version the first minor is the nearest, in an earlier one the last.
+    return abs(series[0] - goal[0]), series[1] if newer else -series[1], not newer
 
 
 def _wanted(row: dict[str, Any]) -> WantedKernel:

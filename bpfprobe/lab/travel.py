@@ -7,6 +7,7 @@ import py_compile
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,25 +110,28 @@ def checkout_image(cache: Cache, tools: Tools, checkout: Path) -> Path:
 def _build(
     checkout: Path, files: Sequence[TravelFile], base: Path, tools: Tools, image: Path
 ) -> None:
-    """Bring the copy of the checkout up to date, and make an image of it."""
     tree = base / "tree"
     tree.mkdir(exist_ok=True)
-    _remove_gone(tree, {file.name for file in files})
-    for file in files:
-        _update(checkout / file.name, tree / file.name, file)
+    bring_up_to_date(tree, checkout, files)
     scratch = image.with_suffix(".part")
     make_ext4(tools, tree, scratch, IMAGE_SIZE)
     scratch.rename(image)
 
 
+def bring_up_to_date(tree: Path, checkout: Path, files: Sequence[TravelFile]) -> None:
+    """Make ``tree`` hold the files of a checkout and nothing else, copying only what changed."""
+    _remove_gone(tree, {file.name for file in files})
+    for file in files:
+        _update(checkout / file.name, tree / file.name, file)
+
+
 def _remove_gone(tree: Path, names: set[str]) -> None:
-    for directory, _, present in os.walk(tree, topdown=False):
-        relative = Path(directory).relative_to(tree)
-        for name in present:
-            source = _source_of(relative / name)
-            if str(source) not in names:
-                Path(directory, name).unlink()
-        if directory != str(tree) and not os.listdir(directory):
+    for directory, below, present in os.walk(tree, topdown=False):
+        for name in (*present, *(n for n in below if Path(directory, n).is_symlink())):
+            path = Path(directory, name)
+            if str(_source_of(path.relative_to(tree))) not in names:
+                path.unlink()
+        if directory != str(tree) and not any(Path(directory).iterdir()):
             Path(directory).rmdir()
 
 
@@ -147,12 +151,11 @@ def _update(source: Path, copy: Path, file: TravelFile) -> None:
         copy.unlink()
     except FileNotFoundError:
         copy.parent.mkdir(parents=True, exist_ok=True)
-    except NotADirectoryError:
-        copy.parent.unlink()
-        copy.parent.mkdir(parents=True)
     try:
         shutil.copy2(source, copy, follow_symlinks=False)
     except FileNotFoundError:
         return  # removed since it was listed
     if copy.suffix == ".py" and stat.S_ISREG(file.mode):
-        py_compile.compile(str(copy), dfile=str(source), quiet=2)
+        # Named by hand: where compiled files go may be set otherwise for this process.
+        compiled = copy.parent / "__pycache__" / f"{copy.stem}.{sys.implementation.cache_tag}.pyc"
+        py_compile.compile(str(copy), cfile=str(compiled), dfile=str(source), quiet=2)

@@ -70,7 +70,10 @@ class Runner:
         if not any(report.when == "teardown" or report.failed for report in reports):
             output = (result.stdout + result.stderr).decode(errors="replace")
             reports.append(
-                failure(item, f"pytest in the guest gave up ({result.status}):\n{output}")
+                failure(
+                    item,
+                    f"the test's process ended with status {result.status}, unreported:\n{output}",
+                )
             )
         return reports
 
@@ -117,6 +120,8 @@ def revived(item: pytest.Item, line: bytes) -> pytest.TestReport | None:
     config = item.config
     report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
     if isinstance(report, pytest.TestReport):
+        if isinstance(report.longrepr, list):  # where a test was skipped: JSON has no tuples
+            report.longrepr = tuple(report.longrepr)
         return report
     return failure(
         item, f"in the guest, {report.nodeid} could not be collected:\n{report.longrepr}"
