@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bpfprobe.testing.fake_engine import FakeEngine as FakeEngine
     from bpfprobe.testing.recorded_target import RecordedTarget as RecordedTarget
     from bpfprobe.testing.recorded_target import RecordingTarget as RecordingTarget
     from bpfprobe.testing.recorded_target import record_target as record_target

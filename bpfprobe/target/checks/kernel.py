@@ -58,7 +58,7 @@ def kernel_addresses(restrict: Reading, hidden: bool | None) -> Check:
         "kernel addresses",
         False,
         f"{evidence}: /proc/kallsyms shows none to this process",
-        "probes by name work; kernel stacks have names for root with kernel.kptr_restrict below 2",
+        "probes by name work; names in kernel stacks need CAP_SYSLOG and kptr_restrict below 2",
     )
 
 
