@@ -33,8 +33,8 @@ class Arch:
     registers: Mapping[str, str] = field(hash=False)
 
 
-_X86_64_REGISTERS = (
-    ["r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di", "orig_ax", "ip", "cs", "flags", "sp", "ss"]
+_X86_64_REGISTERS = tuple(
+    "r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss".split()  # noqa: SIM905 - reads as the list it is
 )
 
 X86_64 = Arch(

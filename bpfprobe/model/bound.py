@@ -45,7 +45,6 @@ class Bound:
     returns: bool
     captures: tuple[BoundCapture, ...]
     filter: Condition | None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

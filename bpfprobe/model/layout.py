@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from bpfprobe.model.scalar import Style
+
 MARKS_PER_WORD = 16
 """Each u32 of marks holds 16 fault bits (low half) and 16 truncation bits (high half)."""
 
@@ -24,6 +26,7 @@ class FieldKind(Enum):
     COMM = "comm"  # char[16] in the head: str
     STRING = "string"  # in the tail: str
     STRINGS = "strings"  # in the tail, NUL after each: tuple of str
+    CONSTANT = "constant"  # not in the record: the same str in every event
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Field:
 
     ``size`` and ``offset`` are in bytes; ``capacity`` is the most that a field in the tail may take
     there. ``mark`` is the number of its fault and truncation bits, -1 for what cannot fail.
+    ``style`` says how people see a number.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Field:
     count: int = 1
     capacity: int = 0
     mark: int = -1
+    style: Style = Style.DECIMAL
+    constant: str = ""
 
     @property
     def in_tail(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from bpfprobe.model.scalar import S64, U64, X64, Scalar
+from bpfprobe.model.scalar import S64, U8, U32, U64, X64, Scalar
 
 
 class Space(Enum):
@@ -39,11 +39,11 @@ class Builtin(Enum):
 
 
 BUILTIN_TYPES = {
-    Builtin.PID: Scalar(4, signed=False),
-    Builtin.TID: Scalar(4, signed=False),
-    Builtin.UID: Scalar(4, signed=False),
-    Builtin.GID: Scalar(4, signed=False),
-    Builtin.CPU: Scalar(4, signed=False),
+    Builtin.PID: U32,
+    Builtin.TID: U32,
+    Builtin.UID: U32,
+    Builtin.GID: U32,
+    Builtin.CPU: U32,
     Builtin.TIME: U64,
     Builtin.CGROUP: U64,
     Builtin.TASK: X64,
@@ -208,7 +208,7 @@ class Truth:
     """A condition as a number, 0 or 1."""
 
     condition: Condition
-    type: Scalar = Scalar(1, signed=False)
+    type: Scalar = U8
 
 
 Value = (

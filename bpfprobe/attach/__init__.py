@@ -1,0 +1,1 @@
+"""VERB: bytecode -> attachment. Loads maps and programs, attaches them all or none."""

@@ -1,0 +1,160 @@
+"""Everything of a plan that is open in the kernel, and what its counters say."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import AttachError
+from bpfprobe.model.plan import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bpfprobe.engine import Engine, Link, RecordSource
+    from bpfprobe.model.object import Bytecode
+    from bpfprobe.model.plan import Plan, ProbePlan
+
+KEY_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one probe counted in the kernel, summed over CPUs.
+
+    ``missed`` are hits for which the kernel ran no program, ``in_flight`` calls not yet returned.
+    """
+
+    produced: int
+    lost: int
+    unmatched: int
+    missed: int
+    in_flight: int
+
+
+class Attachment:
+    """Owns maps, programs, links and the buffer of a plan until `close`."""
+
+    def __init__(
+        self, plan: Plan, engine: Engine, is_inside: Callable[[int, str], bool | None]
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._is_inside = is_inside
+        self._open = ExitStack()
+        self._links = ExitStack()
+        self._links_of: dict[int, list[Link]] = {}
+        self._map_fds: list[int] = []
+        self.source: RecordSource
+
+    def attach(self, bytecode: tuple[Bytecode, ...]) -> None:
+        """Create the maps, load the programs, attach them; undo all if any of it fails."""
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            for definition in self._plan.maps:
+                fd = self._engine.create_map(definition)
+                self._open.callback(self._engine.close_fd, fd)
+                self._map_fds.append(fd)
+            self.source = self._open_source()
+            self._open.callback(self.source.close)
+            programs: dict[str, int] = {}
+            for code in bytecode:
+                fd = self._engine.load(code, self._map_fds)
+                self._open.callback(self._engine.close_fd, fd)
+                programs[code.program.name] = fd
+            for probe in self._plan.probes:
+                self._attach_probe(probe, programs)
+            undo.pop_all()
+
+    def _open_source(self) -> RecordSource:
+        plan = self._plan
+        if plan.uses_ring:
+            return self._engine.open_ring(self._map_fds[0], plan.buffer_bytes)
+        pages = plan.buffer_bytes // plan.facts.page_size
+        return self._engine.open_perf(self._map_fds[0], pages, plan.wake_bytes)
+
+    def _attach_probe(self, probe: ProbePlan, programs: Mapping[str, int]) -> None:
+        """The return first: a call that has begun before is then known by its missing entry."""
+        places = [(programs[probe.program], probe.site)]
+        if probe.pairing is not None:
+            places.append((programs[probe.entry_program], probe.pairing.site))
+        for fd, site in places:
+            link = self._engine.attach(fd, site)
+            self._links.callback(link.close)
+            self._links_of.setdefault(probe.index, []).append(link)
+
+    def detach(self) -> None:
+        """Take the programs off; what they sent can still be read."""
+        self._links.close()
+
+    def close(self) -> None:
+        """Detach, unmap, close. Closing twice does nothing."""
+        self.detach()
+        self._open.close()
+
+    def tally(self, probe: ProbePlan) -> Tally:
+        """What a probe has counted until now."""
+        counts = self._counters(probe)
+        missed = self._missed_by_links(probe)
+        in_flight = 0
+        if probe.pairing is not None:
+            open_calls = counts["entries"] - counts["returns"]
+            if missed is None:
+                in_flight = self._still_inside(probe)
+                missed = max(0, open_calls - in_flight - counts["inflight_full"])
+            else:
+                in_flight = max(0, open_calls - missed)
+            missed += counts["inflight_full"]
+        return Tally(
+            produced=counts["produced"],
+            lost=counts["lost"],
+            unmatched=counts["unmatched"],
+            missed=missed or 0,
+            in_flight=in_flight,
+        )
+
+    def _counters(self, probe: ProbePlan) -> dict[str, int]:
+        size = 8 * len(COUNTERS)
+        totals = dict.fromkeys(COUNTERS, 0)
+        for value in self._engine.read_percpu(self._map_fds[1], probe.index, size):
+            for name, number in zip(
+                COUNTERS, struct.unpack(f"<{len(COUNTERS)}Q", value), strict=True
+            ):
+                totals[name] += number
+        return totals
+
+    def _missed_by_links(self, probe: ProbePlan) -> int | None:
+        counts = [link.missed() for link in self._links_of.get(probe.index, [])]
+        known = [count for count in counts if count is not None]
+        return sum(known) if counts and len(known) == len(counts) else None
+
+    def _still_inside(self, probe: ProbePlan) -> int:
+        """Remembered calls whose thread is in the function now, or may be."""
+        assert probe.pairing is not None
+        inside = 0
+        for key in self._engine.keys(self._map_fds[probe.pairing.map_index], KEY_BYTES):
+            thread = struct.unpack_from("<I", key)[0]
+            function = getattr(probe.pairing.site, "function", "")
+            inside += self._is_inside(thread, function) is not False
+        return inside
+
+
+def refuse_obstacles(plan: Plan) -> None:
+    """Raise for a choice that is known not to work on this machine, before anything is compiled."""
+    for probe in plan.probes:
+        if probe.mechanism.obstacle:
+            raise AttachError(
+                f"{probe.site}: {probe.mechanism.obstacle}",
+                site=str(probe.site),
+                hint=probe.mechanism.way_out or None,
+                code=f"NO_{probe.mechanism.name.upper()}S",
+            )
+    if plan.transport.obstacle:
+        raise AttachError(
+            plan.transport.obstacle,
+            site="the buffer",
+            hint=plan.transport.way_out or None,
+            code="NO_RING_BUFFER",
+        )

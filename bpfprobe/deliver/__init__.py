@@ -1,0 +1,1 @@
+"""VERB: records -> the user. Decodes events and prints them."""

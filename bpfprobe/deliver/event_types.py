@@ -1,0 +1,200 @@
+"""Layout -> a class of events, and the function that makes one from a record."""
+
+from __future__ import annotations
+
+import struct
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from bpfprobe.errors import DecodeError
+from bpfprobe.model.event import Event
+from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INTEGER_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+Getter = "Callable[[Any], Any]"
+
+
+def event_type(layout: Layout) -> tuple[type[Event], Callable[[bytes], Event]]:
+    """A subclass of `Event` for the layout, and its decoder.
+
+    The decoder takes a record, which may have trailing bytes, and raises `DecodeError` for one
+    that is too short.
+    """
+    code, places = _struct_of(layout)
+    unpacker = struct.Struct(code)
+    record_place = len(set(places.values()))
+    marks = [places[f"#{n}"] for n in range(len(layout.mark_offsets))]
+    namespace: dict[str, Any] = {
+        "__slots__": (),
+        "probe": layout.name,
+        "layout": layout,
+        "raw": _raw_method(layout, places, marks, record_place),
+    }
+    for field in layout.fields:
+        if field.name != "probe":
+            getter = _guarded(field, _getter(field, places, record_place), marks)
+            namespace[field.name] = property(getter)
+    if any(field.mark >= 0 for field in layout.fields):
+        namespace["faults"] = property(_marked(layout, marks, 0))
+        namespace["truncated"] = property(_marked(layout, marks, MARKS_PER_WORD))
+    kind = type(layout.name, (Event,), namespace)
+    return kind, _decoder(kind, unpacker, layout)
+
+
+def _decoder(
+    kind: type[Event], unpacker: struct.Struct, layout: Layout
+) -> Callable[[bytes], Event]:
+    unpack_from, new = unpacker.unpack_from, tuple.__new__
+
+    def decode_fixed(record: bytes) -> Event:
+        try:
+            return new(kind, unpack_from(record))
+        except struct.error:
+            raise _too_short(layout, record) from None
+
+    def decode_variable(record: bytes) -> Event:
+        try:
+            return new(kind, (*unpack_from(record), record))
+        except struct.error:
+            raise _too_short(layout, record) from None
+
+    return decode_variable if layout.is_variable else decode_fixed
+
+
+def _too_short(layout: Layout, record: bytes) -> DecodeError:
+    return DecodeError(
+        f"a record of {layout.name} has {len(record)} bytes, and its head takes {layout.head_size}"
+    )
+
+
+def _struct_of(layout: Layout) -> tuple[str, dict[str, int]]:
+    """The struct format of the head, and the place of each field in what it unpacks to."""
+    entries = [(at, "I", 4, f"#{n}") for n, at in enumerate(layout.mark_offsets)]
+    for field in layout.fields:
+        if field.kind is not FieldKind.CONSTANT:
+            entries.append((field.offset, _code(field), field.size, field.name))
+    code, at = "<", 0
+    places: dict[str, int] = {}
+    for place, (offset, one, size, name) in enumerate(sorted(entries)):
+        code += f"{offset - at}x" * (offset > at) + one
+        places[name] = place
+        at = offset + size
+    return code + f"{layout.head_size - at}x" * (layout.head_size > at), places
+
+
+def _code(field: Field) -> str:
+    if field.kind in (FieldKind.COMM, FieldKind.ARRAY):
+        return f"{field.size}s"
+    code = _INTEGER_CODES[field.size]
+    return code.lower() if field.signed else code
+
+
+def _getter(field: Field, places: dict[str, int], record_place: int) -> Callable[[Any], Any]:
+    if field.kind is FieldKind.CONSTANT:
+        return lambda _event, text=field.constant: text  # type: ignore[misc]  # a bound default
+    value = itemgetter(places[field.name])
+    if field.kind is FieldKind.INTEGER:
+        return value
+    if field.kind is FieldKind.BOOLEAN:
+        return lambda event: value(event) != 0
+    if field.kind is FieldKind.CHARACTER:
+        return lambda event: chr(value(event))
+    if field.kind is FieldKind.COMM:
+        return lambda event: decode_text(value(event).partition(b"\0")[0])
+    if field.kind is FieldKind.ARRAY:
+        code = _INTEGER_CODES[field.size // field.count]
+        elements = struct.Struct(f"<{field.count}{code.lower() if field.signed else code}")
+        return lambda event: elements.unpack(value(event))
+    located = _located(field, value, record_place)
+    if field.kind is FieldKind.STRING:
+        return lambda event: decode_text(located(event))
+    return lambda event: tuple(decode_text(part) for part in split_vector(located(event)))
+
+
+def _located(
+    field: Field, value: Callable[[Any], Any], record_place: int
+) -> Callable[[Any], bytes]:
+    """The bytes in the tail that a field of the head points to."""
+    record_of = itemgetter(record_place)
+
+    def located(event: Any) -> bytes:
+        location, record = value(event), record_of(event)
+        start, size = location & 0xFFFF, location >> 16
+        text: bytes = record[start : start + size]
+        if len(text) != size:
+            raise DecodeError(f"{field.name} reaches beyond its record of {len(record)} bytes")
+        return text
+
+    return located
+
+
+def _guarded(field: Field, getter: Callable[[Any], Any], marks: list[int]) -> Callable[[Any], Any]:
+    """None where the fault bit is set."""
+    if field.mark < 0:
+        return getter
+    word, bit = divmod(field.mark, MARKS_PER_WORD)
+    mask, marks_of = 1 << bit, itemgetter(marks[word])
+
+    def guarded(event: Any) -> Any:
+        return None if marks_of(event) & mask else getter(event)
+
+    return guarded
+
+
+def _marked(layout: Layout, marks: list[int], shift: int) -> Callable[[Any], frozenset[str]]:
+    """The names of the fields whose bit is set, among the fault or the truncation bits."""
+    bits = [
+        (field.name, marks[field.mark // MARKS_PER_WORD], field.mark % MARKS_PER_WORD + shift)
+        for field in layout.fields
+        if field.mark >= 0
+    ]
+    return lambda event: frozenset(
+        name for name, place, bit in bits if tuple.__getitem__(event, place) >> bit & 1
+    )
+
+
+def _raw_method(
+    layout: Layout, places: dict[str, int], marks: list[int], record_place: int
+) -> Callable[[Any, str], bytes | None]:
+    readers: dict[str, Callable[[Any], bytes | None]] = {}
+    for field in layout.fields:
+        if field.kind is FieldKind.CONSTANT:
+            text = field.constant.encode("utf-8", "surrogateescape")
+            readers[field.name] = lambda _event, text=text: text  # type: ignore[misc]  # a bound default
+            continue
+        value = itemgetter(places[field.name])
+        if field.in_tail:
+            reader: Callable[[Any], Any] = _located(field, value, record_place)
+        elif field.kind is FieldKind.COMM:
+            reader = _comm_bytes(value)
+        elif field.kind is FieldKind.ARRAY:
+            reader = value
+        else:
+            reader = _integer_bytes(field, value)
+        readers[field.name] = _guarded(field, reader, marks)
+
+    def raw(self: Any, name: str) -> bytes | None:
+        return readers[name](self)
+
+    return raw
+
+
+def _comm_bytes(value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda event: value(event).partition(b"\0")[0]
+
+
+def _integer_bytes(field: Field, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda event: value(event).to_bytes(field.size, "little", signed=field.signed)
+
+
+def decode_text(text: bytes) -> str:
+    """Bytes from the kernel as str; what is no UTF-8 becomes surrogates and can be turned back."""
+    return text.decode("utf-8", "surrogateescape")
+
+
+def split_vector(text: bytes) -> list[bytes]:
+    """The strings of an argument vector; the last NUL ends a string and begins none."""
+    return text.removesuffix(b"\0").split(b"\0") if text else []

@@ -1,0 +1,23 @@
+"""Events as JSON, an object a line, from which every byte can be had back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bpfprobe.model.event import Event
+
+
+def json_line(event: Event) -> str:
+    r"""One line of ASCII JSON with ``probe`` and every field; ``faults`` and ``truncated`` if any.
+
+    A byte 0xHH that is no UTF-8 is the lone surrogate ``\udcHH``: in Python
+    ``value.encode("utf-8", "surrogateescape")`` gives the bytes back.
+    """
+    fields: dict[str, Any] = {"probe": event.probe, **event.asdict()}
+    if event.faults:
+        fields["faults"] = sorted(event.faults)
+    if event.truncated:
+        fields["truncated"] = sorted(event.truncated)
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))

@@ -1,0 +1,52 @@
+"""How a session is to run, apart from what its probes say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfprobe.errors import BpfprobeError
+
+TRANSPORTS = ("auto", "ring", "perf")
+
+
+class OptionError(BpfprobeError, ValueError):
+    """An option has a value that cannot be."""
+
+    code = "OPTION"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of a session.
+
+    ``transport`` forces ``ring`` (Linux 5.8) or ``perf`` buffers. ``buffer_bytes`` is the size of
+    the ring, or of the perf buffer of each CPU; it is rounded up to a power of two pages.
+    ``latency_s`` bounds how long an event may wait in the buffer while few come.
+    ``pid``, ``tid`` and ``uid`` keep only hits of that process, thread or user; ``not_pid`` drops
+    those of one process. ``inflight`` is how many calls that wait for their return are remembered.
+    """
+
+    transport: str = "auto"
+    buffer_bytes: int | None = None
+    latency_s: float = 0.1
+    pid: int | None = None
+    tid: int | None = None
+    uid: int | None = None
+    not_pid: int | None = None
+    inflight: int = 16384
+
+    def __post_init__(self) -> None:
+        if self.transport not in TRANSPORTS:
+            raise OptionError(
+                f"transport is one of {', '.join(TRANSPORTS)}, not {self.transport!r}"
+            )
+        if self.buffer_bytes is not None and not 1 <= self.buffer_bytes <= 1 << 30:
+            raise OptionError("buffer_bytes goes from 1 to 1 GiB")
+        if not 0.001 <= self.latency_s <= 60:
+            raise OptionError("latency_s goes from 0.001 to 60")
+        for name in ("pid", "tid", "uid", "not_pid"):
+            number = getattr(self, name)
+            if number is not None and not 0 <= number < 1 << 32:
+                raise OptionError(f"{name} must be a number from 0 to 4294967295, not {number}")
+        if not 64 <= self.inflight <= 1 << 20:
+            raise OptionError("inflight goes from 64 to 1048576")

@@ -1,0 +1,107 @@
+"""What will be done, each choice with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bpfprobe.model.arch import Arch
+    from bpfprobe.model.bound import Bound
+    from bpfprobe.model.layout import Layout
+    from bpfprobe.model.machine import MachineFacts
+    from bpfprobe.model.object import MapDef
+    from bpfprobe.model.site import Site
+    from bpfprobe.model.value import Condition, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen, why, and what was turned down. ``obstacle`` says why it cannot work here."""
+
+    name: str
+    because: str
+    turned_down: tuple[str, ...] = ()
+    obstacle: str = ""
+    way_out: str = ""
+
+
+class Memory(Enum):
+    """Where an event is put together."""
+
+    RING = "reserved in the ring buffer"
+    STACK = "on the stack"
+    SCRATCH = "in memory of the CPU"
+    SLOTS = "in one of several places of the CPU's memory, because the program can be preempted"
+
+
+SCRATCH_SLOTS = 4
+"""How many preempted programs of one probe may be at work on a CPU at once."""
+
+COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full")
+"""What each probe counts on each CPU, a u64 each, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How a return finds its entry.
+
+    ``kept`` are values taken on entry, a u64 each; with ``keeps_time`` the moment is one more.
+    With ``by_frame`` the key is the thread and its stack pointer, which tells the calls of a
+    recursion apart; without, the thread alone (a system call does not recurse).
+    """
+
+    site: Site
+    kept: tuple[Value, ...]
+    keeps_time: bool
+    by_frame: bool
+    map_index: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """One probe: its place, its programs, its event.
+
+    ``task_guards`` look only at who is running and come first in every program; ``guards`` follow,
+    the cheapest first. An event is sent when all hold.
+    """
+
+    bound: Bound
+    index: int
+    mechanism: Choice
+    site: Site
+    pairing: Pairing | None
+    task_guards: tuple[Condition, ...]
+    guards: tuple[Condition, ...]
+    layout: Layout
+    memory: Choice
+    placed: Memory
+    scratch_map: int | None
+    filter_text_bytes: int
+
+    @property
+    def program(self) -> str:
+        """The name of the C function; unique among the probes of a session."""
+        return f"p{self.index}_{self.bound.spec.name}"[:15].rstrip("_")
+
+    @property
+    def entry_program(self) -> str:
+        """The name of the C function on entry, for a paired return probe."""
+        return f"e{self.index}_{self.bound.spec.name}"[:15].rstrip("_")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All probes of a session and what they share. Sizes are in bytes."""
+
+    facts: MachineFacts
+    arch: Arch
+    probes: tuple[ProbePlan, ...]
+    maps: tuple[MapDef, ...]
+    transport: Choice
+    uses_ring: bool
+    buffer_bytes: int
+    wake_bytes: int
+    latency_s: float

@@ -1,0 +1,22 @@
+"""Goes through a value and all that it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def walk(node: object) -> Iterator[object]:
+    """The node itself, then every dataclass inside of it, depth first."""
+    yield node
+    if isinstance(node, tuple):
+        for item in node:
+            yield from walk(item)
+    elif is_dataclass(node) and not isinstance(node, type):
+        for part in fields(node):
+            inner = getattr(node, part.name)
+            if is_dataclass(inner) or isinstance(inner, tuple):
+                yield from walk(inner)

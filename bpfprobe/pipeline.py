@@ -1,0 +1,49 @@
+"""The stages in their order. Nothing else calls a stage.
+
+::
+
+    text, Python calls ─parse→ spec ─resolve→ bound ─plan→ plan ─render→ C      pure
+    ───────────────────────────────────────────────────────────────────── the waterline
+    C ─compile→ bytecode ─load→ maps and programs ─attach→ links ─read→ records ─deliver→ events
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.options import Options
+from bpfprobe.plan.plan import plan
+from bpfprobe.render.render import render
+from bpfprobe.resolve.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.model.bound import BoundProbes
+    from bpfprobe.model.object import CSource
+    from bpfprobe.model.plan import Plan
+    from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What each stage above the waterline made of the probes."""
+
+    specs: tuple[ProbeSpec, ...]
+    bound: BoundProbes
+    plan: Plan
+    source: CSource
+
+
+def describe(
+    specs: Sequence[ProbeSpec], target: Target, options: Options | None = None
+) -> Compilation:
+    """Everything above the waterline: needs no root, no compiler, and the target may be a file.
+
+    Raises `SpecError`, `TargetError`.
+    """
+    bound = resolve(specs, target)
+    chosen = plan(bound, options or Options())
+    return Compilation(tuple(specs), bound, chosen, render(chosen))

@@ -1,0 +1,1 @@
+"""VERB: bound -> plan. Chooses, and says why; looks at nothing but what it is handed."""

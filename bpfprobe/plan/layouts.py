@@ -1,0 +1,121 @@
+"""Captures -> layout: where each value stands in the record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import spec_error
+from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.scalar import Style
+from bpfprobe.model.value import (
+    ArgumentVector,
+    ArrayValue,
+    CommText,
+    ConstantText,
+    Load,
+    TextAt,
+)
+from bpfprobe.model.walk import walk
+
+if TYPE_CHECKING:
+    from bpfprobe.model.bound import Bound, BoundCapture
+
+COMM_BYTES = 16
+MAX_RECORD_BYTES = 30000
+"""Per-CPU memory of a map comes in units of 32 KiB (PCPU_MIN_UNIT_SIZE)."""
+MAX_ARGV_BYTES = 16384
+
+_HEADER = (
+    ("probe", 0, 2),
+    ("time", 16, 8),
+    ("pid", 8, 4),
+    ("tid", 4, 4),
+    ("cpu", 2, 2),
+)
+_FIRST_MARKS = 12
+_HEADER_BYTES = 24
+
+
+def make_layout(bound: Bound) -> Layout:
+    """The record of a probe's event. Raises `SpecError` when it would be too big."""
+    spec = bound.spec
+    fields = [Field(name, FieldKind.INTEGER, at, size) for name, at, size in _HEADER]
+    at = _HEADER_BYTES
+    if spec.comm:
+        fields.append(Field("comm", FieldKind.COMM, at, COMM_BYTES))
+        at += COMM_BYTES
+    fallible = [c for c in bound.captures if can_fail(c.value)]
+    marks = {id(capture): number for number, capture in enumerate(fallible)}
+    words = [_FIRST_MARKS]
+    for _ in range(1, -(-len(fallible) // MARKS_PER_WORD)):
+        words.append(at)
+        at += 4
+    shapes = [_shape(c, spec.string_bytes, marks.get(id(c), -1)) for c in bound.captures]
+    placed: dict[str, Field] = {}
+    for shape in sorted(shapes, key=_alignment, reverse=True):
+        align = _alignment(shape)
+        at = -(-at // align) * align
+        placed[shape.name] = _at(shape, at)
+        at += shape.size
+    fields.extend(placed[shape.name] for shape in shapes)
+    head = -(-at // 8) * 8
+    tail = sum(field.capacity for field in fields)
+    if head + tail > MAX_RECORD_BYTES:
+        raise spec_error(
+            "EVENT_TOO_BIG",
+            f"the event could take {head + tail} bytes, and {MAX_RECORD_BYTES} is the most",
+            spec.point_span,
+            f"string_bytes bounds each string: it is {spec.string_bytes} now",
+        )
+    return Layout(spec.name, tuple(fields), head, tail, tuple(words))
+
+
+def can_fail(value: object) -> bool:
+    """Whether taking the value reads memory that may not be there."""
+    kinds = (Load, TextAt, ArrayValue, ArgumentVector)
+    return any(isinstance(node, kinds) for node in walk(value))
+
+
+def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
+    name, value = capture.capture.name, capture.value
+    if isinstance(value, CommText):
+        return Field(name, FieldKind.COMM, 0, COMM_BYTES)
+    if isinstance(value, ConstantText):
+        text = value.value.decode("utf-8", "surrogateescape")
+        return Field(name, FieldKind.CONSTANT, 0, 0, constant=text)
+    if isinstance(value, TextAt):
+        capacity = min(string_bytes, value.size) if value.size else string_bytes
+        return Field(name, FieldKind.STRING, 0, 4, capacity=capacity, mark=mark)
+    if isinstance(value, ArgumentVector):
+        capacity = min(4 * string_bytes, MAX_ARGV_BYTES)
+        return Field(name, FieldKind.STRINGS, 0, 4, capacity=capacity, mark=mark)
+    if isinstance(value, ArrayValue):
+        element = value.element
+        size = element.size * value.count
+        return Field(
+            name,
+            FieldKind.ARRAY,
+            0,
+            size,
+            element.signed,
+            value.count,
+            mark=mark,
+            style=element.style,
+        )
+    kind = {Style.BOOLEAN: FieldKind.BOOLEAN, Style.CHARACTER: FieldKind.CHARACTER}.get(
+        value.type.style, FieldKind.INTEGER
+    )
+    scalar = value.type
+    return Field(name, kind, 0, scalar.size, scalar.signed, mark=mark, style=scalar.style)
+
+
+def _alignment(field: Field) -> int:
+    if field.kind in (FieldKind.COMM, FieldKind.CONSTANT):
+        return 1
+    return field.size // field.count
+
+
+def _at(field: Field, offset: int) -> Field:
+    from dataclasses import replace
+
+    return replace(field, offset=offset)

@@ -1,0 +1,76 @@
+"""How a place is reached: kprobe, uprobe or tracepoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.bound import SyscallSites
+from bpfprobe.model.plan import Choice
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+
+if TYPE_CHECKING:
+    from bpfprobe.model.bound import Bound
+    from bpfprobe.model.machine import MachineFacts
+    from bpfprobe.model.site import Site
+
+_LAB = "`bpfprobe lab -- COMMAND` runs a command in a kernel that has them"
+
+
+def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, Site | None]:
+    """The mechanism, its site, and for a return probe the site of the entry."""
+    site = bound.site
+    if isinstance(site, SyscallSites):
+        return _syscall(site, bound.returns, facts)
+    if isinstance(site, KernelSite):
+        because = "a kernel function is reached through a perf event of the kprobe PMU, which goes "
+        because += "away with the process that opened it"
+        choice = _kprobe(because, facts)
+        entry = KernelSite(site.function, 0, False, site.module, site.address)
+        return choice, site, entry if bound.returns else None
+    if isinstance(site, UserSite):
+        because = "a function of a program is reached through a perf event of the uprobe PMU"
+        obstacle, way_out = "", ""
+        if facts.uprobe_pmu.present is False:
+            obstacle = f"this kernel has no uprobes ({facts.uprobe_pmu.evidence})"
+            way_out = _LAB
+        choice = Choice("uprobe", because, obstacle=obstacle, way_out=way_out)
+        entry_site = UserSite(site.path, site.offset, False, site.pid, site.symbol)
+        return choice, site, entry_site if bound.returns else None
+    return Choice("tracepoint", "a tracepoint is attached to by its id"), site, None
+
+
+def _kprobe(because: str, facts: MachineFacts, turned_down: tuple[str, ...] = ()) -> Choice:
+    obstacle, way_out = "", ""
+    if facts.kprobes.present is False:
+        obstacle = f"this kernel has no kprobes ({facts.kprobes.evidence})"
+        way_out = _LAB
+    elif facts.kprobe_pmu.present is False:
+        obstacle = f"the kprobe PMU is missing ({facts.kprobe_pmu.evidence})"
+        way_out = "it needs Linux 4.17 and a /sys that shows /sys/bus/event_source"
+    return Choice("kprobe", because, turned_down, obstacle, way_out)
+
+
+def _syscall(
+    site: SyscallSites, returns: bool, facts: MachineFacts
+) -> tuple[Choice, Site, Site | None]:
+    works = facts.kprobes.present is not False and facts.kprobe_pmu.present is not False
+    if site.wrapper and (works or site.enter is None):
+        reason = "a kprobe on the one function that serves the call leaves all others alone"
+        down = (
+            "tracepoint: while one system-call tracepoint is on, every call of every process pays"
+        )
+        choice = _kprobe(reason, facts, (down,))
+        entry = KernelSite(site.wrapper)
+        if not returns:
+            return choice, entry, None
+        return choice, KernelSite(site.wrapper, returns=True), entry
+    assert site.enter is not None
+    assert site.exit is not None
+    down = "kprobe: " + (
+        facts.kprobes.evidence if site.wrapper else "the kernel has no function of its own for it"
+    )
+    choice = Choice("tracepoint", "the system-call tracepoints are what this kernel has", (down,))
+    enter = TracepointSite("syscalls", site.enter.name, site.enter.event_id)
+    if not returns:
+        return choice, enter, None
+    return choice, TracepointSite("syscalls", site.exit.name, site.exit.event_id), enter

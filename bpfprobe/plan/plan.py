@@ -1,0 +1,180 @@
+"""The stage itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.arch import arch_named
+from bpfprobe.model.object import MapDef, MapKind
+from bpfprobe.model.options import OptionError
+from bpfprobe.model.plan import COUNTERS, SCRATCH_SLOTS, Choice, Memory, Pairing, Plan, ProbePlan
+from bpfprobe.model.value import CommText, TextAt, TextEquals, TextMatches
+from bpfprobe.model.walk import walk
+from bpfprobe.model.glob import is_prefix_glob
+from bpfprobe.plan.guards import split_filter, task_guards
+from bpfprobe.plan.layouts import make_layout
+from bpfprobe.plan.mechanism import choose_mechanism
+from bpfprobe.plan.pairing import pair
+
+if TYPE_CHECKING:
+    from bpfprobe.model.bound import Bound, BoundProbes
+    from bpfprobe.model.layout import Layout
+    from bpfprobe.model.machine import MachineFacts
+    from bpfprobe.model.options import Options
+    from bpfprobe.model.value import Condition
+
+DEFAULT_RING_BYTES = 4 << 20
+DEFAULT_PERF_BYTES = 256 << 10  # a CPU
+STACK_EVENT_BYTES = 256
+STACK_TEXT_BYTES = 64
+FILTER_TEXT_BYTES = 1024
+"""How much of a string a glob looks at; the kernel's filters look at as much."""
+KEY_BYTES = 16
+EVENTS_MAP, COUNTERS_MAP = 0, 1
+
+
+def plan(bound: BoundProbes, options: Options) -> Plan:
+    """Choose how each probe is done. Raises `SpecError`, `OptionError`."""
+    facts = bound.facts
+    transport, uses_ring = _transport(options, facts)
+    buffer_bytes = _buffer_bytes(options, facts, uses_ring=uses_ring)
+    maps = [
+        MapDef("events", MapKind.RINGBUF, 0, 0, buffer_bytes)
+        if uses_ring
+        else MapDef("events", MapKind.PERF_EVENT_ARRAY, 4, 4, facts.cpus),
+        MapDef("counters", MapKind.PERCPU_ARRAY, 4, 8 * len(COUNTERS), len(bound.probes)),
+    ]
+    probes = []
+    for index, probe in enumerate(bound.probes):
+        planned = _plan_probe(probe, index, options, facts, maps, uses_ring=uses_ring)
+        _check_fits(planned, buffer_bytes)
+        probes.append(planned)
+    return Plan(
+        facts=facts,
+        arch=arch_named(facts.arch),
+        probes=tuple(probes),
+        maps=tuple(maps),
+        transport=transport,
+        uses_ring=uses_ring,
+        buffer_bytes=buffer_bytes,
+        wake_bytes=buffer_bytes // 4,
+        latency_s=options.latency_s,
+    )
+
+
+def _plan_probe(
+    bound: Bound,
+    index: int,
+    options: Options,
+    facts: MachineFacts,
+    maps: list[MapDef],
+    *,
+    uses_ring: bool,
+) -> ProbePlan:
+    mechanism, site, entry = choose_mechanism(bound, facts)
+    of_task, guards = split_filter(bound.filter)
+    layout = make_layout(bound)
+    pairing = None
+    if entry is not None:
+        kernel = mechanism.name == "kprobe"
+        pairing = pair(bound, entry, guards, map_index=len(maps), kernel=kernel)
+    if pairing is not None:
+        maps.append(_inflight_map(pairing, index, options))
+    text_bytes = max((_filter_text_bytes(guard) for guard in guards), default=0)
+    placed, memory = _place(layout, text_bytes, mechanism, uses_ring=uses_ring)
+    scratch = None
+    if placed in (Memory.SCRATCH, Memory.SLOTS):
+        scratch = len(maps)
+        slots = SCRATCH_SLOTS if placed is Memory.SLOTS else 1
+        size = layout.head_size + layout.tail_size + slack_bytes(layout) + text_bytes + 8
+        maps.append(MapDef(f"scratch{index}", MapKind.PERCPU_ARRAY, 4, -(-size // 8) * 8, slots))
+    return ProbePlan(
+        bound=bound,
+        index=index,
+        mechanism=mechanism,
+        site=site,
+        pairing=pairing,
+        task_guards=task_guards(options) + of_task,
+        guards=tuple(guards),
+        layout=layout,
+        memory=memory,
+        placed=placed,
+        scratch_map=scratch,
+        filter_text_bytes=text_bytes,
+    )
+
+
+def slack_bytes(layout: Layout) -> int:
+    """Room behind the tail: a string of an argument vector is read before it is known to fit."""
+    from bpfprobe.model.layout import FieldKind
+
+    vectors = [f.capacity for f in layout.fields if f.kind is FieldKind.STRINGS]
+    return max(vectors, default=0) // 4
+
+
+def _place(
+    layout: Layout, text_bytes: int, mechanism: Choice, *, uses_ring: bool
+) -> tuple[Memory, Choice]:
+    if not layout.is_variable and not text_bytes:
+        if uses_ring:
+            return Memory.RING, Choice(
+                Memory.RING.value, "every event has the same size, so none is copied"
+            )
+        if layout.head_size <= STACK_EVENT_BYTES:
+            return Memory.STACK, Choice(Memory.STACK.value, "the event is small")
+    because = "events differ in size" if layout.is_variable else "the event or its filter is large"
+    placed = Memory.SLOTS if mechanism.name == "uprobe" else Memory.SCRATCH
+    return placed, Choice(placed.value, because)
+
+
+def _filter_text_bytes(condition: Condition) -> int:
+    """Scratch that a guard needs to hold a string; short ones go on the stack."""
+    most = 0
+    for node in walk(condition):
+        if isinstance(node, TextEquals) and isinstance(node.text, TextAt):
+            need = len(node.literal) + 2
+            most = max(most, need if need > STACK_TEXT_BYTES else 0)
+        if isinstance(node, TextMatches) and not isinstance(node.text, CommText):
+            if is_prefix_glob(node.pattern) and len(node.pattern) <= STACK_TEXT_BYTES:
+                continue
+            most = FILTER_TEXT_BYTES
+    return -(-most // 8) * 8
+
+
+def _inflight_map(pairing: Pairing, index: int, options: Options) -> MapDef:
+    words = len(pairing.kept) + pairing.keeps_time
+    return MapDef(
+        f"inflight{index}", MapKind.LRU_HASH, KEY_BYTES, 8 * max(words, 1), options.inflight
+    )
+
+
+def _transport(options: Options, facts: MachineFacts) -> tuple[Choice, bool]:
+    if options.transport == "perf":
+        return Choice("perf buffers", "transport='perf' was asked for"), False
+    if facts.ring_buffer.present is False:
+        obstacle = ""
+        if options.transport == "ring":
+            obstacle = f"this kernel has no BPF ring buffer ({facts.ring_buffer.evidence})"
+        because = "this kernel has no BPF ring buffer"
+        return Choice("perf buffers", because, obstacle=obstacle, way_out="transport='perf'"), False
+    because = "one buffer for all CPUs keeps the order of events and wakes the reader rarely"
+    return Choice("ring buffer", because, ("perf buffers: one a CPU, no order among them",)), True
+
+
+def _buffer_bytes(options: Options, facts: MachineFacts, *, uses_ring: bool) -> int:
+    wanted = options.buffer_bytes or (DEFAULT_RING_BYTES if uses_ring else DEFAULT_PERF_BYTES)
+    size = facts.page_size
+    while size < wanted:
+        size *= 2
+    return size
+
+
+def _check_fits(planned: ProbePlan, buffer_bytes: int) -> None:
+    """A record that can never fit would be lost every time."""
+    fixed = planned.layout.head_size + 16
+    if fixed > buffer_bytes // 2:
+        raise OptionError(
+            f"events of {planned.layout.name} take {fixed} bytes, too many for a buffer of "
+            f"{buffer_bytes}",
+            hint="raise buffer_bytes",
+        )

@@ -1,0 +1,1 @@
+"""VERB: attachment -> records, waiting no longer than the latency bound."""

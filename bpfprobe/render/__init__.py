@@ -1,0 +1,1 @@
+"""VERB: plan -> C source. The same plan gives the same bytes."""

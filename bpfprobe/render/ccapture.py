@@ -1,0 +1,231 @@
+"""Prints captures as C: each value into its field of the event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.value import ArgumentVector, ArrayValue, CommText, ConstantText, Space, TextAt
+from bpfprobe.render.cstring import read_string
+from bpfprobe.render.cvalue import READERS
+
+if TYPE_CHECKING:
+    from bpfprobe.model.value import Capturable
+    from bpfprobe.render.ccondition import ConditionWriter
+    from bpfprobe.render.cvalue import ValueWriter
+
+MAX_ARGUMENTS = 512
+"""How many strings of an argument vector are followed; what is left is marked as cut."""
+
+
+class CaptureWriter:
+    """Writes captures into a program; ``event`` points to the record, ``used`` counts its tail."""
+
+    def __init__(self, values: ValueWriter, conditions: ConditionWriter, layout: Layout) -> None:
+        self._values = values
+        self._conditions = conditions
+        self._layout = layout
+
+    def capture(self, field: Field, value: Capturable) -> None:
+        """Put a value into its field."""
+        match value:
+            case ConstantText():
+                return
+            case CommText():
+                name = f"event->{c_field(field)}"
+                self._values.line(f"bpf_get_current_comm({name}, sizeof({name}));")
+            case TextAt():
+                self._text(field, value)
+            case ArrayValue():
+                self._array(field, value)
+            case ArgumentVector():
+                self._vector(field, value)
+            case _:
+                seen = self._values.value(value)
+                self._values.line(f"event->{c_field(field)} = {seen.text};")
+                if seen.fault:
+                    self._mark_fault(field, seen.fault)
+
+    def _text(self, field: Field, value: TextAt) -> None:
+        write = self._values
+        pointer = write.value(value.pointer)
+        length = write.fresh("length")
+        size = field.capacity
+        tail = "&event->tail[used]"
+        write.line(f"long {length} = {read_string(value.space, tail, str(size), pointer.text)};")
+        failed = f"{length} < 0 || {pointer.fault}" if pointer.fault else f"{length} < 0"
+        with write.block(f"if ({failed})"):
+            self._mark_fault(field, "1")
+            write.line(f"{length} = 0;")
+        if not value.size or value.size > size:
+            with write.block(f"if ({length} == {size})"):
+                self._mark_longer(field, value, f"{pointer.text} + {size - 1}")
+        self._locate(field, length)
+        with write.block(f"if ({length} > 0)"):
+            # The NUL is dropped: the length says where the text ends.
+            write.line(f"event->{c_field(field)} -= 0x10000;")
+            write.line(f"used += {length} - 1;")
+
+    def _mark_longer(self, field: Field, value: TextAt, place: str) -> None:
+        """All room was used: the text was cut unless its NUL stands right where the room ends."""
+        write = self._values
+        write.line("u8 next = 0;")
+        if value.space is Space.ANY:
+            with write.block(f"if ((s64)({place}) < 0)"):
+                write.line(f"bpf_probe_read_kernel(&next, 1, (void *)({place}));")
+            with write.block("else"):
+                write.line(f"bpf_probe_read_user(&next, 1, (void *)({place}));")
+        else:
+            write.line(f"{READERS[value.space]}(&next, 1, (void *)({place}));")
+        with write.block("if (next)"):
+            self._mark_truncated(field)
+
+    def _array(self, field: Field, value: ArrayValue) -> None:
+        pointer = self._values.value(value.pointer)
+        fault = self._values.fresh("fault")
+        earlier = f"{pointer.fault} | " if pointer.fault else ""
+        name = c_field(field)
+        space = Space.KERNEL if value.space is Space.ANY else value.space
+        self._values.line(
+            f"long {fault} = {earlier}{READERS[space]}(event->{name}, sizeof(event->{name}), "
+            f"(void *)({pointer.text}));"
+        )
+        self._mark_fault(field, fault)
+
+    def _vector(self, field: Field, value: ArgumentVector) -> None:
+        write = self._values
+        length = write.fresh("length")
+        write.line(f"u64 {length} = 0;")
+        if value.vector is None:
+            self._running_vector(field, value, length)
+        elif value.replaced is None:
+            self._followed_vector(field, value, length)
+        else:
+            with write.block(f"if ({self._conditions.condition(value.replaced)})"):
+                self._running_vector(field, value, length)
+            with write.block("else"):
+                self._followed_vector(field, value, length)
+        self._locate(field, length)
+        write.line(f"used += {length};")
+
+    def _running_vector(self, field: Field, value: ArgumentVector, length: str) -> None:
+        """As the kernel laid the strings out in the program that runs, in one read."""
+        write = self._values
+        start, end = write.value(value.start), write.value(value.end)
+        fault = " | ".join(part for part in (start.fault, end.fault) if part) or "0"
+        write.line(f"{length} = {end.text} - {start.text};")
+        with write.block(f"if ({length} > {field.capacity})"):
+            write.line(f"{length} = {field.capacity};")
+            self._mark_truncated(field)
+        # Keeps the compiler from computing the bound again in a way the verifier cannot follow.
+        write.line(f'asm volatile("" : "+r"({length}));')
+        with write.block(f"if ({length} > {field.capacity})"):
+            write.line(f"{length} = 0;")
+        read = f"bpf_probe_read_user(&event->tail[used], {length}, (void *)({start.text}))"
+        with write.block(f"if (({fault}) || {read})"):
+            self._mark_fault(field, "1")
+            write.line(f"{length} = 0;")
+
+    def _followed_vector(self, field: Field, value: ArgumentVector, length: str) -> None:
+        """By the pointers that the caller passed, one string after the other."""
+        write = self._values
+        assert value.vector is not None
+        vector = write.value(value.vector)
+        slice_bytes = max(field.capacity // 4, 1)
+        write.line("u8 whole = 0;")
+        write.line("#pragma clang loop unroll(disable)")
+        with write.block(f"for (u32 i = 0; i < {MAX_ARGUMENTS}; i++)"):
+            write.line("u64 pointer = 0;")
+            place = f"(void *)({vector.text} + 8 * i)"
+            with write.block(f"if (bpf_probe_read_user(&pointer, sizeof(pointer), {place}))"):
+                with write.block("if (i == 0)"):
+                    self._mark_fault(field, "1")
+                    write.line("whole = 1;")
+                write.line("break;")
+            with write.block("if (!pointer)"):
+                write.line("whole = 1;")
+                write.line("break;")
+            with write.block(f"if ({length} >= {field.capacity})"):
+                write.line("break;")
+            text = f"&event->tail[used + {length}]"
+            write.line(
+                f"long bytes = bpf_probe_read_user_str({text}, {slice_bytes}, (void *)pointer);"
+            )
+            with write.block("if (bytes <= 0)"):
+                write.line("break;")
+            write.line(f"{length} += bytes;")
+            with write.block(f"if (bytes == {slice_bytes})"):
+                write.line("break;")
+        with write.block("if (!whole)"):
+            self._mark_truncated(field)
+        with write.block(f"if ({length} > {field.capacity})"):
+            write.line(f"{length} = {field.capacity};")
+
+    def _locate(self, field: Field, length: str) -> None:
+        head = self._layout.head_size
+        write = self._values
+        write.line(f"event->{c_field(field)} = ({length} << 16) | ({head} + used);")
+
+    def _mark_fault(self, field: Field, fault: str) -> None:
+        word, bit = divmod(field.mark, MARKS_PER_WORD)
+        test = f"!!({fault})" if fault != "1" else "1U"
+        cast = "(u32)" if fault != "1" else ""
+        self._values.line(f"marks{word} |= {cast}{test} << {bit};")
+
+    def _mark_truncated(self, field: Field) -> None:
+        word, bit = divmod(field.mark, MARKS_PER_WORD)
+        self._values.line(f"marks{word} |= 1U << {bit + MARKS_PER_WORD};")
+
+
+def c_field(field: Field) -> str:
+    """The field's name in C; a prefix keeps it from being a word of the language."""
+    return f"f_{field.name}"
+
+
+def struct_lines(layout: Layout, name: str, *, behind: str = "") -> list[str]:
+    """The C struct of a record, with its size and every offset asserted."""
+    lines = [f"struct {name} {{"]
+    entries = [(offset, f"u32 marks{n}") for n, offset in enumerate(layout.mark_offsets)]
+    fields = [f for f in layout.fields if f.kind is not FieldKind.CONSTANT]
+    entries += [(field.offset, _declaration(field)) for field in fields]
+    at = 0
+    for number, (offset, text) in enumerate(sorted(entries)):
+        if offset > at:
+            lines.append(f"    u8 pad{number}[{offset - at}];")
+        lines.append(f"    {text};")
+        at = offset + _bytes(layout, offset)
+    if layout.head_size > at:
+        lines.append(f"    u8 pad[{layout.head_size - at}];")
+    lines.append(f"    u8 tail[{layout.tail_size}];" if layout.tail_size else "")
+    lines += [behind] if behind else []
+    lines = [line for line in lines if line] + ["};"]
+    for field in fields:
+        lines.append(
+            f"_Static_assert(__builtin_offsetof(struct {name}, {_member(field)}) == "
+            f'{field.offset}, "{_member(field)} moved");'
+        )
+    return lines
+
+
+HEADER_FIELDS = frozenset({"probe", "cpu", "tid", "pid", "time"})
+
+
+def _member(field: Field) -> str:
+    return field.name if field.name in HEADER_FIELDS else c_field(field)
+
+
+def _declaration(field: Field) -> str:
+    name = _member(field)
+    if field.kind is FieldKind.COMM:
+        return f"char {name}[{field.size}]"
+    if field.kind is FieldKind.ARRAY:
+        kind = f"{'s' if field.signed else 'u'}{field.size // field.count * 8}"
+        return f"{kind} {name}[{field.count}]"
+    return f"{'s' if field.signed else 'u'}{field.size * 8} {name}"
+
+
+def _bytes(layout: Layout, offset: int) -> int:
+    for field in layout.fields:
+        if field.offset == offset and field.kind is not FieldKind.CONSTANT:
+            return field.size
+    return 4

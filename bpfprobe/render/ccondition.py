@@ -1,0 +1,85 @@
+"""Prints conditions as C: statements that read, and an expression that is 0 or 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.value import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    Constant,
+    NonZero,
+    Not,
+    TextEquals,
+    TextMatches,
+)
+
+if TYPE_CHECKING:
+    from bpfprobe.render.cstring import StringWriter
+    from bpfprobe.render.cvalue import ValueWriter
+
+
+class ConditionWriter:
+    """Writes conditions into a program. A value that faulted makes its comparison false."""
+
+    def __init__(self, values: ValueWriter, strings: StringWriter) -> None:
+        self._values = values
+        self._strings = strings
+        values.print_condition = self.condition
+
+    def guard(self, condition: Condition) -> None:
+        """Leave the program unless the condition holds."""
+        test = self.condition(condition)
+        with self._values.block(f"if (!{test})"):
+            self._values.line("return 0;")
+
+    def condition(self, condition: Condition) -> str:
+        """C that is 0 or 1, in brackets."""
+        match condition:
+            case Compare():
+                return self._compare(condition)
+            case NonZero(value):
+                seen = self._values.value(value)
+                return _unless_faulted(f"{seen.text} != 0", seen.fault)
+            case Not(inner):
+                return f"(!{self.condition(inner)})"
+            case TextEquals():
+                return self._strings.equals(condition)
+            case TextMatches():
+                return self._strings.matches(condition)
+            case AllOf(parts):
+                return self._chain(parts, start="1", go_on="")
+            case AnyOf(parts):
+                return self._chain(parts, start="0", go_on="!")
+
+    def _compare(self, condition: Compare) -> str:
+        left, right = self._values.value(condition.left), self._values.value(condition.right)
+        fault = " | ".join(part for part in (left.fault, right.fault) if part)
+        if _compares_signed(condition):
+            return _unless_faulted(
+                f"(s64){left.text} {condition.operator} (s64){right.text}", fault
+            )
+        return _unless_faulted(f"{left.text} {condition.operator} {right.text}", fault)
+
+    def _chain(self, parts: tuple[Condition, ...], *, start: str, go_on: str) -> str:
+        """One after the other, as long as the outcome is open."""
+        name = self._values.fresh("holds")
+        self._values.line(f"u8 {name} = {start};")
+        for part in parts:
+            with self._values.block(f"if ({go_on}{name})"):
+                self._values.line(f"{name} = {self.condition(part)};")
+        return f"({name})"
+
+
+def _compares_signed(condition: Compare) -> bool:
+    """Signed, unless a side is an unsigned number of 64 bits."""
+    return not any(
+        side.type.size == 8 and not side.type.signed and not isinstance(side, Constant)
+        for side in (condition.left, condition.right)
+    )
+
+
+def _unless_faulted(test: str, fault: str) -> str:
+    return f"(!({fault}) && {test})" if fault else f"({test})"

@@ -1,0 +1,256 @@
+"""Prints values as C: statements that read memory, and an expression for the result.
+
+Every expression has type u64 and holds the value as C would convert it: signed types are extended
+by their sign. What can fault has a variable of its own that is not 0 when it did; a read through a
+faulted address faults again, so a chain needs no branches.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import BpfprobeError
+from bpfprobe.model.value import (
+    Argument,
+    BinaryOperation,
+    Builtin,
+    BuiltinValue,
+    Constant,
+    ContextAddress,
+    ContextField,
+    Duration,
+    Kept,
+    Load,
+    RegisterValue,
+    ReturnValue,
+    Space,
+    SymbolAddress,
+    SyscallArgument,
+    Truth,
+    UnaryOperation,
+    Value,
+    View,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bpfprobe.model.arch import Arch
+    from bpfprobe.model.scalar import Scalar
+    from bpfprobe.model.value import Condition
+    from bpfprobe.render.structs import StructRegister
+
+_SYSCALL_FIRST_ARGUMENT = 16  # bytes into the record of a system-call tracepoint
+READERS = {Space.KERNEL: "bpf_probe_read_kernel", Space.USER: "bpf_probe_read_user"}
+
+
+class Context(Enum):
+    """What the program is handed."""
+
+    REGISTERS = "struct pt_regs *ctx"
+    RECORD = "void *ctx"
+
+
+@dataclass(frozen=True, slots=True)
+class CExpression:
+    """C for a value, and C that is not 0 when it could not be read ("" for what cannot fail)."""
+
+    text: str
+    fault: str = ""
+
+
+class ValueWriter:
+    """Writes the statements of one program, and remembers what has been read already."""
+
+    def __init__(
+        self,
+        arch: Arch,
+        structs: StructRegister,
+        context: Context,
+        *,
+        kept: Mapping[Value, str] | None = None,
+        kept_time: str = "",
+    ) -> None:
+        self.lines: list[str] = []
+        self._arch = arch
+        self._structs = structs
+        self._context = context
+        self._kept = dict(kept or {})
+        self._kept_time = kept_time
+        self._known: dict[Value, CExpression] = {}
+        self._numbers = 0
+        self._depth = 1
+        self.print_condition: Callable[[Condition], str] | None = None
+
+    def line(self, text: str) -> None:
+        """Add a line at the current depth."""
+        self.lines.append("    " * self._depth + text if text else "")
+
+    def fresh(self, stem: str) -> str:
+        """A variable name that is not in use."""
+        self._numbers += 1
+        return f"{stem}{self._numbers}"
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """A block; what is read inside of it is not known behind it."""
+        self.line(f"{head} {{")
+        known, self._depth = dict(self._known), self._depth + 1
+        yield
+        self._known, self._depth = known, self._depth - 1
+        self.line("}")
+
+    def take(self) -> str:
+        """The lines written so far; the next ones start afresh."""
+        text = "\n".join(self.lines)
+        self.lines = []
+        return text
+
+    def value(self, value: Value) -> CExpression:
+        """C for a value, with the statements it needs written first."""
+        found = self._known.get(value)
+        if found is None:
+            found = self._known[value] = self._print(value)
+        return found
+
+    def _print(self, value: Value) -> CExpression:
+        match value:
+            case Constant(number):
+                return CExpression(c_constant(number))
+            case Argument() | SyscallArgument() if value in self._kept:
+                return CExpression(self._kept[value])
+            case Kept(inner):
+                return self._from_entry(inner)
+            case Argument(number, scalar):
+                return CExpression(widened(f"ctx->{self._arch.arguments[number - 1]}", scalar))
+            case SyscallArgument():
+                return self._syscall_argument(value)
+            case RegisterValue(member, scalar):
+                return CExpression(widened(f"ctx->{member}", scalar))
+            case ReturnValue(scalar):
+                return CExpression(widened(self._return_value(), scalar))
+            case ContextField(offset, scalar):
+                return CExpression(f"(u64)*({scalar.c_name} *)((char *)ctx + {offset})")
+            case ContextAddress():
+                return self._context_address(value)
+            case BuiltinValue(builtin):
+                return self._builtin(builtin)
+            case Duration():
+                return CExpression(f"(now - {self._kept_time})")
+            case SymbolAddress(_, address):
+                return CExpression(f"{address:#x}ULL")
+            case Load():
+                return self._load(value)
+            case View(inner, scalar):
+                seen = self.value(inner)
+                return CExpression(widened(seen.text, scalar), seen.fault)
+            case UnaryOperation(operator, operand):
+                inside = self.value(operand)
+                return CExpression(f"({operator}{inside.text})", inside.fault)
+            case BinaryOperation():
+                return self._operation(value)
+            case Truth(condition):
+                assert self.print_condition is not None
+                return CExpression(f"(u64)({self.print_condition(condition)})")
+
+    def _from_entry(self, inner: Value) -> CExpression:
+        name = self._kept.get(inner)
+        return CExpression(name) if name is not None else self.value(inner)
+
+    def _return_value(self) -> str:
+        if self._context is Context.RECORD:
+            return f"*(s64 *)((char *)ctx + {_SYSCALL_FIRST_ARGUMENT})"
+        return f"ctx->{self._arch.return_value}"
+
+    def _syscall_argument(self, value: SyscallArgument) -> CExpression:
+        if self._context is Context.RECORD:
+            at = _SYSCALL_FIRST_ARGUMENT + 8 * (value.number - 1)
+            return CExpression(widened(f"*(u64 *)((char *)ctx + {at})", value.type))
+        name = self.fresh("argument")
+        member = self._arch.syscall_arguments[value.number - 1]
+        saved = f"((struct pt_regs *)ctx->{self._arch.arguments[0]})"
+        self.line(f"u64 {name} = 0;")
+        self.line(f"bpf_probe_read_kernel(&{name}, sizeof({name}), &{saved}->{member});")
+        return CExpression(widened(name, value.type))
+
+    def _context_address(self, value: ContextAddress) -> CExpression:
+        if not value.dynamic:
+            return CExpression(f"((u64)ctx + {value.offset})")
+        place = f"(*(u32 *)((char *)ctx + {value.offset}) & 0xffff)"
+        extra = f" + {value.offset + 4}" if value.relative else ""
+        return CExpression(f"((u64)ctx + {place}{extra})")
+
+    def _builtin(self, builtin: Builtin) -> CExpression:
+        if builtin is Builtin.PID:
+            return CExpression("(thread >> 32)")
+        if builtin is Builtin.TID:
+            return CExpression("(u64)(u32)thread")
+        if builtin is Builtin.TIME:
+            return CExpression("now")
+        if builtin in (Builtin.UID, Builtin.GID):
+            name = self._once("ids", "bpf_get_current_uid_gid()")
+            return CExpression(f"(u64)(u32){name}" if builtin is Builtin.UID else f"({name} >> 32)")
+        call = {
+            Builtin.CPU: "bpf_get_smp_processor_id()",
+            Builtin.CGROUP: "bpf_get_current_cgroup_id()",
+            Builtin.TASK: "bpf_current_task_address()",
+        }[builtin]
+        return CExpression(self._once(builtin.value, call))
+
+    def _once(self, stem: str, call: str) -> str:
+        name = self.fresh(stem)
+        self.line(f"u64 {name} = {call};")
+        return name
+
+    def _load(self, value: Load) -> CExpression:
+        base = self.value(value.base)
+        name, fault = self.fresh("value"), self.fresh("fault")
+        if value.struct and value.member:
+            member = self._structs.use(value.struct, value.member, value.offset, value.type)
+            place = f"&((struct k_{value.struct} *)({base.text}))->{member}"
+        else:
+            place = f"(void *)({base.text} + {c_constant(value.offset)})"
+        if value.space not in READERS:
+            raise BpfprobeError("a number in memory of an unknown kind reached the printer")
+        earlier = f"{base.fault} | " if base.fault else ""
+        self.line(f"{value.type.c_name} {name} = 0;")
+        self.line(
+            f"long {fault} = {earlier}{READERS[value.space]}(&{name}, sizeof({name}), {place});"
+        )
+        text = f"(u64){name}"
+        if value.bit_size:
+            text = _bits(name, value)
+        return CExpression(text, fault)
+
+    def _operation(self, value: BinaryOperation) -> CExpression:
+        left, right = self.value(value.left), self.value(value.right)
+        fault = " | ".join(part for part in (left.fault, right.fault) if part)
+        if value.operator == ">>" and value.left.type.signed:
+            return CExpression(f"(u64)((s64){left.text} >> {right.text})", fault)
+        return CExpression(f"({left.text} {value.operator} {right.text})", fault)
+
+
+def widened(text: str, scalar: Scalar) -> str:
+    """``text`` cut to the scalar and extended to 64 bits as its sign says."""
+    if scalar.size == 8:
+        return f"(u64){text}"
+    return f"(u64)({scalar.c_name})({text})"
+
+
+def c_constant(number: int) -> str:
+    """A number as C: the only way a number of the user's gets into a program."""
+    if number >= 1 << 63:
+        return f"{number:#x}ULL"
+    if number == -(1 << 63):
+        return "((u64)1 << 63)"
+    return f"{number}ULL" if number >= 0 else f"((u64)-{-number}LL)"
+
+
+def _bits(name: str, value: Load) -> str:
+    """A bit field out of its unit: moved to the top, then down again with its sign or without."""
+    top = 64 - value.bit_size - value.bit_offset
+    kind = "s64" if value.type.signed else "u64"
+    return f"(u64)(({kind})((u64){name} << {top}) >> {64 - value.bit_size})"

@@ -1,0 +1,186 @@
+"""Prints the C functions of one probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.plan import SCRATCH_SLOTS, Memory
+from bpfprobe.model.value import CommText
+from bpfprobe.plan.plan import STACK_TEXT_BYTES, slack_bytes
+from bpfprobe.render.ccapture import CaptureWriter, struct_lines
+from bpfprobe.render.ccondition import ConditionWriter
+from bpfprobe.render.cstring import StringWriter
+from bpfprobe.render.cvalue import Context, ValueWriter
+from bpfprobe.render.template import fill
+
+if TYPE_CHECKING:
+    from bpfprobe.model.plan import Pairing, Plan, ProbePlan
+    from bpfprobe.render.structs import StructRegister
+
+
+def event_struct(probe: ProbePlan) -> list[str]:
+    """The record of a probe, with what its scratch memory holds behind it."""
+    behind = []
+    slack = slack_bytes(probe.layout)
+    if slack:
+        behind.append(f"    u8 slack[{slack}];")
+    if probe.filter_text_bytes:
+        behind.append(f"    u64 text[{probe.filter_text_bytes // 8}];")
+    if probe.placed is Memory.SLOTS:
+        behind.append("    volatile u32 busy;")
+    return struct_lines(probe.layout, _struct(probe), behind="\n".join(behind))
+
+
+def entry_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str:
+    """The program on entry of a return probe."""
+    pairing = probe.pairing
+    assert pairing is not None
+    values, conditions = _writers(plan, probe, structs, None)
+    for guard in probe.task_guards:
+        conditions.guard(guard)
+    guards = values.take()
+    for slot, value in enumerate(pairing.kept):
+        values.line(f"kept[{slot}] = {values.value(value).text};")
+    if pairing.keeps_time:
+        values.line(f"kept[{len(pairing.kept)}] = bpf_ktime_get_ns();")
+    return fill(
+        "entry.c",
+        name=probe.entry_program,
+        context=_context(probe).value,
+        map=str(pairing.map_index),
+        probe=str(probe.index),
+        frame=_frame(plan, pairing, 0),
+        kept_size=str(max(len(pairing.kept) + pairing.keeps_time, 1)),
+        task_guards=guards,
+        keep=values.take(),
+    )
+
+
+def probe_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str:
+    """The program that sends the event."""
+    pairing = probe.pairing
+    values, conditions = _writers(plan, probe, structs, pairing)
+    for guard in probe.task_guards:
+        conditions.guard(guard)
+    task_guards = values.take()
+    paired = _paired(plan, probe, pairing) if pairing is not None else ""
+    early = probe.filter_text_bytes > 0
+    guards = _place(plan, probe) + "\n" if early else ""
+    for guard in probe.guards:
+        if early:
+            test = conditions.condition(guard)
+            with values.block(f"if (!{test})"):
+                if probe.placed is Memory.SLOTS:
+                    values.line("__sync_fetch_and_add(&event->busy, -1);")
+                values.line("return 0;")
+        else:
+            conditions.guard(guard)
+    guards += values.take()
+    return fill(
+        "probe.c",
+        name=probe.program,
+        context=_context(probe).value,
+        probe=str(probe.index),
+        task_guards=task_guards,
+        paired=paired,
+        guards=guards,
+        place="" if early else _place(plan, probe),
+        captures=_captures(probe, values, conditions),
+        marks="\n".join(
+            f"    event->marks{n} = marks{n};" for n in range(len(probe.layout.mark_offsets))
+        ),
+        send=_send(plan, probe),
+    )
+
+
+def _writers(
+    plan: Plan, probe: ProbePlan, structs: StructRegister, pairing: Pairing | None
+) -> tuple[ValueWriter, ConditionWriter]:
+    kept, kept_time = {}, ""
+    if pairing is not None:
+        kept = {value: f"kept{slot}" for slot, value in enumerate(pairing.kept)}
+        kept_time = "began" if pairing.keeps_time else ""
+    values = ValueWriter(plan.arch, structs, _context(probe), kept=kept, kept_time=kept_time)
+    strings = StringWriter(
+        values,
+        stack_bytes=STACK_TEXT_BYTES + 8,
+        scratch="event->text",
+        scratch_bytes=probe.filter_text_bytes,
+    )
+    return values, ConditionWriter(values, strings)
+
+
+def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter) -> str:
+    for word in range(len(probe.layout.mark_offsets)):
+        values.line(f"u32 marks{word} = 0;")
+    if probe.layout.is_variable:
+        values.line("u64 used = 0;")
+    writer = CaptureWriter(values, conditions, probe.layout)
+    if probe.bound.spec.comm:
+        writer.capture(probe.layout.field("comm"), CommText())
+    for bound in probe.bound.captures:
+        writer.capture(probe.layout.field(bound.capture.name), bound.value)
+    return values.take()
+
+
+def _paired(plan: Plan, probe: ProbePlan, pairing: Pairing) -> str:
+    copies = [f"    u64 kept{slot} = kept[{slot}];" for slot in range(len(pairing.kept))]
+    if pairing.keeps_time:
+        copies.append(f"    u64 began = kept[{len(pairing.kept)}];")
+    return fill(
+        "paired.c",
+        map=str(pairing.map_index),
+        frame=_frame(plan, pairing, plan.arch.return_sp_bytes),
+        copy="\n".join(copies),
+    )
+
+
+def _frame(plan: Plan, pairing: Pairing, lower_by: int) -> str:
+    if not pairing.by_frame:
+        return "0"
+    minus = f" - {lower_by}" if lower_by else ""
+    return f"ctx->{plan.arch.stack_pointer}{minus}"
+
+
+def _context(probe: ProbePlan) -> Context:
+    return Context.RECORD if probe.mechanism.name == "tracepoint" else Context.REGISTERS
+
+
+def _struct(probe: ProbePlan) -> str:
+    return f"event{probe.index}"
+
+
+def _place(plan: Plan, probe: ProbePlan) -> str:
+    """C that finds memory for the event."""
+    struct = f"struct {_struct(probe)}"
+    if probe.placed is Memory.STACK:
+        return f"    {struct} on_stack = {{}};\n    {struct} *event = &on_stack;"
+    if probe.placed is Memory.SLOTS:
+        return fill(
+            "slots.c",
+            struct=struct,
+            map=str(probe.scratch_map),
+            slots=str(SCRATCH_SLOTS),
+            # A hit without room before the filter has been looked at counts as an event.
+            count="        counters->produced++;" if probe.filter_text_bytes else "",
+        )
+    if probe.placed is Memory.SCRATCH:
+        return fill("scratch.c", struct=struct, map=str(probe.scratch_map))
+    return fill("reserve.c", struct=struct)
+
+
+def _send(plan: Plan, probe: ProbePlan) -> str:
+    """C that hands the event over, and counts it as lost where that fails."""
+    if probe.placed is Memory.RING:
+        return "    bpf_ringbuf_submit(event, wake());"
+    size = f"{probe.layout.head_size}"
+    if probe.layout.is_variable:
+        size += " + used"
+    if plan.uses_ring:
+        call = f"bpf_ringbuf_output(EVENTS, event, {size}, wake())"
+    else:
+        call = f"bpf_perf_event_output(ctx, EVENTS, BPF_F_CURRENT_CPU, event, {size})"
+    lines = [f"    if ({call}) {{", "        counters->lost++;", "    }"]
+    if probe.placed is Memory.SLOTS:
+        lines.append("    __sync_fetch_and_add(&event->busy, -1);")
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""The stage itself: a whole translation unit, in the order in which C wants it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.object import CSource, ProgramDef, ProgramKind
+from bpfprobe.model.plan import COUNTERS
+from bpfprobe.render.programs import entry_function, event_struct, probe_function
+from bpfprobe.render.structs import StructRegister
+from bpfprobe.render.template import fill
+
+if TYPE_CHECKING:
+    from bpfprobe.model.plan import Plan, ProbePlan
+
+_WAKE_WINDOW = 16384
+"""Bytes behind the mark within which an event wakes the reader: wider than any one record."""
+
+
+def render(plan: Plan) -> CSource:
+    """The C for all probes of a plan."""
+    structs = StructRegister()
+    programs: list[ProgramDef] = []
+    functions: list[str] = []
+    events: list[str] = []
+    for probe in plan.probes:
+        kind = _kind(probe)
+        events += [f"/* probe {probe.index} */", *event_struct(probe), ""]
+        if probe.pairing is not None:
+            functions.append(entry_function(plan, probe, structs))
+            programs.append(ProgramDef(probe.entry_program, kind))
+        functions.append(probe_function(plan, probe, structs))
+        programs.append(ProgramDef(probe.program, kind))
+    shared = fill(
+        "shared.c",
+        counters="\n".join(f"    u64 {name};" for name in COUNTERS),
+        wake_at=str(plan.wake_bytes),
+        wake_window=str(min(_WAKE_WINDOW, plan.wake_bytes)),
+    )
+    text = "\n".join([shared, *structs.declarations(), *events, *functions])
+    header = fill("kconfig.h", registers=fill(plan.arch.header))
+    return CSource(tidy(text), header, tuple(programs), plan.maps)
+
+
+def _kind(probe: ProbePlan) -> ProgramKind:
+    tracepoint = probe.mechanism.name == "tracepoint"
+    return ProgramKind.TRACEPOINT if tracepoint else ProgramKind.KPROBE
+
+
+def tidy(text: str) -> str:
+    """The text with no more than one empty line in a row, and none where a hole was empty."""
+    lines: list[str] = []
+    for line in (line.rstrip() for line in text.split("\n")):
+        inside = bool(lines) and lines[-1].startswith("    ")
+        if line or (lines and lines[-1] and not inside):
+            lines.append(line)
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,45 @@
+"""The kernel structs that a program reads: the members it reads, each at its offset, asserted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bpfprobe.model.scalar import Scalar
+
+
+@dataclass
+class StructRegister:
+    """Collects members while programs are printed; prints the declarations before them."""
+
+    _members: dict[str, dict[str, tuple[int, Scalar]]] = field(default_factory=dict)
+
+    def use(self, struct: str, member: str, offset: int, scalar: Scalar) -> str:
+        """Note a member that is read, and give its name in C."""
+        name = re.sub(r"[^A-Za-z0-9_]+", "__", member).strip("_") or "start"
+        known = self._members.setdefault(struct, {})
+        while known.setdefault(name, (offset, scalar)) != (offset, scalar):
+            name += "_"
+        return name
+
+    def declarations(self) -> list[str]:
+        """C that declares each struct and asserts the place of each member."""
+        lines: list[str] = []
+        for struct, members in sorted(self._members.items()):
+            lines += [f"struct k_{struct} {{", "    union {"]
+            ordered = sorted(members.items(), key=lambda item: (item[1][0], item[0]))
+            for name, (offset, scalar) in ordered:
+                gap = f"u8 {name}__at[{offset}]; " if offset else ""
+                lines += ["        struct {"]
+                lines += [f"            {gap}{scalar.c_name} {name};"]
+                lines += ["        } __attribute__((packed));"]
+            lines += ["    };", "};"]
+            for name, (offset, _) in ordered:
+                lines.append(
+                    f"_Static_assert(__builtin_offsetof(struct k_{struct}, {name}) == {offset}, "
+                    f'"{struct}.{name} is not where BTF says");'
+                )
+            lines.append("")
+        return lines

@@ -1,0 +1,1 @@
+"""VERB: spec + target -> bound. Finds what every name means on one machine, and types it."""

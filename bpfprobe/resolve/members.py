@@ -1,0 +1,35 @@
+"""Members of structs, through anonymous structs and unions as C finds them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.ktype import KStruct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfprobe.model.ktype import Member
+    from bpfprobe.target import Target
+
+
+def find_member(target: Target, struct: KStruct, name: str) -> Member | None:
+    """The member of that name, its offset counted from the start of ``struct``; None if none."""
+    return next((m for m in all_members(target, struct) if m.name == name), None)
+
+
+def all_members(target: Target, struct: KStruct) -> Iterator[Member]:
+    """Every member that C reaches by a bare name."""
+    for member in target.members(struct):
+        if member.name:
+            yield member
+        elif isinstance(member.type, KStruct):
+            for inner in all_members(target, member.type):
+                yield replace(inner, offset=inner.offset + member.offset)
+
+
+def similar_members(target: Target, struct: KStruct, name: str) -> list[str]:
+    """At most three members whose names are close."""
+    return get_close_matches(name, [m.name for m in all_members(target, struct)], n=3, cutoff=0.5)

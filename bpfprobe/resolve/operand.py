@@ -1,0 +1,161 @@
+"""What an expression stands for while it is being resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.model.scalar import BOOL, CHAR, X64, Scalar
+from bpfprobe.model.value import (
+    ArgumentVector,
+    Constant,
+    Load,
+    Space,
+    TextAt,
+    TextValue,
+    Value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberOperand:
+    """A number that is at hand. ``points_into`` is the memory it points into, if it points."""
+
+    value: Value
+    ktype: KType | None = None
+    points_into: Space = Space.KERNEL
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOperand:
+    """Something in memory at ``base + offset``, of a known type or none.
+
+    ``struct`` and ``member`` name it in the kernel's words.
+    """
+
+    base: Value
+    offset: int
+    space: Space
+    ktype: KType | None = None
+    struct: str = ""
+    member: str = ""
+    bit_offset: int = 0
+    bit_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextOperand:
+    """Text that needs no pointer from the user: ``comm``, ``func``, a field of a tracepoint."""
+
+    text: TextValue
+
+
+@dataclass(frozen=True, slots=True)
+class ArgvOperand:
+    """The ``argv`` builtin."""
+
+    vector: ArgumentVector
+
+
+Operand = NumberOperand | MemoryOperand | TextOperand | ArgvOperand
+
+
+def scalar_of(ktype: KType | None) -> Scalar | None:
+    """How a value of this type is read, None for what is no number."""
+    if ktype is None:
+        return X64
+    if isinstance(ktype, KPointer):
+        return X64
+    if isinstance(ktype, KInt) and ktype.size in (1, 2, 4, 8):
+        if ktype.is_bool:
+            return BOOL
+        if ktype.is_char and ktype.size == 1:
+            return CHAR
+        return Scalar(ktype.size, ktype.signed)
+    return None
+
+
+def number_of(operand: Operand) -> Value | None:
+    """The operand as a number, read from memory if that is where it is; None if it is none."""
+    if isinstance(operand, NumberOperand):
+        return operand.value
+    if isinstance(operand, MemoryOperand):
+        scalar = scalar_of(operand.ktype)
+        if scalar is None:
+            return None
+        return Load(
+            operand.base,
+            operand.offset,
+            scalar,
+            operand.space,
+            operand.struct,
+            operand.member,
+            operand.bit_offset,
+            operand.bit_size,
+        )
+    return None
+
+
+def text_of(operand: Operand, space: Space | None = None) -> TextValue | None:
+    """The operand as a string, None if it is none. ``space`` overrides where its bytes are."""
+    if isinstance(operand, TextOperand):
+        return operand.text
+    if isinstance(operand, NumberOperand):
+        if not isinstance(operand.ktype, KPointer) or not is_character(operand.ktype.target):
+            return None
+        return TextAt(operand.value, space or operand.points_into)
+    if isinstance(operand, MemoryOperand):
+        if isinstance(operand.ktype, KArray) and is_character(operand.ktype.element):
+            return TextAt(address_of(operand), space or operand.space, operand.ktype.count)
+        if isinstance(operand.ktype, KPointer) and is_character(operand.ktype.target):
+            pointer = number_of(operand)
+            assert pointer is not None
+            return TextAt(pointer, space or text_space(operand.space, operand.ktype))
+        if operand.ktype is None:
+            return TextAt(address_of(operand), space or operand.space)
+    return None
+
+
+def text_space(found_in: Space, pointer: KPointer) -> Space:
+    """Where a string is whose pointer was found in ``found_in``."""
+    if pointer.user or found_in is Space.USER:
+        return Space.USER
+    return Space.ANY
+
+
+def pointer_space(found_in: Space, pointer: KPointer) -> Space:
+    """What a pointer that was found in ``found_in`` points into."""
+    return Space.USER if pointer.user or found_in is Space.USER else Space.KERNEL
+
+
+def address_of(operand: MemoryOperand) -> Value:
+    """The address of what is in memory, as a number."""
+    if operand.offset == 0:
+        return operand.base
+    from bpfprobe.model.value import BinaryOperation
+
+    return BinaryOperation("+", operand.base, Constant(operand.offset), X64)
+
+
+def is_character(ktype: KType) -> bool:
+    """Whether a string may be made of this type: one byte, or void of which nothing is known."""
+    if isinstance(ktype, KInt):
+        return ktype.size == 1 and not ktype.is_bool
+    return isinstance(ktype, KOther) and ktype.spelling.removeprefix("const ") == "void"
+
+
+def describe(operand: Operand) -> str:
+    """The operand's type in words, for a message."""
+    if isinstance(operand, TextOperand):
+        return "a string"
+    if isinstance(operand, ArgvOperand):
+        return "a list of strings"
+    ktype = operand.ktype
+    if ktype is None:
+        return "a number" if isinstance(operand, NumberOperand) else "memory of unknown type"
+    article = "a pointer" if isinstance(ktype, KPointer) else "an integer"
+    if isinstance(ktype, KStruct):
+        article = "a struct"
+    if isinstance(ktype, KArray):
+        article = "an array"
+    return f"{article} ({ktype.spelling})"

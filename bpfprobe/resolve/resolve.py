@@ -1,0 +1,113 @@
+"""The stage itself: specs and a target give bound probes, or every mistake at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import Diagnostic, SpecError
+from bpfprobe.model import expression as ast
+from bpfprobe.model.arch import Arch, arch_named
+from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes, SyscallSites
+from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UserPoint
+from bpfprobe.model.walk import walk
+from bpfprobe.resolve.captures import resolve_capture
+from bpfprobe.resolve.conditions import resolve_condition
+from bpfprobe.resolve.scopes import (
+    function_scope,
+    syscall_scope,
+    tracepoint_scope,
+    user_scope,
+)
+from bpfprobe.resolve.sites import kernel_site, syscall_sites, tracepoint_site, user_site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.model.site import Site
+    from bpfprobe.resolve.operand import Operand
+    from bpfprobe.resolve.scope import Scope
+    from bpfprobe.target import Target
+
+
+def resolve(specs: Sequence[ProbeSpec], target: Target) -> BoundProbes:
+    """Find what every name of every probe means on this target.
+
+    Raises `SpecError` with all that is wrong, not only the first.
+    """
+    facts = target.facts()
+    arch = arch_named(facts.arch)
+    wrong: list[Diagnostic] = []
+    probes: list[Bound] = []
+    for spec in specs:
+        try:
+            probes.append(_resolve_one(spec, target, arch))
+        except SpecError as error:
+            wrong.extend(error.diagnostics)
+    if wrong:
+        raise SpecError(wrong)
+    return BoundProbes(facts, tuple(probes))
+
+
+def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
+    site, scope = _place(spec, target, arch)
+    wrong: list[Diagnostic] = []
+    captures: list[BoundCapture] = []
+    known: dict[str, Operand] = {}
+    for capture in spec.captures:
+        try:
+            value, operand = resolve_capture(capture, scope)
+        except SpecError as error:
+            wrong.extend(error.diagnostics)
+        else:
+            captures.append(BoundCapture(capture, value))
+            known[capture.name] = operand
+    condition = None
+    if spec.filter is not None and not wrong:
+        try:
+            condition = resolve_condition(spec.filter, replace(scope, captures=known))
+        except SpecError as error:
+            wrong.extend(error.diagnostics)
+    if wrong:
+        raise SpecError(wrong)
+    return Bound(spec, site, scope.returns, tuple(captures), condition)
+
+
+def _place(spec: ProbeSpec, target: Target, arch: Arch) -> tuple[Site | SyscallSites, Scope]:
+    point = spec.point
+    if isinstance(point, KernelPoint):
+        site = kernel_site(point, spec.point_span, target)
+        prototype = target.prototype(site.function, site.module) if site.function else None
+        return site, function_scope(
+            target,
+            arch,
+            str(site.function or hex(site.address)),
+            prototype,
+            returns=point.returns,
+            inside=point.offset != 0,
+        )
+    if isinstance(point, UserPoint):
+        user, _ = user_site(point, spec.point_span, target)
+        name = user.symbol or hex(user.offset)
+        inside = point.plus != 0
+        return user, user_scope(target, arch, name, returns=point.returns, inside=inside)
+    if isinstance(point, TracepointPoint):
+        place, tracepoint = tracepoint_site(point, spec.point_span, target)
+        return place, tracepoint_scope(target, arch, tracepoint)
+    returns = point.returns if point.returns is not None else _wants_return(spec)
+    sites = syscall_sites(point, spec.point_span, target, arch)
+    return sites, syscall_scope(
+        target, arch, point.name, sites.enter, spec.point_span, returns=returns
+    )
+
+
+def _wants_return(spec: ProbeSpec) -> bool:
+    """Whether a description of a system call asks for what exists only on return."""
+    parts: list[object] = [capture.value for capture in spec.captures]
+    if spec.filter is not None:
+        parts.append(spec.filter)
+    return any(
+        isinstance(node, (ast.Name, ast.Variable)) and node.name in ("retval", "duration")
+        for part in parts
+        for node in walk(part)
+    )

@@ -1,0 +1,148 @@
+"""What the names in an expression mean at one probe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.value import (
+    Builtin,
+    BuiltinValue,
+    CommText,
+    ConstantText,
+    Duration,
+    Space,
+)
+from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, Operand, TextOperand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bpfprobe.model.arch import Arch
+    from bpfprobe.model.span import Span
+    from bpfprobe.resolve.kernel_task import KernelTask
+    from bpfprobe.target import Target
+
+BUILTIN_NAMES = (
+    "pid",
+    "tid",
+    "uid",
+    "gid",
+    "comm",
+    "cpu",
+    "time",
+    "ppid",
+    "cgroup",
+    "func",
+    "argv",
+    "retval",
+    "duration",
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names at a probe.
+
+    ``arguments`` are the function's (or the tracepoint's fields) by name, ``numbered`` the same by
+    place, from 1. ``space`` is what pointers point into unless their type says otherwise.
+    ``retval`` is None where nothing is returned or the probe is not a return probe.
+    """
+
+    target: Target
+    arch: Arch
+    task: KernelTask
+    function: str
+    space: Space
+    returns: bool
+    arguments: Mapping[str, Operand]
+    numbered: Mapping[int, Operand]
+    argument_count: int | None
+    retval: Operand | None
+    returns_void: bool = False
+    has_registers: bool = True
+    has_stack_arguments: bool = True
+    argv: ArgvOperand | None = None
+    captures: Mapping[str, Operand] = field(default_factory=dict)
+
+    def name(self, name: str, span: Span) -> Operand:
+        """A bare name: a capture, else an argument, else a builtin."""
+        if name in self.captures:
+            return self.captures[name]
+        if name in self.arguments:
+            return self.arguments[name]
+        if name in BUILTIN_NAMES:
+            return self.builtin(name, span)
+        raise self._unknown(name, span)
+
+    def builtin(self, name: str, span: Span) -> Operand:
+        """What every probe has."""
+        if name == "comm":
+            return TextOperand(CommText())
+        if name == "func":
+            return TextOperand(ConstantText(self.function.encode()))
+        if name == "retval":
+            return self.return_value(span)
+        if name == "duration":
+            if not self.returns:
+                raise spec_error(
+                    "RETVAL_ON_PROBE",
+                    "there is no duration on entry",
+                    span,
+                    "a return probe has it: kretprobe, uretprobe, r:, or syscall",
+                )
+            return NumberOperand(Duration())
+        if name == "ppid":
+            return NumberOperand(self.task.parent_pid(span))
+        if name == "argv":
+            return self.argv or ArgvOperand(self.task.command_line(span))
+        return NumberOperand(BuiltinValue(Builtin(name)))
+
+    def return_value(self, span: Span) -> Operand:
+        """``$retval``."""
+        if self.returns_void:
+            raise spec_error("NO_RETVAL", f"{self.function} returns nothing (void)", span)
+        if self.retval is None:
+            raise spec_error(
+                "RETVAL_ON_PROBE",
+                "there is no return value on entry",
+                span,
+                "a return probe has it: kretprobe, uretprobe, r:, or syscall",
+            )
+        return self.retval
+
+    def argument(self, number: int, span: Span) -> Operand:
+        """``$argN``."""
+        if number in self.numbered:
+            return self.numbered[number]
+        if self.argument_count is not None:
+            some = f"{self.argument_count} argument{'s' if self.argument_count != 1 else ''}"
+            names = ", ".join(self.arguments)
+            raise spec_error(
+                "NO_BTFARG",
+                f"{self.function} has {some}, so there is no argument {number}",
+                span,
+                f"they are {names}" if names else None,
+            )
+        raise spec_error(
+            "BAD_ARG_NUM",
+            f"argument {number} is not in a register",
+            span,
+            f"the first {len(self.numbered)} are; read the others from the stack: +8($stack)"
+            if self.numbered
+            else "this place has no numbered arguments",
+        )
+
+    def _unknown(self, name: str, span: Span) -> SpecError:
+        known = [*self.captures, *self.arguments]
+        near = get_close_matches(name, [*known, *BUILTIN_NAMES], n=3, cutoff=0.6)
+        what = f"{self.function} has no argument {name}"
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        elif self.arguments:
+            hint = f"its arguments are {', '.join(self.arguments)}"
+        else:
+            hint = "its arguments are not known by name here; $arg1, $arg2, ... always work"
+        return spec_error("NO_BTFARG", what, span, hint)

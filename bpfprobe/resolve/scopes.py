@@ -1,0 +1,279 @@
+"""Scopes: which names the function, the tracepoint or the system call at a point gives."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.model.scalar import S64, X64, Scalar
+from bpfprobe.model.value import (
+    Argument,
+    ArgumentVector,
+    Compare,
+    Constant,
+    ContextAddress,
+    ContextField,
+    Load,
+    RegisterValue,
+    ReturnValue,
+    Space,
+    SyscallArgument,
+    TextAt,
+    View,
+)
+from bpfprobe.resolve.kernel_task import KernelTask
+from bpfprobe.resolve.operand import (
+    ArgvOperand,
+    MemoryOperand,
+    NumberOperand,
+    Operand,
+    TextOperand,
+    scalar_of,
+    text_space,
+)
+from bpfprobe.resolve.scope import Scope
+
+if TYPE_CHECKING:
+    from bpfprobe.model.arch import Arch
+    from bpfprobe.model.ktype import Prototype
+    from bpfprobe.model.machine import Tracepoint, TracepointField
+    from bpfprobe.model.span import Span
+    from bpfprobe.target import Target
+
+_EXEC_VECTOR = {"execve": 2, "execveat": 3}
+
+
+def function_scope(
+    target: Target,
+    arch: Arch,
+    name: str,
+    prototype: Prototype | None,
+    *,
+    returns: bool,
+    inside: bool,
+) -> Scope:
+    """A kernel function; ``inside`` for a place behind its entry, where arguments are gone."""
+    arguments: dict[str, Operand] = {}
+    numbered: dict[int, Operand] = {}
+    count = None
+    if inside:
+        count = 0
+    elif prototype is None:
+        for n in range(1, len(arch.arguments) + 1):
+            numbered[n] = NumberOperand(Argument(n), None, Space.ANY)
+    else:
+        count = len(prototype.parameters)
+        for n, parameter in enumerate(prototype.parameters, 1):
+            operand = _argument(n, parameter.type, arch)
+            if operand is None:  # by value on the stack, or behind one that is
+                break
+            numbered[n] = operand
+            if parameter.name:
+                arguments[parameter.name] = operand
+    retval: Operand | None = None
+    if returns:
+        retval = _returned(prototype)
+    return Scope(
+        target=target,
+        arch=arch,
+        task=KernelTask(target),
+        function=name,
+        space=Space.KERNEL,
+        returns=returns,
+        arguments=arguments,
+        numbered=numbered,
+        argument_count=count,
+        retval=retval,
+        returns_void=returns and prototype is not None and prototype.returns == KOther("void"),
+    )
+
+
+def _argument(number: int, ktype: KType, arch: Arch) -> Operand | None:
+    scalar = scalar_of(ktype)
+    if scalar is None:
+        return None
+    into = Space.KERNEL
+    if isinstance(ktype, KPointer):
+        is_text = isinstance(ktype.target, (KInt, KOther))
+        into = text_space(Space.KERNEL, ktype) if is_text else Space.KERNEL
+        into = Space.USER if ktype.user else into
+    if number <= len(arch.arguments):
+        return NumberOperand(Argument(number, scalar), ktype, into)
+    if arch.first_stack_slot < 0:
+        return None
+    slot = arch.first_stack_slot + number - len(arch.arguments) - 1
+    stack = RegisterValue(arch.stack_pointer)
+    return NumberOperand(Load(stack, 8 * slot, scalar, Space.KERNEL), ktype, into)
+
+
+def _returned(prototype: Prototype | None) -> Operand | None:
+    if prototype is None:
+        return NumberOperand(ReturnValue(S64), None, Space.ANY)
+    scalar = scalar_of(prototype.returns)
+    if scalar is None:
+        return None
+    ktype = prototype.returns
+    into = Space.KERNEL
+    if isinstance(ktype, KPointer) and not isinstance(ktype.target, KStruct):
+        into = text_space(Space.KERNEL, ktype)
+    return NumberOperand(ReturnValue(scalar), ktype, into)
+
+
+def user_scope(target: Target, arch: Arch, name: str, *, returns: bool, inside: bool) -> Scope:
+    """A function of a program: its arguments by number, all memory in user space."""
+    numbered: dict[int, Operand] = {}
+    if not inside:
+        for n in range(1, len(arch.arguments) + 1):
+            numbered[n] = NumberOperand(Argument(n), None, Space.USER)
+    return Scope(
+        target=target,
+        arch=arch,
+        task=KernelTask(target),
+        function=name,
+        space=Space.USER,
+        returns=returns,
+        arguments={},
+        numbered=numbered,
+        argument_count=0 if inside else None,
+        retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
+    )
+
+
+def tracepoint_scope(target: Target, arch: Arch, tracepoint: Tracepoint) -> Scope:
+    """A tracepoint: its fields by name."""
+    return Scope(
+        target=target,
+        arch=arch,
+        task=KernelTask(target),
+        function=tracepoint.name,
+        space=Space.KERNEL,
+        returns=False,
+        arguments={f.name: _field(f, target) for f in tracepoint.fields},
+        numbered={},
+        argument_count=None,
+        retval=None,
+        has_registers=False,
+    )
+
+
+def _field(field: TracepointField, target: Target) -> Operand:
+    if field.is_string:
+        size = 0 if field.is_dynamic else field.size
+        address = ContextAddress(field.offset, field.is_dynamic, field.relative)
+        return TextOperand(TextAt(address, Space.KERNEL, size))
+    if field.is_dynamic or field.size not in (1, 2, 4, 8) or "[" in field.declaration:
+        step = field.element_size or 1
+        element = KInt(f"u{step * 8}", step, field.signed)
+        address = ContextAddress(field.offset, field.is_dynamic, field.relative)
+        count = 0 if field.is_dynamic else field.size // step
+        ktype = KArray(field.declaration, element, count, field.size)
+        return MemoryOperand(address, 0, Space.KERNEL, ktype)
+    if field.is_pointer:
+        pointer = declared_type(field.declaration, target)
+        return NumberOperand(ContextField(field.offset, X64), pointer, Space.ANY)
+    return NumberOperand(ContextField(field.offset, Scalar(field.size, field.signed)))
+
+
+def syscall_scope(
+    target: Target,
+    arch: Arch,
+    name: str,
+    enter: Tracepoint | None,
+    span: Span,
+    *,
+    returns: bool,
+) -> Scope:
+    """A system call: its arguments as its tracepoint declares them, all memory in user space."""
+    arguments: dict[str, Operand] = {}
+    numbered: dict[int, Operand] = {}
+    fields = [f for f in enter.fields if f.name != "__syscall_nr"] if enter else []
+    for n, field in enumerate(fields, 1):
+        operand = _syscall_argument(n, field, target)
+        numbered[n] = arguments[field.name] = operand
+    if enter is None:
+        for n in range(1, 7):
+            numbered[n] = NumberOperand(SyscallArgument(n), None, Space.USER)
+    task = KernelTask(target)
+    argv = None
+    if name in _EXEC_VECTOR:
+        running = task.command_line(span)
+        vector = SyscallArgument(_EXEC_VECTOR[name])
+        replaced = Compare("==", ReturnValue(S64), Constant(0)) if returns else None
+        argv = ArgvOperand(ArgumentVector(running.start, running.end, vector, replaced))
+    return Scope(
+        target=target,
+        arch=arch,
+        task=task,
+        function=name,
+        space=Space.USER,
+        returns=returns,
+        arguments=arguments,
+        numbered=numbered,
+        argument_count=len(fields) if enter else None,
+        retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
+        argv=argv,
+        has_registers=False,
+    )
+
+
+def _syscall_argument(number: int, field: TracepointField, target: Target) -> Operand:
+    ktype = declared_type(field.declaration, target)
+    if isinstance(ktype, KPointer):
+        return NumberOperand(SyscallArgument(number), ktype, Space.USER)
+    scalar = scalar_of(ktype)
+    if scalar is None or scalar.size == 8:
+        return NumberOperand(SyscallArgument(number, scalar or X64), ktype, Space.USER)
+    return NumberOperand(View(SyscallArgument(number), scalar), ktype, Space.USER)
+
+
+_INTEGERS = {
+    "int": KInt("int", 4, signed=True),
+    "unsigned int": KInt("unsigned int", 4, signed=False),
+    "unsigned": KInt("unsigned int", 4, signed=False),
+    "u32": KInt("u32", 4, signed=False),
+    "s32": KInt("s32", 4, signed=True),
+    "pid_t": KInt("pid_t", 4, signed=True),
+    "uid_t": KInt("uid_t", 4, signed=False),
+    "gid_t": KInt("gid_t", 4, signed=False),
+    "qid_t": KInt("qid_t", 4, signed=False),
+    "key_t": KInt("key_t", 4, signed=True),
+    "key_serial_t": KInt("key_serial_t", 4, signed=True),
+    "clockid_t": KInt("clockid_t", 4, signed=True),
+    "mqd_t": KInt("mqd_t", 4, signed=True),
+    "timer_t": KInt("timer_t", 4, signed=True),
+    "rwf_t": KInt("rwf_t", 4, signed=True),
+    "umode_t": KInt("umode_t", 2, signed=False),
+    "short": KInt("short", 2, signed=True),
+    "char": KInt("char", 1, signed=True, is_char=True),
+    "long": KInt("long", 8, signed=True),
+    "loff_t": KInt("loff_t", 8, signed=True),
+    "off_t": KInt("off_t", 8, signed=True),
+    "ssize_t": KInt("ssize_t", 8, signed=True),
+    "size_t": KInt("size_t", 8, signed=False),
+    "unsigned long": KInt("unsigned long", 8, signed=False),
+    "u64": KInt("u64", 8, signed=False),
+}
+
+
+def declared_type(declaration: str, target: Target) -> KType | None:
+    """The type in a field's C declaration (``const char * filename``), None if it is not known."""
+    words = re.sub(r"\b(const|volatile|__user)\b", " ", declaration)
+    found = re.match(
+        r"\s*(?P<type>[A-Za-z_][\w\s]*?)\s*(?P<stars>[*\s]*)\s*(?P<name>\w+)\s*$", words
+    )
+    if found is None:
+        return None
+    base, stars = " ".join(found["type"].split()), found["stars"].count("*")
+    if not stars:
+        return _INTEGERS.get(base)
+    target_type: KType
+    if base.startswith(("struct ", "union ")):
+        name = base.split()[1]
+        target_type = target.struct(name) or KOther(base)
+    else:
+        target_type = _INTEGERS.get(base, KOther(base))
+    spelling = "const " * ("const" in declaration) + base + " "
+    for depth in range(1, stars + 1):
+        target_type = KPointer(spelling + "*" * depth, target_type, user=True)
+    return target_type

@@ -1,0 +1,213 @@
+"""Point -> site: the place is there, can be probed, and is the only one of its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, TargetError, spec_error
+from bpfprobe.model.bound import SyscallSites
+from bpfprobe.model.machine import FileOffset
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+
+if TYPE_CHECKING:
+    from bpfprobe.model.arch import Arch
+    from bpfprobe.model.machine import Binary, BinarySymbol, Symbol, Tracepoint
+    from bpfprobe.model.span import Span
+    from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UserPoint
+    from bpfprobe.target import Target
+
+
+def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
+    """The kernel function of a point. Raises `SpecError` with the cause of its own."""
+    if not point.symbol:
+        return KernelSite("", 0, point.returns, "", point.address)
+    symbols = [s for s in target.symbols(point.symbol) if s.is_text]
+    if point.module:
+        symbols = [s for s in symbols if s.module == point.module]
+    if not symbols:
+        raise _no_function(point, span, target)
+    if target.is_blacklisted(point.symbol):
+        raise spec_error(
+            "FAIL_REG_PROBE",
+            f"{point.symbol} is on the kernel's list of functions that kprobes must not touch",
+            span,
+            "probe a function that it calls or that calls it",
+        )
+    if target.is_traceable(point.symbol) is False and not point.offset:
+        raise spec_error(
+            "FAIL_REG_PROBE",
+            f"{point.symbol} is there but cannot be traced (marked notrace, or without an entry "
+            "that ftrace can patch)",
+            span,
+            "bpfprobe list 'kprobe:...' shows what can be probed",
+        )
+    if len(symbols) > 1:
+        modules = sorted({s.module or "the kernel itself" for s in symbols})
+        raise spec_error(
+            "NON_UNIQ_SYMBOL",
+            f"{len(symbols)} functions are called {point.symbol} (in {', '.join(modules)})",
+            span,
+            "name the module (MODULE:FUNCTION), or a function with a name of its own",
+        )
+    return KernelSite(point.symbol, point.offset, point.returns, point.module or symbols[0].module)
+
+
+def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
+    elsewhere = [s for s in target.symbols(point.symbol)]
+    release = target.facts().release
+    if point.module and elsewhere:
+        places = sorted({s.module or "the kernel itself" for s in elsewhere if s.is_text})
+        return spec_error(
+            "BAD_PROBE_ADDR",
+            f"module {point.module} has no function {point.symbol}",
+            span,
+            f"it is in {', '.join(places)}" if places else "it is data, not a function",
+        )
+    if elsewhere:
+        return spec_error("BAD_PROBE_ADDR", f"{point.symbol} is data, not a function", span, None)
+    near = target.similar_functions(point.symbol)
+    variants = [name for name in near if name.startswith(f"{point.symbol}.")]
+    if variants:
+        hint = (
+            f"the compiler made {', '.join(variants)} of it: its arguments may be others, "
+            "so it must be named in full"
+        )
+    elif near:
+        hint = f"did you mean {' or '.join(near[:3])}? bpfprobe list shows what can be probed"
+    else:
+        hint = "bpfprobe list 'kprobe:PATTERN' shows what can be probed; it may have been inlined"
+    return spec_error(
+        "BAD_PROBE_ADDR",
+        f"this kernel ({release}) has no function {point.symbol}",
+        span,
+        hint,
+    )
+
+
+def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, Binary]:
+    """The place in a file of a point. Raises `SpecError` with the cause of its own."""
+    try:
+        binary = target.binary(point.path, point.pid)
+        if point.pid is not None and not target.process_maps_binary(point.pid, binary):
+            raise spec_error(
+                "PID_NOT_MAPPED",
+                f"process {point.pid} does not run code from {binary.path}",
+                span,
+                f"/proc/{point.pid}/maps lists the files that it does",
+            )
+    except TargetError as error:
+        raise spec_error(error.code, error.message, span, error.hint) from error
+    if point.returns and binary.is_go:
+        raise spec_error(
+            "GO_RETURN",
+            f"{binary.path} is a Go program: a return probe can crash it, because Go moves stacks",
+            span,
+            "probe the entry, or the places it returns from by offset",
+        )
+    symbol, offset = _file_offset(point, span, target, binary)
+    site = UserSite(binary.path, FileOffset(offset), point.returns, point.pid, symbol)
+    return site, binary
+
+
+def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -> tuple[str, int]:
+    if point.symbol:
+        found = _one_symbol(point, span, target, binary)
+        if point.plus and point.plus >= max(found.size, 1):
+            raise spec_error(
+                "BAD_UPROBE_OFFS",
+                f"{point.symbol} is {found.size} bytes long",
+                span,
+                "the offset counts from its start",
+            )
+        offset = found.offset + point.plus
+    elif point.address is not None:
+        offset = _offset_of_address(point.address, span, binary)
+    else:
+        offset = point.offset or 0
+    if not any(start <= offset < start + size for start, size, _ in binary.text):
+        where = ", ".join(f"{start:#x} to {start + size:#x}" for start, size, _ in binary.text)
+        raise spec_error(
+            "BAD_UPROBE_OFFS",
+            f"offset {offset:#x} of {binary.path} is not code",
+            span,
+            f"its code is at {where}" if where else "it has no code at all",
+        )
+    return point.symbol, offset
+
+
+def _one_symbol(point: UserPoint, span: Span, target: Target, binary: Binary) -> BinarySymbol:
+    found = target.binary_symbols(binary, point.symbol)
+    if not found:
+        near = target.similar_binary_symbols(binary, point.symbol)
+        if near:
+            hint = f"did you mean {' or '.join(near[:3])}?"
+        else:
+            hint = "it may be stripped: name the place by its offset in the file, PATH:0xOFFSET"
+        raise spec_error(
+            "BAD_PROBE_ADDR", f"{binary.path} has no function {point.symbol}", span, hint
+        )
+    offsets = {symbol.offset for symbol in found}
+    if len(offsets) > 1:
+        raise spec_error(
+            "NON_UNIQ_SYMBOL",
+            f"{len(offsets)} functions of {binary.path} are called {point.symbol}",
+            span,
+            "name one by its offset: " + ", ".join(f"{offset:#x}" for offset in sorted(offsets)),
+        )
+    return found[0]
+
+
+def _offset_of_address(address: int, span: Span, binary: Binary) -> int:
+    for start, size, virtual in binary.text:
+        if virtual <= address < virtual + size:
+            return start + address - virtual
+    raise spec_error("BAD_PROBE_ADDR", f"no code of {binary.path} is at address {address:#x}", span)
+
+
+def tracepoint_site(
+    point: TracepointPoint, span: Span, target: Target
+) -> tuple[TracepointSite, Tracepoint]:
+    """The tracepoint of a point. Raises `SpecError`."""
+    found = target.tracepoint(point.category, point.name)
+    if found is not None:
+        return TracepointSite(found.category, found.name, found.event_id), found
+    tracefs = target.facts().tracefs
+    if tracefs.present is False:
+        raise spec_error(
+            "NO_TRACEPOINT",
+            f"tracepoints are described in tracefs, which is not there ({tracefs.evidence})",
+            span,
+            "as root: mount -t tracefs tracefs /sys/kernel/tracing",
+        )
+    near = [*target.matching_tracepoints(f"{point.category}:*{point.name}*")]
+    near += [n for n in target.matching_tracepoints(f"*:{point.name}") if n not in near]
+    raise spec_error(
+        "NO_TRACEPOINT",
+        f"this kernel has no tracepoint {point.category}:{point.name}",
+        span,
+        f"did you mean {' or '.join(near[:3])}?" if near else "bpfprobe list 'tracepoint:*'",
+    )
+
+
+def syscall_sites(point: SyscallPoint, span: Span, target: Target, arch: Arch) -> SyscallSites:
+    """The ways to a system call. Raises `SpecError` when there is none."""
+    wrapper = arch.syscall_prefix + point.name
+    symbols: tuple[Symbol, ...] = target.symbols(wrapper)
+    sites = SyscallSites(
+        wrapper=wrapper if any(s.is_text for s in symbols) else "",
+        enter=target.tracepoint("syscalls", f"sys_enter_{point.name}"),
+        exit=target.tracepoint("syscalls", f"sys_exit_{point.name}"),
+    )
+    if sites.wrapper or (sites.enter and sites.exit):
+        return sites
+    near = [
+        name.removeprefix(arch.syscall_prefix)
+        for name in target.similar_functions(wrapper)
+        if name.startswith(arch.syscall_prefix)
+    ]
+    raise spec_error(
+        "BAD_PROBE_ADDR",
+        f"this kernel ({target.facts().release}) has no system call {point.name}",
+        span,
+        f"did you mean {' or '.join(near[:3])}?" if near else "bpfprobe list 'syscall:*'",
+    )

@@ -1,0 +1,246 @@
+"""What a user holds open: probes that are attached, and their events."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from bpfprobe.attach.attachment import Attachment, refuse_obstacles
+from bpfprobe.deliver.event_types import event_type
+from bpfprobe.errors import DecodeError, SessionError
+from bpfprobe.model.options import Options
+from bpfprobe.model.statistics import Statistics
+from bpfprobe.pipeline import describe
+from bpfprobe.read.pump import Pump
+from bpfprobe.target.threads import thread_is_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType, TracebackType
+
+    from bpfprobe.engine import Engine
+    from bpfprobe.model.event import Event
+    from bpfprobe.model.plan import Plan
+    from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.target import Target
+
+    Callback = Callable[[Event], object]
+
+
+class Session:
+    """Attaches probes for as long as it is open.
+
+    Use it as a context manager and iterate over it, or register callbacks with `on` and call
+    `run`. On leaving, whatever the reason, everything is detached. Keyword arguments are those of
+    `bpfprobe.Options`. While it is open in the main thread, SIGTERM ends the program through
+    SystemExit, unless the program handles the signal itself.
+
+    Raises `SpecError`, `TargetError`, `PrivilegeError`, `MissingLibraryError`, `CompileError`,
+    `LoadError`, `AttachError`, all on entering.
+    """
+
+    def __init__(
+        self,
+        *probes: ProbeSpec,
+        target: Target | None = None,
+        engine: Engine | None = None,
+        **options: Any,
+    ) -> None:
+        if not probes:
+            raise SessionError("a session needs a probe", hint="Session(kprobe('vfs_read'))")
+        self._probes = probes
+        self._options = Options(**options)
+        self._target = target
+        self._engine = engine
+        self._callbacks: dict[int, Callback] = {}
+        self._attachment: Attachment | None = None
+        self._plan: Plan | None = None
+        self._pump: Pump | None = None
+        self._decoders: list[Callable[[bytes], Event]] = []
+        self._delivered = self._faults = self._truncated = 0
+        self._final: Statistics | None = None
+        self._old_sigterm: Any = None
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Compile, load and attach. Entering the session does it."""
+        if self._attachment is not None or self._final is not None:
+            raise SessionError("the session has been opened before", hint="make another one")
+        target = self._target or _live_target()
+        compiled = describe(self._probes, target, self._options)
+        refuse_obstacles(compiled.plan)
+        engine = self._engine or _live_engine()
+        bytecode = engine.compile(compiled.source)
+        self._plan = compiled.plan
+        self._decoders = [event_type(probe.layout)[1] for probe in compiled.plan.probes]
+        attachment = Attachment(compiled.plan, engine, thread_is_inside)
+        attachment.attach(bytecode)
+        self._attachment = attachment
+        self._pump = Pump(attachment.source, self._options.latency_s)
+        self._catch_sigterm()
+
+    def close(self) -> None:
+        """Detach everything. Closing twice does nothing."""
+        if self._attachment is None:
+            return
+        attachment = self._attachment
+        try:
+            attachment.detach()
+            self._final = self._count(ended=True)
+        finally:
+            self._attachment = self._pump = None
+            attachment.close()
+            self._release_sigterm()
+
+    def on(self, probe: ProbeSpec) -> Callable[[Callback], Callback]:
+        """Decorate a function to be called with each event of a probe of this session."""
+        index = self._index(probe)
+
+        def register(callback: Callback) -> Callback:
+            self._callbacks[index] = callback
+            return callback
+
+        return register
+
+    def run(self, *, duration: float | None = None, max_events: int | None = None) -> Statistics:
+        """Call the callbacks until `stop`, ``duration`` seconds, or ``max_events`` events.
+
+        Runs in the caller's thread; what a callback raises comes out of here. Opens the session
+        for the time of the run if it is not open. Gives the statistics at the end.
+        """
+        for index, probe in enumerate(self._probes):
+            if index not in self._callbacks:
+                raise SessionError(
+                    f"{probe.name} has no callback", hint="@session.on(probe), or iterate"
+                )
+        with self._opened():
+            callbacks = [self._callbacks[index] for index in range(len(self._probes))]
+            for index, event in self._events(duration, max_events):
+                callbacks[index](event)
+            statistics = self.statistics()
+        return self._final or statistics
+
+    def stop(self) -> None:
+        """End `run` or an iteration soon; the session stays open. Fit for a signal handler."""
+        if self._pump is not None:
+            self._pump.stop()
+
+    def events(
+        self, *, duration: float | None = None, max_events: int | None = None
+    ) -> Iterator[Event]:
+        """Events of all probes in order of arrival; ends as `run` does."""
+        for _, event in self._events(duration, max_events):
+            yield event
+
+    def __iter__(self) -> Iterator[Event]:
+        return self.events()
+
+    def statistics(self) -> Statistics:
+        """The ledger up to now, or of the whole session once it is closed."""
+        if self._final is not None:
+            return self._final
+        if self._attachment is None:
+            return Statistics()
+        return self._count(ended=False)
+
+    def event_type(self, probe: ProbeSpec) -> type[Event]:
+        """The class of a probe's events; needs the session to be open, or to have been."""
+        if self._plan is None:
+            raise SessionError("the session has not been opened")
+        return event_type(self._plan.probes[self._index(probe)].layout)[0]
+
+    def _index(self, probe: ProbeSpec) -> int:
+        for index, own in enumerate(self._probes):
+            if own is probe:
+                return index
+        raise SessionError(f"{probe.name} is not a probe of this session")
+
+    def _events(
+        self, duration: float | None, max_events: int | None
+    ) -> Iterator[tuple[int, Event]]:
+        if self._pump is None:
+            raise SessionError("the session is not open", hint="with Session(...) as session:")
+        if max_events is not None and max_events <= 0:
+            return
+        left = max_events
+        for record in self._pump.records(duration):
+            index = int.from_bytes(record[:2], "little")
+            if index >= len(self._decoders):
+                raise DecodeError(f"a record is of probe {index}, which does not exist")
+            event = self._decoders[index](record)
+            self._delivered += 1
+            self._faults += len(event.faults)
+            self._truncated += len(event.truncated)
+            yield index, event
+            if left is not None:
+                left -= 1
+                if not left:
+                    return
+
+    def _count(self, *, ended: bool) -> Statistics:
+        assert self._attachment is not None
+        assert self._plan is not None
+        tallies = [self._attachment.tally(probe) for probe in self._plan.probes]
+        produced = sum(tally.produced for tally in tallies)
+        lost = sum(tally.lost for tally in tallies)
+        rest = produced - lost - self._delivered
+        return Statistics(
+            produced=produced,
+            delivered=self._delivered,
+            lost=lost,
+            dropped=rest if ended else 0,
+            waiting=0 if ended else rest,
+            missed=sum(tally.missed for tally in tallies),
+            unmatched=sum(tally.unmatched for tally in tallies),
+            in_flight=sum(tally.in_flight for tally in tallies),
+            faults=self._faults,
+            truncated=self._truncated,
+        )
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        if self._attachment is not None:
+            yield
+            return
+        with self:
+            yield
+
+    def _catch_sigterm(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            self._old_sigterm = signal.signal(signal.SIGTERM, _exit_on_signal)
+
+    def _release_sigterm(self) -> None:
+        if self._old_sigterm is not None and (signal.getsignal(signal.SIGTERM) is _exit_on_signal):
+            signal.signal(signal.SIGTERM, self._old_sigterm)
+        self._old_sigterm = None
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _live_target() -> Target:
+    from bpfprobe.target.live import LiveTarget
+
+    return LiveTarget()
+
+
+def _live_engine() -> Engine:
+    from bpfprobe.engine.live import LiveEngine
+
+    return LiveEngine()

@@ -1,0 +1,53 @@
+/*
+ * The one header that BCC includes, in the place where it looks for a kernel's own.
+ * holes: $registers (struct pt_regs of the processor)
+ *
+ * The guards keep BCC's 3,000 lines of helpers out: a program may call what stands here and nothing
+ * else. Numbers are those of enum bpf_func_id in <linux/bpf.h>.
+ */
+#define __BPF_HELPERS_H
+#define _UAPI__LINUX_BPF_H__
+#define __LINUX_BPF_H__
+#define BCC_SEC(name) __attribute__((section(name), used))
+#define _LICENSE "GPL"
+#define inlined static inline __attribute__((always_inline))
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef signed char s8;
+typedef short s16;
+typedef int s32;
+typedef long long s64;
+
+$registers
+
+/* A map is named by its number; the loader puts the file descriptor there. */
+u64 bpf_pseudo_fd(u64, u64) asm("llvm.bpf.pseudo");
+#define MAP(number) ((void *)bpf_pseudo_fd(1, number))
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
+static u64 (*bpf_get_current_uid_gid)(void) = (void *)15;
+static long (*bpf_get_current_comm)(void *text, u32 size) = (void *)16;
+static long (*bpf_perf_event_output)(void *ctx, void *map, u64 flags, void *data, u64 size) = (void *)25;
+static u64 (*bpf_current_task_address)(void) = (void *)35; /* bpf_get_current_task */
+static u64 (*bpf_get_current_cgroup_id)(void) = (void *)80;
+static long (*bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
+static long (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
+static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static long (*bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
+static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
+static u64 (*bpf_ringbuf_query)(void *ring, u64 flags) = (void *)134;
+
+#define BPF_F_CURRENT_CPU 0xffffffffULL
+#define BPF_RB_NO_WAKEUP 1
+#define BPF_RB_FORCE_WAKEUP 2
+#define BPF_RB_AVAIL_DATA 0

@@ -1,0 +1,34 @@
+/* holes: $counters (members of struct counters) $wake_at $wake_window (bytes) */
+#define EVENTS MAP(0)
+#define COUNTERS MAP(1)
+
+struct counters {
+$counters
+};
+
+struct inflight_key {
+    u64 thread;
+    u64 frame;
+};
+
+inlined struct counters *counters_of(u32 probe)
+{
+    return bpf_map_lookup_elem(COUNTERS, &probe);
+}
+
+/* Wake the reader when the ring has filled up this far, not at every event. */
+inlined u64 wake(void)
+{
+    u64 pending = bpf_ringbuf_query(EVENTS, BPF_RB_AVAIL_DATA);
+
+    return pending - $wake_at < $wake_window ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* A string that is in user memory or in the kernel's, as its address tells. */
+inlined long read_any_str(void *to, u32 size, u64 from)
+{
+    if ((s64)from < 0) {
+        return bpf_probe_read_kernel_str(to, size, (void *)from);
+    }
+    return bpf_probe_read_user_str(to, size, (void *)from);
+}
