@@ -35,8 +35,8 @@ class Mapping:
         array = (ctypes.c_char * (self._size - offset)).from_address(self._address + offset)
         return cast("Chars", array)  # typeshed gives any array's slice as a list
 
-    def words(self, code: Literal["Q", "I"], offset: int, size: int) -> memoryview:
-        """``size`` bytes as u64 (Q) or u32 (I), each read or written by one move."""
+    def words(self, code: Literal["Q", "I", "H"], offset: int, size: int) -> memoryview:
+        """``size`` bytes as u64 (Q), u32 (I) or u16 (H), each read or written by one move."""
         array = (ctypes.c_char * size).from_address(self._address + offset)
         return memoryview(array).cast("B").cast(code)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bpfprobe.engine.syscalls import Kernel
 
 _RECORD_LOST, _RECORD_SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
-_HEADER = struct.Struct("=IHH")
+_HEADER_SIZE = 8
 _LOST = struct.Struct("=QQ")  # id, count
 _HEAD_AT = 1024  # data_head in struct perf_event_mmap_page; data_tail follows
 
@@ -41,11 +41,20 @@ _RESCAN_S = 0.1
 class PerfReader:
     """Walks the records of one CPU. ``positions`` views data_head and data_tail.
 
-    As for the ring buffer, x86 keeps the loads and stores in the order that the walk needs.
+    ``chars`` is the data, which ``words`` and ``halves`` view as u32 and u16. As for the ring
+    buffer, x86 keeps the loads and stores in the order that the walk needs.
     """
 
-    def __init__(self, positions: memoryview, data: Chars, size: int) -> None:
-        self._positions, self._data, self._size = positions, data, size
+    def __init__(
+        self,
+        positions: memoryview,
+        words: memoryview,
+        halves: memoryview,
+        chars: Chars,
+        size: int,
+    ) -> None:
+        self._positions, self._words, self._halves = positions, words, halves
+        self._chars, self._size = chars, size
         self.lost = 0
 
     def take(self, limit: int) -> list[bytes]:
@@ -60,28 +69,36 @@ class PerfReader:
         positions = self._positions
         head, start = positions[0], positions[1]
         at = start
-        while at < head and len(records) < limit:
-            kind, _, size = _HEADER.unpack(self._bytes(at, _HEADER.size))
-            if size < _HEADER.size:
+        words, halves, chars, buffer_size = self._words, self._halves, self._chars, self._size
+        append, mask, count = records.append, buffer_size - 1, limit - len(records)
+        while at < head and count:
+            place = at & mask  # a multiple of 8, so that a header never wraps
+            size = halves[(place >> 1) + 3]
+            if size < _HEADER_SIZE:
                 raise LoadError(f"a perf record of {size} bytes", code="PERF_RECORD")
-            if kind == _RECORD_SAMPLE:
+            if words[place >> 2] == _RECORD_SAMPLE:
                 # The body is its own length (u32, padding counted) and the data.
-                records.append(self._bytes(at + 12, size - 12))
-            elif kind == _RECORD_LOST:
-                _, count = _LOST.unpack(self._bytes(at + _HEADER.size, _LOST.size))
-                self.lost += count
+                end = place + size
+                if end <= buffer_size:
+                    append(chars[place + 12 : end])
+                else:
+                    append(self._wrapped(place + 12, end))
+                count -= 1
+            elif words[place >> 2] == _RECORD_LOST:
+                body = self._wrapped(place + _HEADER_SIZE, place + size)
+                self.lost += _LOST.unpack_from(body)[1]
             at += size
         if at == start:
             return False
         positions[1] = at
-        return len(records) == limit
+        return not count
 
-    def _bytes(self, at: int, count: int) -> bytes:
-        place = at & (self._size - 1)
-        over = place + count - self._size
-        if over <= 0:
-            return self._data[place : place + count]
-        return self._data[place : self._size] + self._data[:over]
+    def _wrapped(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` to ``end``, of which either may be past the end of the data."""
+        size, mask = self._size, self._size - 1
+        if start >= size or end <= size:
+            return self._chars[start & mask : (start & mask) + end - start]
+        return self._chars[start:size] + self._chars[: end - size]
 
 
 class CpuBuffer:
@@ -102,8 +119,14 @@ class CpuBuffer:
         except OSError:
             self.close()
             raise
-        positions = mapping.words("Q", _HEAD_AT, 16)
-        self.reader = PerfReader(positions, mapping.chars(page), page * pages)
+        size = page * pages
+        self.reader = PerfReader(
+            mapping.words("Q", _HEAD_AT, 16),
+            mapping.words("I", page, size),
+            mapping.words("H", page, size),
+            mapping.chars(page),
+            size,
+        )
 
     @property
     def fileno(self) -> int:

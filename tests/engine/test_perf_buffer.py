@@ -19,7 +19,8 @@ class Buffer:
     def __init__(self, start: int = 0) -> None:
         self.positions = memoryview(bytearray(struct.pack("=QQ", start, start))).cast("Q")
         self.data = bytearray(SIZE)
-        self.reader = PerfReader(self.positions, self.data, SIZE)
+        view = memoryview(self.data)
+        self.reader = PerfReader(self.positions, view.cast("I"), view.cast("H"), self.data, SIZE)
 
     def put(self, kind: int, body: bytes) -> bool:
         whole = struct.pack("=IHH", kind, 0, 8 + len(body)) + body
@@ -74,6 +75,14 @@ def test_a_record_that_makes_no_way_is_refused() -> None:
     buffer.positions[0] = 8
     with pytest.raises(LoadError):
         buffer.reader.take(1)
+
+
+@pytest.mark.parametrize("before_end", [8, 16, 24])
+def test_a_loss_that_wraps_is_counted(before_end: int) -> None:
+    buffer = Buffer(SIZE - before_end)
+    buffer.put(LOST, struct.pack("=QQ", 7, 41))
+    assert buffer.reader.take(1) == []
+    assert buffer.reader.lost == 41
 
 
 @pytest.mark.parametrize("before_end", [8, 16, 24])
