@@ -5,10 +5,10 @@ The system's apt is read (for its mirror, proxies and keys) and never written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab.errors import LabUnavailable
@@ -16,7 +16,8 @@ from bpfprobe.lab.process import run_tool
 from bpfprobe.lab.sources import KEYRING, Mirrors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 ARCHITECTURE = "amd64"
 NEEDS_APT = "the lab needs Debian's apt and dpkg, and a mirror that apt can reach"
@@ -71,24 +72,24 @@ class Apt:
         named = re.findall(r"^\s*\|?(?:Pre)?Depends: (\S+)$", output, re.MULTILINE)
         return [name for name in named if re.search(pattern, name)]
 
-    def download(self, packages: Sequence[str]) -> list[Path]:
-        """Fetch the named packages alone, and return their files in the same order."""
-        archives = self._archives()
-        self._run("apt-get", "-q", "download", *packages, cwd=archives)
-        return self._files(self._run("apt-get", "-q", "--print-uris", "download", *packages))
+    def select(self, packages: Sequence[str], *, with_dependencies: bool) -> Selection:
+        """The package files that the named packages come to, not yet fetched."""
+        if with_dependencies:
+            options = ("-y", "--no-install-recommends", "install")
+        else:
+            options = ("download",)
+        output = self._run("apt-get", "-q", "--print-uris", *options, *packages).decode()
+        names = re.findall(r"^'[^']*' (\S+\.deb) \d+", output, re.MULTILINE)
+        return Selection(self, (*options, *packages), tuple(sorted(names)))
 
-    def download_closure(self, packages: Sequence[str]) -> list[Path]:
-        """Fetch the named packages with everything they depend on."""
-        install = ["apt-get", "-q", "-y", "--no-install-recommends", "install"]
-        files = self._files(self._run(*install, "--print-uris", *packages))
-        self._run(*install, "--download-only", *packages)
-        return files
+    def fetch(self, request: Sequence[str]) -> None:
+        """Fetch the package files of a selection, which apt checks against the signed lists."""
+        only = [] if request[0] == "download" else ["--download-only"]
+        self._run("apt-get", "-q", *only, *request, cwd=self.archives)
 
-    def _files(self, uris: bytes) -> list[Path]:
-        names = re.findall(r"^'[^']*' (\S+\.deb) \d+", uris.decode(), re.MULTILINE)
-        return [self._archives() / name for name in names]
-
-    def _archives(self) -> Path:
+    @property
+    def archives(self) -> Path:
+        """Where fetched package files are put."""
         return self.root / "archives"
 
     def _run(self, program: str, *arguments: str, cwd: Path | None = None) -> bytes:
@@ -99,13 +100,33 @@ class Apt:
     def _configuration(self) -> Path:
         view = re.sub(r"[^a-z0-9+-]", "", "+".join(self.suites))
         directory = self.root / "views" / view
-        for path in (self._archives() / "partial", self.root / "lists" / "partial", directory):
+        for path in (self.archives / "partial", self.root / "lists" / "partial", directory):
             path.mkdir(parents=True, exist_ok=True)
         (self.root / "status").touch()
         (directory / "sources.list").write_text(self.mirrors.entries(self.suites))
         path = directory / "apt.conf"
         path.write_text(_settings(self, directory) + _acquire_settings())
         return path
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Package files that belong together; ``names`` hold the versions, fit for a hash."""
+
+    apt: Apt
+    request: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @contextlib.contextmanager
+    def fetched(self) -> Iterator[list[Path]]:
+        """Fetch the files, and keep them for as long as the block lasts."""
+        self.apt.fetch(self.request)
+        files = [self.apt.archives / name for name in self.names]
+        try:
+            yield files
+        finally:
+            for file in files:
+                file.unlink(missing_ok=True)
 
 
 def _settings(apt: Apt, directory: Path) -> str:
@@ -136,8 +157,3 @@ def _acquire_settings() -> str:
     dump = run_tool(("apt-config", "dump"), hint=NEEDS_APT).decode()
     wanted = re.compile(r"^Acquire::(?:https?|ftp|Retries|ForceIPv)[^\n]*;$", re.MULTILINE)
     return "".join(f"{line}\n" for line in wanted.findall(dump))
-
-
-def names_of(files: Iterable[Path]) -> list[str]:
-    """The file names of packages, sorted: what was used, fit for a record or a hash."""
-    return sorted(file.name for file in files)

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -89,8 +88,7 @@ def start(
     """Start QEMU; ``shared`` memory is written back to its file, private memory is not."""
     port, port_far = socket.socketpair()
     monitor, monitor_far = socket.socketpair()
-    console = tempfile.TemporaryFile()
-    log = tempfile.TemporaryFile()
+    console, log = _scratch_file(), _scratch_file()
     descriptors = (port_far.fileno(), monitor_far.fileno(), console.fileno())
     argv = [
         *_ended_with_parent(),
@@ -152,6 +150,11 @@ def _options(
         drive = f"file={_escaped(disk)},if=none,id=disk{index},format=raw,snapshot=on,cache=unsafe"
         options += ["-drive", drive, "-device", f"virtio-blk-pci,drive=disk{index}"]
     return options
+
+
+def _scratch_file() -> IO[bytes]:
+    """A file with no name, which lasts as long as the process that writes to it."""
+    return os.fdopen(os.memfd_create("bpfprobe-lab"), "r+b", buffering=0)
 
 
 def _escaped(path: Path) -> str:

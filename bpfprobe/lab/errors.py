@@ -3,7 +3,7 @@
 ::
 
     LabError                     from bpfprobe.errors
-    ├── LabUnavailable           the guest could not be set up: a tool, a package or the network is missing
+    ├── LabUnavailable           no guest can be had: a tool, a package or the network is missing
     ├── GuestFault               the guest's kernel crashed or warned
     ├── GuestTimeout             the command did not end in time; the guest was stopped
     └── GuestLost                the emulator ended without the guest saying why

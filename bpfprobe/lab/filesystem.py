@@ -27,28 +27,10 @@ def make_ext4(tools: Tools, content: Path, image: Path, size: int | None = None)
     if size is None:
         size = -(-(used + inodes * 256 + used // 16 + SPARE_BYTES) // MIB) * MIB
     environ = {**os.environ, "MKE2FS_CONFIG": str(tools.path("etc/mke2fs.conf"))}
+    options = ["-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-m", "0", "-O", FEATURES]
+    options += ["-E", "lazy_itable_init=0,root_owner=0:0", "-N", str(inodes), "-d", str(content)]
     run_tool(
-        (
-            *tools.command("mke2fs"),
-            "-q",
-            "-F",
-            "-t",
-            "ext4",
-            "-b",
-            str(BLOCK),
-            "-m",
-            "0",
-            "-O",
-            FEATURES,
-            "-E",
-            "lazy_itable_init=0,root_owner=0:0",
-            "-N",
-            str(inodes),
-            "-d",
-            str(content),
-            str(image),
-            f"{size // 1024}k",
-        ),  # fmt: skip
+        (*tools.command("mke2fs"), *options, str(image), f"{size // 1024}k"),
         hint="check that the cache's disk has room, and that the files can be read",
         env=environ,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.apt import names_of
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.filesystem import MIB, make_ext4
@@ -25,11 +24,14 @@ WANTED = ("include", "arch/x86", "Makefile", ".config")
 def fetch_headers(cache: Cache, apt: Apt, tools: Tools, release: str, progress: Progress) -> Path:
     """Fetch a kernel's header packages and make an image of what a BPF compiler reads."""
     common = f"linux-headers-{release.removesuffix('-cloud-amd64')}-common"
-    with progress.step(f"fetching the headers of kernel {release}"):
-        debs = apt.download([f"linux-headers-{release}", common])
-    target = cache.directory("headers") / f"{release}.{fingerprint(names_of(debs))}"
+    selection = apt.select([f"linux-headers-{release}", common], with_dependencies=False)
+    target = cache.directory("headers") / f"{release}.{fingerprint(selection.names)}"
     if not target.is_dir():
-        with progress.step("building the header image"), cache.building(target) as scratch:
+        with (
+            progress.step(f"fetching the headers of kernel {release}, building an image"),
+            selection.fetched() as debs,
+            cache.building(target) as scratch,
+        ):
             tree = scratch / "tree"
             unpack(debs, tree)
             for package in (tree / "usr/src").iterdir():

@@ -46,7 +46,8 @@ mkdir -p .{agent_home}; cp -a /agent/. .{agent_home}
 mkdir -p /dev/pts /dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
-ln -sf /proc/self/fd /dev/fd; ln -sf fd/0 /dev/stdin; ln -sf fd/1 /dev/stdout; ln -sf fd/2 /dev/stderr
+ln -sf /proc/self/fd /dev/fd
+ln -sf fd/0 /dev/stdin; ln -sf fd/1 /dev/stdout; ln -sf fd/2 /dev/stderr
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t securityfs securityfs /sys/kernel/security
@@ -58,7 +59,9 @@ for directory in proc sys dev; do mount -o move /$directory $directory; done
 export PATH={path} HOME=/root LANG=C.UTF-8 PYTHONPATH={agent_home} PYTHONDONTWRITEBYTECODE=1
 exec switch_root /root {interpreter} -P -m bpfprobe_agent
 """
-DIRECTORIES = ("bin", "boot", "agent", "agent/bpfprobe_agent", "agent/modules", "image", "root", "proc", "sys", "dev")  # fmt: skip
+DIRECTORIES = tuple(
+    "bin boot agent agent/bpfprobe_agent agent/modules image root proc sys dev".split()
+)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

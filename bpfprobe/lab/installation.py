@@ -157,7 +157,7 @@ class Installation:
         return apt.view(tuple(suite for suite in suites if suite not in absent))
 
     def _refresh_lists(self, apt: Apt) -> list[str]:
-        """Fetch the lists of those suites whose lists are old; return those that are not to be had."""
+        """Fetch the lists that are old; return the suites that are not to be had."""
         now = time.time()
         dates: dict[str, float] = self.cache.record("lists") or {}
         old = tuple(s for s in apt.suites if now - abs(dates.get(s, 0)) > LISTS_FRESH_S)

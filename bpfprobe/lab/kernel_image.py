@@ -10,7 +10,6 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.apt import names_of
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.errors import LabUnavailable
@@ -64,14 +63,16 @@ def fetch_kernel(
 ) -> KernelImage:
     """Fetch a kernel's packages and take out what a guest needs."""
     image = f"linux-image-{release}"
-    with progress.step(f"fetching kernel {release}"):
-        parts = apt.dependencies(image, rf"^linux-(binary|modules)-{re.escape(release)}$")
-        debs = apt.download([image, *parts])
-    target = (
-        cache.directory("kernels") / f"{release}.{fingerprint([names_of(debs), sorted(extra)])}"
-    )
+    parts = apt.dependencies(image, rf"^linux-(binary|modules)-{re.escape(release)}$")
+    selection = apt.select([image, *parts], with_dependencies=False)
+    key = fingerprint([selection.names, sorted(extra)])
+    target = cache.directory("kernels") / f"{release}.{key}"
     if not target.is_dir():
-        with progress.step(f"unpacking kernel {release}"), cache.building(target) as scratch:
+        with (
+            progress.step(f"fetching and unpacking kernel {release}"),
+            selection.fetched() as debs,
+            cache.building(target) as scratch,
+        ):
             tree = scratch / "tree"
             unpack(debs, tree)
             (scratch / "vmlinux").write_bytes(uncompressed(_find(tree, "vmlinuz*"), tools))
@@ -131,7 +132,9 @@ def _copy_modules(
         if name in order or name in have or name not in modules:
             return
         path = modules[name]
-        content = lzma.open(path).read() if path.suffix == ".xz" else path.read_bytes()
+        content = path.read_bytes()
+        if path.suffix == ".xz":
+            content = lzma.decompress(content)
         for needed in dependencies(content):
             visit(needed)
         order[name] = content

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.apt import names_of
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.filesystem import make_ext4
@@ -59,13 +59,13 @@ def fetch_root(
     cache: Cache, apt: Apt, tools: Tools, userland: Userland, suite: str, progress: Progress
 ) -> RootImage:
     """Fetch the guest's packages and build the image."""
-    with progress.step(f"fetching the guest's user space ({suite})"):
-        debs = apt.download_closure(userland.packages)
-    target = cache.directory("root") / fingerprint([RECIPE, names_of(debs)])
+    selection = apt.select(userland.packages, with_dependencies=True)
+    target = cache.directory("root") / fingerprint([RECIPE, selection.names])
     if not target.is_dir():
         with cache.building(target) as scratch:
             tree = scratch / "tree"
-            with progress.step(f"unpacking {len(debs)} packages of the guest"):
+            what = f"{len(selection.names)} packages of the guest's user space ({suite})"
+            with progress.step(f"fetching and unpacking {what}"), selection.fetched() as debs:
                 unpack(debs, tree)
             with progress.step("building the guest's root image"):
                 _finish(tree)
@@ -74,7 +74,8 @@ def fetch_root(
                 (tree / "usr").rename(content / "usr")
                 (tree / "etc").rename(content / "etc")
                 make_ext4(tools, content, scratch / "root.img")
-                run_tool(("rm", "-rf", str(tree), str(content)), hint=GUEST_HINT)
+                shutil.rmtree(tree)
+                shutil.rmtree(content)
     return RootImage(target, suite)
 
 
@@ -102,32 +103,12 @@ def _finish(tree: Path) -> None:
 
 def _compile_python(tree: Path) -> None:
     """Compile the guest's Python once here, rather than at each import under emulation."""
-    for library in sorted((tree / "usr/lib").glob("python3*")):
-        for directory in library.rglob("test*"):
-            if directory.is_dir() and directory.name in ("test", "tests"):
-                run_tool(("rm", "-rf", str(directory)), hint=GUEST_HINT)
     python = max((tree / "usr/bin").glob("python3.*[0-9]"))
     environ = {**os.environ, "PYTHONHOME": str(tree / "usr"), "PYTHONDONTWRITEBYTECODE": ""}
     workers = str(min(2, os.cpu_count() or 1))
-    run_tool(
-        (
-            *loader(tree),
-            str(python),
-            "-S",
-            "-m",
-            "compileall",
-            "-q",
-            "-j",
-            workers,
-            "-s",
-            str(tree),
-            "-p",
-            "/",
-            *(str(p) for p in (tree / "usr/lib").glob("python3*")),
-        ),  # fmt: skip
-        hint=GUEST_HINT,
-        env=environ,
-    )
+    options = ["-S", "-m", "compileall", "-q", "-j", workers, "-s", str(tree), "-p", "/"]
+    libraries = [str(path) for path in (tree / "usr/lib").glob("python3*")]
+    run_tool((*loader(tree), str(python), *options, *libraries), hint=GUEST_HINT, env=environ)
 
 
 def _write(path: Path, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Programs that the lab runs on the host, from packages in its cache and with their own libraries."""
+"""Programs that the lab runs on the host: unpacked packages, with libraries of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.apt import names_of
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.errors import LabUnavailable
@@ -98,11 +97,13 @@ def fetch_tools(
 ) -> Tools:
     """Fetch and unpack the host's programs with everything that they need."""
     packages = (*wish.packages, *(wish.emulator_packages if with_qemu else ()))
-    with progress.step("fetching host tools"):
-        debs = apt.download_closure(packages)
-    target = cache.directory("tools") / fingerprint(names_of(debs))
+    selection = apt.select(packages, with_dependencies=True)
+    target = cache.directory("tools") / fingerprint(selection.names)
     if not target.is_dir():
-        with progress.step(f"unpacking {len(debs)} packages of host tools"):
-            with cache.building(target) as scratch:
-                unpack(debs, scratch)
+        with (
+            progress.step(f"fetching and unpacking {len(selection.names)} packages of host tools"),
+            selection.fetched() as debs,
+            cache.building(target) as scratch,
+        ):
+            unpack(debs, scratch)
     return Tools(target)

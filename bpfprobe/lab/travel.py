@@ -48,7 +48,7 @@ def checkout_of(package: Path) -> Path | None:
 
 
 def list_files(checkout: Path) -> list[TravelFile]:
-    """What of a checkout travels: its tracked files, and the untracked ones that are not ignored."""
+    """What of a checkout travels: tracked files, and untracked ones that are not ignored."""
     names = (
         _names_from_git(checkout) if (checkout / ".git").exists() else _names_from_walk(checkout)
     )

@@ -126,13 +126,18 @@ class Scope:
                 span,
                 f"they are {names}" if names else None,
             )
+        if not self.numbered:
+            raise spec_error(
+                "NOFENTRY_ARGS",
+                "only the entry of a function has numbered arguments",
+                span,
+                "a tracepoint has fields by name; inside a function there are registers, as %ax",
+            )
         raise spec_error(
             "BAD_ARG_NUM",
             f"argument {number} is not in a register",
             span,
-            f"the first {len(self.numbered)} are; read the others from the stack: +8($stack)"
-            if self.numbered
-            else "this place has no numbered arguments",
+            f"the first {len(self.numbered)} are; read the others from the stack: +8($stack)",
         )
 
     def _unknown(self, name: str, span: Span) -> SpecError:

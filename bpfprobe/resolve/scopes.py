@@ -10,6 +10,8 @@ from bpfprobe.model.scalar import S64, X64, Scalar
 from bpfprobe.model.value import (
     Argument,
     ArgumentVector,
+    Builtin,
+    BuiltinValue,
     Compare,
     Constant,
     ContextAddress,
@@ -58,7 +60,7 @@ def function_scope(
     numbered: dict[int, Operand] = {}
     count = None
     if inside:
-        count = 0
+        pass  # registers hold anything by now
     elif prototype is None:
         for n in range(1, len(arch.arguments) + 1):
             numbered[n] = NumberOperand(Argument(n), None, Space.ANY)
@@ -135,7 +137,7 @@ def user_scope(target: Target, arch: Arch, name: str, *, returns: bool, inside: 
         returns=returns,
         arguments={},
         numbered=numbered,
-        argument_count=0 if inside else None,
+        argument_count=None,
         retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
     )
 
@@ -149,7 +151,9 @@ def tracepoint_scope(target: Target, arch: Arch, tracepoint: Tracepoint) -> Scop
         function=tracepoint.name,
         space=Space.KERNEL,
         returns=False,
-        arguments={f.name: _field(f, target) for f in tracepoint.fields},
+        # A program cannot read the common fields of the record; common_pid is a thread's id.
+        arguments={"common_pid": NumberOperand(BuiltinValue(Builtin.TID))}
+        | {f.name: _field(f, target) for f in tracepoint.fields},
         numbered={},
         argument_count=None,
         retval=None,
@@ -201,6 +205,8 @@ def syscall_scope(
         vector = SyscallArgument(_EXEC_VECTOR[name])
         replaced = Compare("==", ReturnValue(S64), Constant(0)) if returns else None
         argv = ArgvOperand(ArgumentVector(running.start, running.end, vector, replaced))
+        if "argv" in arguments:
+            arguments["argv"] = argv  # the strings; the bare pointer is $arg2
     return Scope(
         target=target,
         arch=arch,

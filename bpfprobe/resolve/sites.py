@@ -95,6 +95,7 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
                 span,
                 f"/proc/{point.pid}/maps lists the files that it does",
             )
+        symbol, offset = _file_offset(point, span, target, binary)
     except TargetError as error:
         raise spec_error(error.code, error.message, span, error.hint) from error
     if point.returns and binary.is_go:
@@ -104,7 +105,6 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
             span,
             "probe the entry, or the places it returns from by offset",
         )
-    symbol, offset = _file_offset(point, span, target, binary)
     site = UserSite(binary.path, FileOffset(offset), point.returns, point.pid, symbol)
     return site, binary
 

@@ -6,7 +6,7 @@ only fixes the kernel, and the test runs as any other.
 
 ``@pytest.mark.guest(headers=True, kernels=["6.1"], timeout_s=60)`` sets what a test needs;
 ``@pytest.mark.on_host`` keeps a test of the lab itself on the host, with a ``lab`` fixture.
-BPFPROBE_KERNELS names the kernels (a list, or ``all``); BPFPROBE_GUESTS how many guests run at once.
+BPFPROBE_KERNELS names the kernels (a list, or ``all``); BPFPROBE_GUESTS how many run at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IN_GUEST = "BPFPROBE_IN_GUEST" in os.environ
 IN_CI = os.environ.get("CI") == "true"
-RUNNER = pytest.StashKey["Runner"]()
+RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:

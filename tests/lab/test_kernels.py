@@ -79,6 +79,6 @@ def test_default_kernel_and_newest_have_names(matrix):
 
 
 def test_unknown_kernel_names_those_there_are(matrix):
-    with pytest.raises(LabUnavailable, match="no kernel '4.19'") as caught:
+    with pytest.raises(LabUnavailable, match=r"no kernel '4\.19'") as caught:
         matrix.find("4.19")
     assert "6.1" in (caught.value.hint or "")

@@ -117,7 +117,7 @@ class Relay:
                 child.resize(self._child.input, *map(int, payload.split()))
 
     def _watch_input(self) -> None:
-        """Watch the command's input while there is something to write, the port while there is room."""
+        """Watch the input while there is something to write, the port while there is room."""
         if self._closing and not self._unwritten:
             self._close_input()
         watched = self._selector.get_map()

@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import time
+from pathlib import Path
 from typing import Any
 
 MS_RDONLY = 1
@@ -28,7 +29,7 @@ def refresh(clock_ns: int, seed: bytes) -> None:
 
 def mount(device: str, path: str, *, read_only: bool) -> None:
     """Mount an ext4 image."""
-    os.makedirs(path, exist_ok=True)
+    Path(path).mkdir(parents=True, exist_ok=True)
     libc = ctypes.CDLL(None, use_errno=True)
     flags = MS_NOATIME | (MS_RDONLY if read_only else 0)
     if libc.mount(device.encode(), path.encode(), b"ext4", flags, None) != 0:
@@ -49,9 +50,9 @@ def show_headers(device: str) -> None:
     """Put the kernel's headers where a distribution has them."""
     mount(device, "/usr/src", read_only=True)
     release = os.uname().release
-    modules = f"/lib/modules/{release}"
-    os.makedirs(modules, exist_ok=True)
+    modules = Path("/lib/modules") / release
+    modules.mkdir(parents=True, exist_ok=True)
     common = f"linux-headers-{release.removesuffix('-cloud-amd64')}-common"
     for link, goal in (("build", f"linux-headers-{release}"), ("source", common)):
-        if not os.path.islink(f"{modules}/{link}"):
-            os.symlink(f"/usr/src/{goal}", f"{modules}/{link}")
+        if not (modules / link).is_symlink():
+            (modules / link).symlink_to(f"/usr/src/{goal}")
