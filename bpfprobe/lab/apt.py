@@ -74,10 +74,9 @@ class Apt:
 
     def select(self, packages: Sequence[str], *, with_dependencies: bool) -> Selection:
         """The package files that the named packages come to, not yet fetched."""
+        options: tuple[str, ...] = ("download",)
         if with_dependencies:
             options = ("-y", "--no-install-recommends", "install")
-        else:
-            options = ("download",)
         output = self._run("apt-get", "-q", "--print-uris", *options, *packages).decode()
         names = re.findall(r"^'[^']*' (\S+\.deb) \d+", output, re.MULTILINE)
         return Selection(self, (*options, *packages), tuple(sorted(names)))
@@ -141,12 +140,14 @@ def _settings(apt: Apt, directory: Path) -> str:
         "Dir::State::lists": str(apt.root / "lists"),
         "Dir::State::status": str(apt.root / "status"),
         "Dir::Cache": str(directory),
+        "Dir::Cache::srcpkgcache": "",
         "Dir::Cache::archives": str(apt.root / "archives"),
         "APT::Architecture": ARCHITECTURE,
         "APT::Architectures": ARCHITECTURE,
         "APT::Sandbox::User": "",
         "APT::Get::List-Cleanup": "false",
         "Acquire::Languages": "none",
+        "Acquire::GzipIndexes": "true",
         "Debug::NoLocking": "true",
     }
     return "".join(f'{name} "{value}";\n' for name, value in settings.items())

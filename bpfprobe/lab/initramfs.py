@@ -59,8 +59,9 @@ for directory in proc sys dev; do mount -o move /$directory $directory; done
 export PATH={path} HOME=/root LANG=C.UTF-8 PYTHONPATH={agent_home} PYTHONDONTWRITEBYTECODE=1
 exec switch_root /root {interpreter} -P -m bpfprobe_agent
 """
-DIRECTORIES = tuple(
-    "bin boot agent agent/bpfprobe_agent agent/modules image root proc sys dev".split()
+DIRECTORIES = (
+    *("bin", "boot", "agent", "agent/bpfprobe_agent", "agent/modules"),
+    *("image", "root", "proc", "sys", "dev"),
 )
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -99,6 +99,8 @@ class Installation:
                 if record is None:
                     record = make()
                     self.cache.write_record(name, record)
+                    # apt's own index of its lists is larger than they are, and soon made again.
+                    self.cache.prune([self.cache.directory("apt") / "views"])
         return record
 
     def _valid(self, name: str) -> dict[str, Any] | None:
@@ -136,7 +138,7 @@ class Installation:
         if release is None:
             raise LabUnavailable(
                 f"the mirror has no kernel near {wanted.series}",
-                hint=f"set {MIRROR_VARIABLE} to a mirror with the suites {', '.join(wanted.suites)}",
+                hint=f"set {MIRROR_VARIABLE} to a mirror with {', '.join(wanted.suites)}",
             )
         if series_of(release) != wanted.series:
             self.progress.note(f"kernel {wanted.series} is not to be had; taking {release}")
