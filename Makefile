@@ -1,0 +1,55 @@
+# Each target installs what it needs itself: Debian packages that are missing, and .venv.
+
+.NOTPARALLEL:
+.PHONY: help setup demo test lint unit native guest bench lab clean
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+AS_ROOT := tools/as-root
+
+help:
+	@echo 'make demo    see programs start, on this kernel or in a guest'
+	@echo 'make test    lint, unit, native and guest, one after the other'
+	@echo 'make lint    ruff and mypy'
+	@echo 'make unit    the tests that need no kernel and no root'
+	@echo 'make native  the tests that attach to this kernel, as root'
+	@echo 'make guest   the tests that run in kernels of the lab'
+	@echo 'make bench   time to describe, compile and attach, beside BCC'"'"'s Python'
+	@echo 'make lab     fetch and build the guest of the lab'
+	@echo 'make setup   only install what the others need'
+	@echo 'make clean   remove what make made here'
+
+setup:
+	@tools/setup
+
+demo: setup
+	@$(PYTHON) examples/demo.py
+
+test: lint unit native guest
+
+lint: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict
+
+unit: setup
+	$(PYTEST) tests --ignore=tests/native --ignore=tests/guest
+
+# As another user it leaves no files of root's behind: neither caches nor bytecode.
+native: setup
+	$(AS_ROOT) $(PYTHON) -B -m pytest -p no:cacheprovider tests/native
+
+guest: setup
+	$(PYTEST) tests/guest
+
+bench: setup
+	@$(AS_ROOT) $(PYTHON) -B -m tests.bench
+
+lab: setup
+	@$(PYTHON) -m bpfprobe lab --build
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo 'The guests of the lab stay: they are in /var/cache/bpfprobe/lab for root, else in'
+	@echo '~/.cache/bpfprobe/lab, and removing that directory removes them.'
