@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -78,6 +80,9 @@ def run(args: argparse.Namespace) -> int:
         return SIGNAL_BASE - status if status < 0 else status
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNAL_BASE + signal.SIGPIPE
     except ConsoleError as error:
         print(f"bpfprobe lab: {error}", file=sys.stderr)
         return error.exit_status

@@ -48,13 +48,15 @@ class Apt:
         try:
             self._run(*strict)
         except LabUnavailable:
-            absent = [suite for suite in self.suites if not self.view((suite,))._has(strict)]
-            if len(absent) == len(self.suites):
+            reachable = [suite for suite in self.suites if self.view((suite,))._has(strict)]
+            if not reachable:
                 raise
-            return absent
+            return [suite for suite in self.suites if suite not in reachable]
         return []
 
     def _has(self, update: Sequence[str]) -> bool:
+        if not self.mirrors.entries(self.suites):
+            return False
         try:
             self._run(*update)
         except LabUnavailable:
@@ -77,8 +79,14 @@ class Apt:
         options: tuple[str, ...] = ("download",)
         if with_dependencies:
             options = ("-y", "--no-install-recommends", "install")
-        output = self._run("apt-get", "-q", "--print-uris", *options, *packages).decode()
+        # apt does not name the files that it has already, so it is shown an empty directory.
+        nothing = self.root / "nothing"
+        (nothing / "partial").mkdir(parents=True, exist_ok=True)
+        unfetched = ("-o", f"Dir::Cache::archives={nothing}", "--print-uris")
+        output = self._run("apt-get", "-q", *unfetched, *options, *packages).decode()
         names = re.findall(r"^'[^']*' (\S+\.deb) \d+", output, re.MULTILINE)
+        if not names:
+            raise LabUnavailable(f"apt names no files for {', '.join(packages)}", hint=NEEDS_APT)
         return Selection(self, (*options, *packages), tuple(sorted(names)))
 
     def fetch(self, request: Sequence[str]) -> None:

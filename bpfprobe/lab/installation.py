@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.lab.apt import Apt
+from bpfprobe.lab.cache import keep_newest
 from bpfprobe.lab.errors import LabUnavailable
 from bpfprobe.lab.headers import fetch_headers
 from bpfprobe.lab.kernel_image import KernelImage, fetch_kernel
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bpfprobe.lab.kernels import Matrix, WantedKernel
     from bpfprobe.lab.progress import Progress
 
+KEPT = 2
+IDLE_S = 24 * 3600.0
 LISTS_FRESH_S = 6 * 3600.0
 OS_RELEASE = Path("/etc/os-release")
 ETC_APT = Path("/etc/apt")
@@ -99,9 +102,15 @@ class Installation:
                 if record is None:
                     record = make()
                     self.cache.write_record(name, record)
-                    # apt's own index of its lists is larger than they are, and soon made again.
-                    self.cache.prune([self.cache.directory("apt") / "views"])
+                    self._tidy()
         return record
+
+    def _tidy(self) -> None:
+        """Remove what was replaced, and apt's index of its lists, which is soon made again."""
+        self.cache.prune([self.cache.directory("apt") / "views"])
+        for kind in ("tools", "root"):
+            made = list(self.cache.directory(kind).glob("[!.]*"))
+            self.cache.prune(keep_newest(made, KEPT, IDLE_S, time.time()))
 
     def _valid(self, name: str) -> dict[str, Any] | None:
         record = self.cache.record(name)

@@ -42,6 +42,8 @@ def prepare(request: dict[str, Any]) -> None:
     refresh(request["clock_ns"], bytes.fromhex(request["seed"]))
     for device, path, read_only in request["mounts"]:
         mount(device, path, read_only=read_only)
+        if not read_only:
+            (Path(path) / "lost+found").rmdir()  # which the caller's directory does not have
     if request["headers"]:
         show_headers(request["headers"])
 
