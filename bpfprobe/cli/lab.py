@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--list", action="store_true", help="show the kernels and what is built")
     action.add_argument("--shell", action="store_true", help="open a shell in the guest")
     action.add_argument("--build", action="store_true", help="only set up, with today's packages")
-    parser.add_argument("command", metavar="COMMAND", nargs="*", help="what to run, after --")
+    parser.add_argument(
+        "command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run, after --"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.lab.lab import Lab
     from bpfprobe.lab.progress import Progress
 
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
     lab = Lab(
         kernel=args.kernel,
         headers=args.headers,
@@ -69,14 +72,14 @@ def run(args: argparse.Namespace) -> int:
             return _list(lab)
         if args.build:
             return _build(lab)
-        if not args.command and not args.shell:
+        if not command and not args.shell:
             print("bpfprobe lab: give a command after --, or --shell", file=sys.stderr)
             return USAGE
         with lab.restore() as guest:
             if args.shell:
                 status = run_shell(guest, args.timeout)
             else:
-                status = run_command(guest, args.command, args.timeout)
+                status = run_command(guest, command, args.timeout)
         return SIGNAL_BASE - status if status < 0 else status
     except KeyboardInterrupt:
         return INTERRUPTED
