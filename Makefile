@@ -35,15 +35,16 @@ lint: setup
 unit: setup
 	$(PYTEST) tests --ignore=tests/native --ignore=tests/guest
 
-# As another user it leaves no files of root's behind: neither caches nor bytecode.
+# Without pytest's cache, which would be root's here.
 native: setup
-	$(AS_ROOT) $(PYTHON) -B -m pytest -p no:cacheprovider tests/native
+	$(AS_ROOT) $(PYTEST) -p no:cacheprovider tests/native
 
 guest: setup
 	$(PYTEST) tests/guest
 
 bench: setup
-	@$(AS_ROOT) $(PYTHON) -B -m tests.bench
+	@$(PYTHON) -m compileall -q bpfprobe
+	@$(AS_ROOT) $(PYTHON) -m tests.bench
 
 lab: setup
 	@$(PYTHON) -m bpfprobe lab --build
