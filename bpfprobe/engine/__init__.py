@@ -30,7 +30,12 @@ class RecordSource(Protocol):
     """The records that programs sent, in order of arrival (a CPU at a time for perf buffers)."""
 
     def filenos(self) -> tuple[int, ...]:
-        """File descriptors that turn readable when there is something to take."""
+        """File descriptors that turn readable when there is something to take.
+
+        A perf buffer tells of a wake-up once: poll(2) takes it back, whether or not all was read,
+        and may tell of one whose records were taken before. So take until a call gives fewer
+        than its limit, and then wait. CPUs come and go: ask for the descriptors again each time.
+        """
         ...
 
     def take(self, limit: int) -> list[bytes]:

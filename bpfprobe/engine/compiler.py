@@ -38,37 +38,48 @@ def compile_c(
     """The bytecode of each function in ``names``, in their order.
 
     ``header`` is all that the text can include. Raises `CompileError` (codes COMPILE,
-    COMPILE_STACK, COMPILE_TIMEOUT, COMPILE_CRASH), `MissingLibraryError` (NO_LIBBCC,
+    COMPILE_STACK, COMPILE_START, COMPILE_TIMEOUT, COMPILE_CRASH), `MissingLibraryError` (NO_LIBBCC,
     LIBBCC_MISMATCH).
     """
     parts = [text.encode(), "\0".join(_FLAGS).encode(), *(name.encode() for name in names)]
+    try:
+        done = _run(child.pack(parts), header, timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise CompileError(
+            f"the compiler took longer than {timeout_s:g} s",
+            source=text,
+            log=_decode(error.stderr or b""),
+            code="COMPILE_TIMEOUT",
+        ) from error
+    except OSError as error:
+        raise CompileError(
+            f"the compiler could not be started: {error}",
+            source=text,
+            log="",
+            hint="it needs a Python to run and a temporary folder to write to",
+            code="COMPILE_START",
+        ) from error
+    log = _decode(done.stderr)
+    if done.returncode != 0:
+        raise _ended(done.returncode, text, log)
+    return _bytecode(done.stdout, text, log)
+
+
+def _run(request: bytes, header: str, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
     with _private_folder() as folder:
         path = folder / _HEADER
         path.parent.mkdir(parents=True)
         path.write_text(header)
         # -I: no user site or PYTHON* variables; -S: no site packages; -B: writes no __pycache__
-        command = [sys.executable, "-I", "-S", "-B", child.__file__]
-        try:
-            done = subprocess.run(
-                command,
-                input=child.pack(parts),
-                capture_output=True,
-                timeout=timeout_s,
-                env=_environment(folder),
-                cwd=folder,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CompileError(
-                f"the compiler took longer than {timeout_s:g} s",
-                source=text,
-                log=_decode(error.stderr or b""),
-                code="COMPILE_TIMEOUT",
-            ) from error
-    log = _decode(done.stderr)
-    if done.returncode != 0:
-        raise _ended(done.returncode, text, log)
-    return _bytecode(done.stdout, text, log)
+        return subprocess.run(
+            [sys.executable, "-I", "-S", "-B", child.__file__],
+            input=request,
+            capture_output=True,
+            timeout=timeout_s,
+            env=_environment(folder),
+            cwd=folder,
+            check=False,
+        )
 
 
 @contextlib.contextmanager

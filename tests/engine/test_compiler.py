@@ -134,6 +134,13 @@ def test_the_folder_is_private_and_goes_away(
     assert list(runtime.iterdir()) == []
 
 
+def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(CompileError, match="/nowhere/python") as caught:
+        compile_c("text", "", [])
+    assert caught.value.code == "COMPILE_START"
+
+
 def test_a_child_that_hangs(child_script: Path) -> None:
     child_script.write_text("import time; time.sleep(60)")
     with pytest.raises(CompileError, match=r"longer than 0\.2 s") as caught:
