@@ -62,6 +62,7 @@ class Session:
         self._delivered = self._faults = self._truncated = 0
         self._final: Statistics | None = None
         self._old_sigterm: Any = None
+        self._idle_action: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -83,13 +84,12 @@ class Session:
         compiled = describe(self._probes, target, self._options)
         refuse_obstacles(compiled.plan)
         engine = self._engine or _live_engine()
-        bytecode = engine.compile(compiled.source)
         self._plan = compiled.plan
         self._decoders = [event_type(probe.layout)[1] for probe in compiled.plan.probes]
         attachment = Attachment(compiled.plan, engine, thread_is_inside)
-        attachment.attach(bytecode)
+        attachment.attach(compiled.source)
         self._attachment = attachment
-        self._pump = Pump(attachment.source, self._options.latency_s)
+        self._pump = Pump(attachment.source, self._options.latency_s, self._idle)
         self._catch_sigterm()
 
     def close(self) -> None:
@@ -114,6 +114,17 @@ class Session:
             return callback
 
         return register
+
+    def on_idle(self, action: Callable[[], object]) -> None:
+        """Have ``action`` called whenever all events there are have been handed out.
+
+        For what is best done in batches, such as flushing a file.
+        """
+        self._idle_action = action
+
+    def _idle(self) -> None:
+        if self._idle_action is not None:
+            self._idle_action()
 
     def run(self, *, duration: float | None = None, max_events: int | None = None) -> Statistics:
         """Call the callbacks until `stop`, ``duration`` seconds, or ``max_events`` events.

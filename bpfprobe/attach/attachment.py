@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bpfprobe.engine import Engine, Link, RecordSource
-    from bpfprobe.model.object import Bytecode
+    from bpfprobe.model.object import CSource
     from bpfprobe.model.plan import Plan, ProbePlan
 
 KEY_BYTES = 16
@@ -49,8 +49,11 @@ class Attachment:
         self._map_fds: list[int] = []
         self.source: RecordSource
 
-    def attach(self, bytecode: tuple[Bytecode, ...]) -> None:
-        """Create the maps, load the programs, attach them; undo all if any of it fails."""
+    def attach(self, source: CSource) -> None:
+        """Create the maps, compile, load, attach; undo all if any of it fails.
+
+        The maps come first: whoever may not create them is told before a compiler has run.
+        """
         with ExitStack() as undo:
             undo.callback(self.close)
             for definition in self._plan.maps:
@@ -60,7 +63,7 @@ class Attachment:
             self.source = self._open_source()
             self._open.callback(self.source.close)
             programs: dict[str, int] = {}
-            for code in bytecode:
+            for code in self._engine.compile(source):
                 fd = self._engine.load(code, self._map_fds)
                 self._open.callback(self._engine.close_fd, fd)
                 programs[code.program.name] = fd

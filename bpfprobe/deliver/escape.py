@@ -8,8 +8,9 @@ _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\"}
 def escape(text: str) -> str:
     r"""The text with everything unprintable written as ``\n``, ``\xHH`` or ``\uHHHH``.
 
-    Bytes that were no UTF-8 become ``\xHH``; so do control characters, C1 ones too. Invisible and
-    bidirectional characters become ``\uHHHH``. A backslash is doubled, so nothing is mistaken.
+    Control characters of ASCII and bytes that were no UTF-8 become ``\xHH``. Other control
+    characters (C1), invisible and bidirectional ones become ``\uHHHH``. A backslash is doubled, so
+    that two texts never look the same.
     """
     if text.isprintable() and "\\" not in text:
         return text
@@ -24,6 +25,6 @@ def _escaped(char: str) -> str:
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that surrogateescape kept
         return f"\\x{code - 0xDC00:02x}"
-    if code < 0x100:
+    if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

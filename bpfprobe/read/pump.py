@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bpfprobe.engine import RecordSource
 
@@ -22,14 +22,20 @@ GRACE_S = 1.0
 class Pump:
     """Hands out records one by one. What was taken and not handed out stays for the next time."""
 
-    def __init__(self, source: RecordSource, latency_s: float) -> None:
+    def __init__(
+        self, source: RecordSource, latency_s: float, idle: Callable[[], object] = lambda: None
+    ) -> None:
         self._source = source
         self._latency_s = latency_s
+        self._idle = idle
         self._taken: deque[bytes] = deque()
         self._stopped = False
 
     def stop(self) -> None:
-        """End `records` at the next record or within 100 ms. Safe to call from a signal handler."""
+        """End `records`, or the next call of it, at the next record or within 100 ms.
+
+        Safe to call from a signal handler.
+        """
         self._stopped = True
 
     def records(self, duration_s: float | None = None) -> Iterator[bytes]:
@@ -37,8 +43,13 @@ class Pump:
 
         What was in the buffer when the time was up is still handed out, for a second at most.
         """
-        self._stopped = False
         deadline = None if duration_s is None else time.monotonic() + duration_s
+        try:
+            yield from self._until(deadline)
+        finally:
+            self._stopped = False
+
+    def _until(self, deadline: float | None) -> Iterator[bytes]:
         while not self._stopped:
             if deadline is not None and time.monotonic() >= deadline:
                 self._taken.extend(self._source.take(1 << 24))
@@ -49,6 +60,7 @@ class Pump:
                 continue
             self._taken.extend(self._source.take(BATCH_RECORDS))
             if not self._taken:
+                self._idle()
                 self._wait(deadline)
 
     def _handed_out(self, deadline: float | None) -> Iterator[bytes]:

@@ -1,0 +1,86 @@
+"""``bpfprobe explain``: what would be done for a description, and why."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpfprobe.cli.plan_text import layout_text, plan_text
+
+if TYPE_CHECKING:
+    from bpfprobe.target import Target
+
+NAME = "explain"
+HELP = "show what would be done for a description, and why; nothing is attached"
+EPILOG = """\
+stages:
+  plan      where each probe goes, by which mechanism and why, what is kept from entry (default,
+            with layout)
+  layout    the bytes of each event
+  resolve   every value with its type, as the program will read it
+  render    the C that BCC compiles
+  all       all of them
+
+examples:
+  bpfprobe explain 'kretprobe:do_sys_openat2 path=filename:ustring fd=$retval:s32 if fd < 0'
+  bpfprobe explain --stage render 'syscall:execve argv retval'
+  bpfprobe explain --record here.json.gz 'kprobe:vfs_read count'     save what was looked up
+  bpfprobe explain --target here.json.gz 'kprobe:vfs_read count'     ask the file, on any machine
+"""
+STAGES = ("plan", "layout", "resolve", "render", "all")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("specs", metavar="SPEC", nargs="+", help="see bpfprobe trace --help")
+    parser.add_argument("--stage", choices=STAGES, help="show this stage only")
+    parser.add_argument("--target", metavar="FILE", help="a recorded target, not this machine")
+    parser.add_argument("--record", metavar="FILE", help="write what was looked up to a file")
+    parser.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command line."""
+    from bpfprobe.model.options import Options
+    from bpfprobe.model.span import SourceText
+    from bpfprobe.parse.definition import parse_definition
+    from bpfprobe.pipeline import describe
+
+    specs = [parse_definition(SourceText(text)) for text in args.specs]
+    target = _target(args)
+    if args.record:
+        from bpfprobe.testing import record_target
+
+        target = recording = record_target(target)
+    compiled = describe(specs, target, Options(transport=args.transport))
+    if args.record:
+        recording.write(Path(args.record))
+    wanted = [args.stage] if args.stage else ["plan", "layout"]
+    if args.stage == "all":
+        wanted = ["resolve", "plan", "layout", "render"]
+    parts = []
+    if "resolve" in wanted:
+        from bpfprobe.cli.value_text import bound_text
+
+        parts += [bound_text(bound) for bound in compiled.bound.probes]
+    if "plan" in wanted:
+        parts.append(plan_text(compiled.plan))
+    if "layout" in wanted:
+        parts += [layout_text(probe.layout) for probe in compiled.plan.probes]
+    if "render" in wanted:
+        parts.append(compiled.source.text.rstrip())
+    print("\n\n".join(parts))
+    return 0
+
+
+def _target(args: argparse.Namespace) -> Target:
+    if args.target:
+        from bpfprobe.testing import RecordedTarget
+
+        return RecordedTarget.load(Path(args.target))
+    from bpfprobe.target.live import LiveTarget
+
+    return LiveTarget()

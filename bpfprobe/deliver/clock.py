@@ -1,0 +1,35 @@
+"""Event times, which count from boot, as times of day."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """Turns CLOCK_MONOTONIC into the time of day. ``ahead_ns`` is how far that one is ahead."""
+
+    ahead_ns: int
+
+    @staticmethod
+    def now() -> WallClock:
+        """The difference between the clocks as it is now, from the closest of five readings."""
+        best = min(_readings(), key=lambda reading: reading[0])
+        return WallClock(best[1])
+
+    def at(self, monotonic_ns: int) -> datetime:
+        """The local time of day of an event's ``time``."""
+        return datetime.fromtimestamp((monotonic_ns + self.ahead_ns) / 1e9).astimezone()
+
+
+def _readings() -> list[tuple[int, int]]:
+    """Pairs of how long a reading took and the difference it found."""
+    readings = []
+    for _ in range(5):
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        after = time.monotonic_ns()
+        readings.append((after - before, wall - (before + after) // 2))
+    return readings

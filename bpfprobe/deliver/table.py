@@ -1,0 +1,125 @@
+"""Events as rows for people: a column a field, one line an event, nothing raw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bpfprobe.deliver.escape import escape
+from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.scalar import Style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.deliver.clock import WallClock
+    from bpfprobe.model.event import Event
+    from bpfprobe.model.layout import Field, Layout
+
+_WIDTHS = {1: 4, 2: 6, 4: 11, 8: 20}
+_TEXT_WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; ``width`` in characters, 0 for the last, which takes what it needs."""
+
+    title: str
+    width: int
+    right: bool
+
+    def cell(self, text: str) -> str:
+        """The text in the column; what is too long pushes the rest aside and is not cut."""
+        return text.rjust(self.width) if self.right else text.ljust(self.width)
+
+
+class Table:
+    """Rows of one probe's events in columns, or of several probes' as ``name=value``."""
+
+    def __init__(self, layouts: Sequence[Layout], clock: WallClock | None = None) -> None:
+        self._clock = clock
+        self._several = len(layouts) > 1
+        self._fields = [f for f in layouts[0].fields if f.name not in _COMMON]
+        self._comm = any(f.name == "comm" for layout in layouts for f in layout.fields)
+        self._columns = [Column("PID", 7, right=True)]
+        if clock is not None:
+            self._columns.insert(0, Column("TIME", 12, right=False))
+        if self._comm:
+            self._columns.append(Column("COMM", 16, right=False))
+        if self._several:
+            self._columns += [Column("EVENT", 16, right=False), Column("VALUES", 0, right=False)]
+        else:
+            self._columns += [_column(f) for f in self._fields]
+        last = self._columns[-1]
+        if not last.right:
+            self._columns[-1] = Column(last.title, 0, right=False)
+
+    def header(self) -> str:
+        """The titles."""
+        return self._line([column.title for column in self._columns])
+
+    def row(self, event: Event) -> str:
+        """An event."""
+        cells = [str(event.pid)]
+        if self._clock is not None:
+            cells.insert(0, self._clock.at(event.time).strftime("%H:%M:%S.%f")[:12])
+        if self._comm:
+            has_comm = any(f.name == "comm" for f in event.layout.fields)
+            cells.append(escape(event.comm) if has_comm else "")
+        if not self._several:
+            return self._line(cells + [shown(event, field) for field in self._fields])
+        fields = [f for f in event.layout.fields if f.name not in _COMMON]
+        values = " ".join(f"{f.name}={shown(event, f, quoted=True)}" for f in fields)
+        return self._line([*cells, event.probe, values])
+
+    def _line(self, cells: Sequence[str]) -> str:
+        pairs = zip(self._columns, cells, strict=True)
+        return " ".join(column.cell(cell) for column, cell in pairs).rstrip()
+
+
+_COMMON = frozenset({"probe", "time", "pid", "tid", "cpu", "comm"})
+
+
+def shown(event: Event, field: Field, *, quoted: bool = False) -> str:
+    """A field's value as text on one line; ``(fault)`` where there is none, ``...`` where cut."""
+    value = getattr(event, field.name)
+    if value is None:
+        return "(fault)"
+    more = "..." if field.name in event.truncated else ""
+    if isinstance(value, str):
+        text = escape(value)
+        return f'"{text}"{more}' if quoted else text + more
+    if isinstance(value, tuple):
+        if field.kind is FieldKind.STRINGS:
+            return " ".join(_argument(part) for part in value) + more
+        return "{" + ",".join(_number(part, field) for part in value) + "}"
+    return _number(value, field)
+
+
+def _argument(text: str) -> str:
+    """An argument of a program, in quotes where it would be mistaken for several or none."""
+    safe = escape(text)
+    if safe and not any(char in safe for char in " '\"\\"):
+        return safe
+    return '"' + safe.replace('"', '\\"') + '"'
+
+
+def _number(value: Any, field: Field) -> str:
+    if field.style is Style.HEX:
+        return f"{value:#x}"
+    if field.style is Style.BOOLEAN:
+        return "true" if value else "false"
+    if field.style is Style.CHARACTER:
+        char = value if isinstance(value, str) else chr(value)
+        return f"'{escape(char)}'"
+    return str(value)
+
+
+def _column(field: Field) -> Column:
+    title = field.name.upper()
+    if field.kind is FieldKind.INTEGER:
+        return Column(title, max(len(title), _WIDTHS[field.size]), right=True)
+    if field.kind in (FieldKind.BOOLEAN, FieldKind.CHARACTER):
+        return Column(title, max(len(title), 5), right=False)
+    width = 16 if field.kind in (FieldKind.COMM, FieldKind.CONSTANT) else _TEXT_WIDTH
+    return Column(title, max(len(title), width), right=False)
