@@ -4,6 +4,7 @@
 
     LabError                     from bpfprobe.errors
     ├── LabUnavailable           no guest can be had: a tool, a package or the network is missing
+    │   └── HeadersUnavailable   the mirror has a kernel, but its headers no more
     ├── GuestFault               the guest's kernel crashed or warned
     ├── GuestTimeout             the command did not end in time; the guest was stopped
     └── GuestLost                the emulator ended without the guest saying why
@@ -22,6 +23,12 @@ class LabUnavailable(LabError):
     """A guest cannot be had on this machine; the hint says what is needed."""
 
     code = "LAB_UNAVAILABLE"
+
+
+class HeadersUnavailable(LabUnavailable):
+    """A kernel's headers are not to be had; the kernel itself is."""
+
+    code = "LAB_NO_HEADERS"
 
 
 class ConsoleError(LabError):

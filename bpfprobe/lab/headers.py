@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
+from bpfprobe.lab.errors import HeadersUnavailable
 from bpfprobe.lab.filesystem import MIB, make_ext4
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ WANTED = ("include", "arch/x86", "Makefile", ".config")
 
 def fetch_headers(cache: Cache, apt: Apt, tools: Tools, release: str, progress: Progress) -> Path:
     """Fetch a kernel's header packages and make an image of what a BPF compiler reads."""
+    if not apt.names(f"^linux-headers-{re.escape(release)}$"):
+        raise HeadersUnavailable(
+            f"the mirror has no headers of kernel {release}",
+            hint="take another kernel, or do without: bpfprobe itself needs none",
+        )
     common = f"linux-headers-{release.removesuffix('-cloud-amd64')}-common"
     selection = apt.select([f"linux-headers-{release}", common], with_dependencies=False)
     target = cache.directory("headers") / f"{release}.{fingerprint(selection.names)}"

@@ -13,6 +13,7 @@ import pytest
 
 from bpfprobe.errors import LabError
 from bpfprobe.lab import Lab, LabUnavailable
+from bpfprobe.lab.errors import HeadersUnavailable
 from bpfprobe.lab.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Runner:
             return None
         try:
             result = self._results.pop(item.nodeid).result()
+        except HeadersUnavailable as error:
+            return [failure(item, error.message, "skipped")]
         except LabError as error:
             return [failure(item, str(error))]
         reports = [
