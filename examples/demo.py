@@ -7,6 +7,7 @@ only if rows of the programs started here were seen.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +20,8 @@ EXECSNOOP = Path(__file__).with_name("execsnoop.py")
 SECONDS = 4
 GUEST_SECONDS = 15  # its processors are emulated
 TIMEOUT_S = 120
-MARK = "bpfprobe-demo"
+PROGRAMS = 12
+MARKED = re.compile(r"bpfprobe-demo-\d+")
 
 
 def main() -> int:
@@ -41,15 +43,17 @@ def watch() -> int:
     seconds = GUEST_SECONDS if "BPFPROBE_IN_GUEST" in os.environ else SECONDS
     print(f"demo: {EXECSNOOP.name} on Linux {os.uname().release} for {seconds} s", flush=True)
     command = [sys.executable, str(EXECSNOOP), "--duration", str(seconds)]
-    seen = 0
+    seen: set[str] = set()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as snoop:
-        threading.Thread(target=start_programs, args=(snoop,), daemon=True).start()
+        threading.Thread(
+            target=start_programs, args=(snoop, seconds / PROGRAMS), daemon=True
+        ).start()
         timer = threading.Timer(TIMEOUT_S, snoop.kill)
         timer.start()
         assert snoop.stdout is not None
         for line in snoop.stdout:
             print(line, end="", flush=True)
-            seen += MARK in line
+            seen.update(MARKED.findall(line))
         status = snoop.wait()
         timer.cancel()
     if status:
@@ -57,18 +61,18 @@ def watch() -> int:
     elif not seen:
         print("demo: none of the programs that were started was seen", file=sys.stderr)
     else:
-        print(f"demo: {seen} starts of the demo's own programs were seen")
+        print(f"demo: {len(seen)} starts of programs that it made itself were seen")
     return status or int(not seen)
 
 
-def start_programs(snoop: subprocess.Popen[str]) -> None:
-    """Start a program every now and then, for as long as they are watched."""
+def start_programs(snoop: subprocess.Popen[str], pause_s: float) -> None:
+    """Start a program every now and then, until nobody watches any more."""
     number = 0
     while snoop.poll() is None:
         number += 1
         program = ("echo", "printf", "true")[number % 3]
-        subprocess.run([program, f"{MARK}-{number}"], stdout=subprocess.DEVNULL, check=False)
-        time.sleep(0.5)
+        subprocess.run([program, f"bpfprobe-demo-{number}"], stdout=subprocess.DEVNULL, check=False)
+        time.sleep(pause_s)
 
 
 if __name__ == "__main__":
