@@ -124,6 +124,10 @@ class Selection:
     request: tuple[str, ...]
     names: tuple[str, ...]
 
+    def note(self, directory: Path) -> None:
+        """Write down beside what was made of the packages which they were."""
+        (directory / "packages.txt").write_text("".join(f"{name}\n" for name in self.names))
+
     @contextlib.contextmanager
     def fetched(self) -> Iterator[list[Path]]:
         """Fetch the files, and keep them for as long as the block lasts."""

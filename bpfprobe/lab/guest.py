@@ -98,6 +98,10 @@ class Guest:
         """End the guest."""
         self._process.close()
 
+    def kill(self) -> None:
+        """End the guest from another thread; what runs in it raises GuestLost."""
+        self._process.kill()
+
     def run(
         self,
         argv: Sequence[str],

@@ -41,6 +41,7 @@ def fetch_headers(cache: Cache, apt: Apt, tools: Tools, release: str, progress: 
         ):
             tree = scratch / "tree"
             unpack(debs, tree)
+            selection.note(scratch)
             for package in (tree / "usr/src").iterdir():
                 _keep_wanted(package)
             make_ext4(tools, tree / "usr/src", scratch / "headers.img", IMAGE_SIZE)

@@ -75,6 +75,7 @@ def fetch_kernel(
         ):
             tree = scratch / "tree"
             unpack(debs, tree)
+            selection.note(scratch)
             (scratch / "vmlinux").write_bytes(uncompressed(_find(tree, "vmlinuz*"), tools))
             modules = {_module_name(path): path for path in tree.rglob("*.ko*")}
             taken = _copy_modules(modules, BOOT_MODULES, scratch / "boot", frozenset())

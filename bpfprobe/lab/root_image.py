@@ -67,6 +67,7 @@ def fetch_root(
             what = f"{len(selection.names)} packages of the guest's user space ({suite})"
             with progress.step(f"fetching and unpacking {what}"), selection.fetched() as debs:
                 unpack(debs, tree)
+            selection.note(scratch)
             with progress.step("building the guest's root image"):
                 _finish(tree)
                 content = scratch / "content"

@@ -106,4 +106,5 @@ def fetch_tools(
             cache.building(target) as scratch,
         ):
             unpack(debs, scratch)
+            selection.note(scratch)
     return Tools(target)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bpfprobe.errors import LabError
-from bpfprobe.lab import Lab, LabUnavailable
+from bpfprobe.lab import Guest, Lab, LabUnavailable
 from bpfprobe.lab.errors import HeadersUnavailable
 from bpfprobe.lab.progress import Progress
 
@@ -47,10 +47,11 @@ class Runner:
         self.unavailable = self._prepare(items)
         self._pool = ThreadPoolExecutor(int(os.environ.get("BPFPROBE_GUESTS", GUESTS_AT_ONCE)))
         self._results: dict[str, Future[TestResult]] = {}
+        self._live: set[Guest] = set()
         if self.unavailable is None:
             for item in items:
                 if not stays_on_host(item):
-                    self._results[item.nodeid] = self._pool.submit(run_in_guest, item)
+                    self._results[item.nodeid] = self._pool.submit(self._run, item)
 
     def reports(self, item: pytest.Item, *, absence_fails: bool) -> list[pytest.TestReport] | None:
         """The reports of a test whose turn has come; None for one that the host is to run."""
@@ -81,8 +82,22 @@ class Runner:
         return reports
 
     def stop(self) -> None:
-        """Start nothing more; what runs in guests now ends with them."""
-        self._pool.shutdown(cancel_futures=True)
+        """Start nothing more, and end what runs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for guest in tuple(self._live):
+            guest.kill()
+        self._pool.shutdown()
+
+    def _run(self, item: pytest.Item) -> TestResult:
+        needs = Needs.of(item)
+        lab = Lab(kernel_of(item), headers=needs.headers, progress=SILENT)
+        with lab.restore() as guest:
+            self._live.add(guest)
+            try:
+                root = str(item.config.rootpath)
+                return guest.run_test(item.nodeid, root, timeout_s=needs.timeout_s)
+            finally:
+                self._live.discard(guest)
 
     @staticmethod
     def _prepare(items: list[pytest.Item]) -> LabError | None:
@@ -92,13 +107,6 @@ class Runner:
         except LabUnavailable as error:
             return error
         return None
-
-
-def run_in_guest(item: pytest.Item) -> TestResult:
-    needs = Needs.of(item)
-    lab = Lab(kernel_of(item), headers=needs.headers, progress=SILENT)
-    with lab.restore() as guest:
-        return guest.run_test(item.nodeid, str(item.config.rootpath), timeout_s=needs.timeout_s)
 
 
 def kernel_of(item: pytest.Item) -> str:
