@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_SHOWN = 120
+"""How many characters of a line an error shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
@@ -43,12 +46,21 @@ class Span:
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))
 
     def drawing(self) -> list[str]:
-        """The line that holds the span, and under it a caret line, both indented by two."""
+        """The line that holds the span, and under it a caret line, both indented by two.
+
+        Of a long line the part around the span is shown.
+        """
         text = self.source.text
         line_start = text.rfind("\n", 0, self.start) + 1
         line_end = text.find("\n", self.start)
         line = text[line_start : line_end if line_end >= 0 else len(text)]
         column = self.start - line_start
         width = max(1, min(self.end, line_start + len(line)) - self.start)
+        if len(line) > MAX_SHOWN:
+            cut = max(0, min(column - MAX_SHOWN // 4, len(line) - MAX_SHOWN))
+            before, behind = "..." * (cut > 0), "..." * (cut + MAX_SHOWN < len(line))
+            line = before + line[cut : cut + MAX_SHOWN] + behind
+            width = max(1, min(width, cut + MAX_SHOWN - column))
+            column += len(before) - cut
         shown = "".join(c if c.isprintable() else "?" for c in line)
         return [f"  {shown}", "  " + " " * column + "^" + "~" * (width - 1)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import spec_error
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import (
     DEFAULT_STRING_BYTES,
@@ -21,7 +22,8 @@ from bpfprobe.model.spec import (
 from bpfprobe.parse.capture import check_capture_name, check_unused, parse_value
 from bpfprobe.parse.definition import check_event_name, default_name, parse_definition
 from bpfprobe.parse.expression import parse_expression
-from bpfprobe.parse.place import parse_kind_place
+from bpfprobe.parse.place import check_path, parse_kind_place
+from bpfprobe.parse.scanner import check_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,7 +172,7 @@ def syscall(
 
 
 def _place(text: str) -> Span:
-    return SourceText(_text("place", text), "place").whole()
+    return _source("place", text, "place").whole()
 
 
 def _user_point(
@@ -187,14 +189,20 @@ def _user_point(
         raise TypeError("say where with exactly one of sym=, address= and offset=")
     _text("path", path)
     for name, number in (("address", address), ("offset", offset), ("pid", pid)):
-        if number is not None and (not isinstance(number, int) or number < 0):
+        if number is not None and (type(number) is not int or number < 0):
             raise TypeError(f"{name} must be a whole number that is not negative")
     if sym is None:
-        source = SourceText(f"{path}:{given[0]:#x}", "place")
-        return source.whole(), UserPoint(
-            path, address=address, offset=offset, returns=returns, pid=pid
+        span = _source("path", f"{path}:{given[0]:#x}", "place").whole()
+        check_path(path, span)
+        return span, UserPoint(path, address=address, offset=offset, returns=returns, pid=pid)
+    source = _source("path", f"{path}:{_text('sym', sym)}", "place")
+    if ":" in sym:
+        raise spec_error(
+            "BAD_PROBE_ADDR",
+            "a symbol has no colon",
+            source.span(len(path) + 1, len(source.text)),
+            "write it as nm(1) prints it, for C++ the mangled name",
         )
-    source = SourceText(f"{path}:{_text('sym', sym)}", "place")
     point = parse_kind_place("uretprobe" if returns else "uprobe", source.whole())
     assert isinstance(point, UserPoint)
     if not point.symbol:
@@ -213,7 +221,7 @@ def _spec(
     string_bytes: int,
     values: Mapping[str, str],
 ) -> ProbeSpec:
-    if not isinstance(string_bytes, int) or not 2 <= string_bytes <= MAX_STRING_BYTES:
+    if type(string_bytes) is not int or not 2 <= string_bytes <= MAX_STRING_BYTES:
         raise TypeError(f"string_bytes must be a whole number from 2 to {MAX_STRING_BYTES}")
     name = default_name(point)
     if event is not None:
@@ -223,8 +231,7 @@ def _spec(
         taken.append(_capture(key, text, taken))
     parsed = None
     if condition is not None:
-        parsed = parse_expression(SourceText(_text("filter", condition), "filter"))
-    assert point is not None
+        parsed = parse_expression(_source("filter", condition, "filter"))
     return ProbeSpec(
         name, point, span, tuple(taken), parsed, comm, string_bytes, SourceText(str(point))
     )
@@ -234,9 +241,15 @@ def _capture(name: str, text: str, before: list[Capture]) -> Capture:
     name_span = SourceText(_text("a capture's name", name), "capture").whole()
     check_capture_name(name, name_span)
     check_unused(name, name_span, before)
-    source = SourceText(_text(name, text), f"capture {name}")
+    source = _source(name, text, f"capture {name}")
     value, type_name = parse_value(source, 0, len(text))
     return Capture(name, value, type_name, source.whole(), name_span)
+
+
+def _source(what: str, value: object, label: str) -> SourceText:
+    source = SourceText(_text(what, value), label)
+    check_length(source)
+    return source
 
 
 def _text(what: str, value: object) -> str:

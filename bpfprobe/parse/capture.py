@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
+from bpfprobe.model.event import Event
 from bpfprobe.model.expression import MemberOf, Name, Variable
 from bpfprobe.model.spec import Capture, TypeName
 from bpfprobe.parse.expression import parse_expression
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.span import SourceText, Span
 
 RESERVED_NAMES = frozenset(
-    {"time", "pid", "tid", "cpu", "comm", "probe", "faults", "truncated", "raw", "asdict", "count"}
-    | {"index"}
+    name for name in {*dir(Event), *Event.__annotations__} if not name.startswith("_")
 )
 """What every event has already; a capture of one of these names would hide it."""
 
@@ -61,6 +61,8 @@ def parse_value(source: SourceText, start: int, end: int) -> tuple[Expression, T
 def parse_type(span: Span) -> TypeName:
     """A type as the kernel spells it. Whether it exists is for a later stage to say."""
     text = span.text.strip()
+    start = span.start + len(span.text) - len(span.text.lstrip())
+    span = span.source.span(start, start + len(text)) if text else span
     found = _TYPE.fullmatch(text)
     if found is None:
         code = "BAD_ARRAY_SUFFIX" if "]" in text else "BAD_TYPE"
@@ -70,10 +72,17 @@ def parse_type(span: Span) -> TypeName:
     if found["close"] is None:
         raise spec_error("ARRAY_NO_CLOSE", "the array is not closed", span, "add ]")
     count = found["count"]
-    if not count.isdecimal() or int(count) == 0:
-        raise spec_error("BAD_ARRAY_NUM", "an array needs a number of elements", span)
+    if not (count.isascii() and count.isdecimal()) or int(count) == 0:
+        raise spec_error(
+            "BAD_ARRAY_NUM", "an array needs a number of elements", span, f"1 to {MAX_ARRAY}"
+        )
     if int(count) > MAX_ARRAY:
-        raise spec_error("ARRAY_TOO_BIG", f"an array has at most {MAX_ARRAY} elements", span)
+        raise spec_error(
+            "ARRAY_TOO_BIG",
+            f"an array has at most {MAX_ARRAY} elements",
+            span,
+            "take it in several captures",
+        )
     return TypeName(found["base"], int(count), span)
 
 

@@ -18,10 +18,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.spec import Capture, ProbeSpec
+from bpfprobe.model.spec import (
+    Capture,
+    ProbeSpec,
+    SyscallPoint,
+    TracepointPoint,
+    UserPoint,
+)
 from bpfprobe.parse.capture import parse_capture
 from bpfprobe.parse.expression import parse_expression
 from bpfprobe.parse.place import KINDS, parse_kernel_place, parse_kind_place
+from bpfprobe.parse.scanner import check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +43,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KINDS_HINT = "begin with p:NAME FUNCTION, r:NAME FUNCTION, or one of " + " ".join(
     f"{k}:" for k in KINDS
 )
-MAX_DEFINITION_CHARS = 4094
-"""The kernel's limit for a line of kprobe_events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,7 @@ class _Head:
 
 def parse_definition(source: SourceText) -> ProbeSpec:
     """One definition. Raises `SpecError`."""
-    if len(source.text) > MAX_DEFINITION_CHARS:
-        raise spec_error(
-            "ARG_TOO_LONG",
-            f"a definition has at most {MAX_DEFINITION_CHARS} characters",
-            source.span(0, 40),
-        )
+    check_length(source)
     words = list(_words(source))
     if not words:
         raise spec_error("NO_ARG_BODY", "the description is empty", source.whole(), _KINDS_HINT)
@@ -99,12 +99,11 @@ def check_event_name(name: str, span: Span) -> str:
 
 def default_name(point: Point) -> str:
     """A name made from the place, for a probe that was given none."""
-    from bpfprobe.model.spec import SyscallPoint, TracepointPoint, UserPoint
-
     if isinstance(point, (TracepointPoint, SyscallPoint)):
         text = point.name
     elif isinstance(point, UserPoint):
-        text = point.symbol or f"{point.path.rpartition('/')[2]}_{point.offset or point.address:#x}"
+        number = point.address if point.offset is None else point.offset
+        text = point.symbol or f"{point.path.rpartition('/')[2]}_{number or 0:#x}"
     else:
         text = point.symbol or f"at_{point.address:#x}"
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:63]

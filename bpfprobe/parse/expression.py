@@ -29,6 +29,7 @@ matches a glob. A comparison does not chain.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
@@ -48,13 +49,19 @@ from bpfprobe.model.expression import (
     Unary,
     Variable,
 )
+from bpfprobe.model.scalar import scalar_named
 from bpfprobe.parse.scanner import Token, scan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bpfprobe.model.span import SourceText, Span
 
 MAX_DEPTH = 64
 """How deep an expression may nest; the kernel's own limit for fetch arguments is 8."""
+
+MAX_HEIGHT = 512
+"""How high the tree of an expression may be; ``&&`` and ``||`` count 1, all else 4."""
 
 _LEFT_ASSOCIATIVE: tuple[tuple[str, ...], ...] = (
     ("|",),
@@ -63,6 +70,9 @@ _LEFT_ASSOCIATIVE: tuple[tuple[str, ...], ...] = (
     ("<<", ">>"),
     ("+", "-"),
     ("*", "/", "%"),
+)
+_INTEGER_WORDS = frozenset(
+    ["char", "short", "int", "long", "signed", "unsigned", "size_t", "ssize_t", "pid_t"]
 )
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "~")
 _STARTS_OPERAND = {"number", "name", "variable", "string", "character"}
@@ -73,6 +83,13 @@ def parse_expression(source: SourceText, start: int = 0, end: int | None = None)
     parser = _Parser(scan(source, start, end))
     expression = parser.any_of_or()
     parser.expect_end()
+    if _height(expression) > MAX_HEIGHT:
+        raise spec_error(
+            "TOO_MANY_OPS",
+            "this is too long a chain of operators",
+            expression.span,
+            "make it several captures, or several probes",
+        )
     return expression
 
 
@@ -156,7 +173,7 @@ class _Parser:
             self._at += 1
             operand = self._unary()
             if token.text == "-" and isinstance(operand, Number):
-                return Number(-operand.value, token.span.to(operand.span))
+                return _negative(operand, token.span.to(operand.span))
             return Unary(token.text, operand, token.span.to(operand.span))
         if token.text == "(" and (width := self._cast_width()):
             return self._cast(width)
@@ -174,11 +191,15 @@ class _Parser:
     def _fetch(self) -> Expression:
         sign, number = self._next(), self._next()
         user = number.kind == "name"
-        value = _user_offset(number) if user else _number(number)
+        value = (_user_offset(number) if user else _number(number)) or 0
+        if value >= 1 << 63:
+            raise _at(
+                number.span, "BAD_DEREF_OFFS", "the offset is too large", "it is a signed number"
+            )
         opened = self._next()
         base = self.any_of_or()
         closed = self._close(opened, "DEREF_OPEN_BRACE")
-        offset = -(value or 0) if sign.text == "-" else (value or 0)
+        offset = -value if sign.text == "-" else value
         return Offset(offset, base, user, sign.span.to(closed.span))
 
     def _cast_width(self) -> int:
@@ -188,9 +209,11 @@ class _Parser:
         at += is_struct
         if self._peek(at).kind != "name":
             return 0
+        first = at
         at += 1
         while self._peek(at).kind == "name":  # unsigned long
             at += 1
+        is_number = _names_number(self._peek(n).text for n in range(first, at))
         stars = 0
         while self._peek(at).text == "*":
             at, stars = at + 1, stars + 1
@@ -198,7 +221,7 @@ class _Parser:
             return 0
         follow = self._peek(at + 1)
         starts_operand = follow.kind in _STARTS_OPERAND or follow.text in ("(", "@", "\\")
-        if is_struct or stars:
+        if is_struct or stars or is_number:
             return at + 1
         return at + 1 if starts_operand or (follow.text == "%" and follow.touches) else 0
 
@@ -229,8 +252,11 @@ class _Parser:
                 index = self._next()
                 if index.kind != "number":
                     raise _at(index.span, "BAD_ARRAY_NUM", "an index is a plain number")
+                number = _number(index)
+                if number >= 1 << 31:
+                    raise _at(index.span, "ARRAY_TOO_BIG", "no array is that long")
                 closed = self._close(opened, "ARRAY_NO_CLOSE", "]")
-                base = Element(base, _number(index), _span(base).to(closed.span))
+                base = Element(base, number, _span(base).to(closed.span))
             else:
                 return base
 
@@ -253,6 +279,13 @@ class _Parser:
             return rule[token.text](token)
         if token.kind == "end":
             raise _at(token.span, "NO_ARG_BODY", "a value is missing here")
+        if token.text == "+":
+            raise _at(
+                token.span,
+                "DEREF_NEED_BRACE" if self._token.kind == "number" else "BAD_FETCH_ARG",
+                "+ in front of a value reads memory, and this is not how",
+                "+OFFSET(ADDRESS), for example +8(%si) or +u0($arg2)",
+            )
         if token.text == "&":
             raise _at(
                 token.span,
@@ -290,13 +323,12 @@ class _Parser:
             return Text(token.value, span)
         if token.kind != "number":
             raise _at(span, "BAD_IMM", "a number or a quoted text belongs after \\")
-        value = _number(token)
-        return Number(-value if sign is not None and sign.text == "-" else value, span)
+        number = Number(_number(token), span)
+        return _negative(number, span) if sign is not None and sign.text == "-" else number
 
     def _group(self, opened: Token) -> Expression:
         inner = self.any_of_or()
-        self._close(opened, "TOO_MANY_OPEN")
-        return inner
+        return replace(inner, span=opened.span.to(self._close(opened, "TOO_MANY_OPEN").span))
 
     def _call(self, name: Token) -> Expression:
         opened = self._next()
@@ -354,6 +386,43 @@ def _number(token: Token) -> int:
     if value >= 1 << 64:
         raise spec_error("BAD_IMM", "the number does not fit in 64 bits", token.span)
     return value
+
+
+def _negative(number: Number, span: Span) -> Number:
+    if number.value > 1 << 63:
+        raise spec_error("BAD_IMM", "the number does not fit in 64 bits", span)
+    return Number(-number.value, span)
+
+
+def _names_number(words: Iterable[str]) -> bool:
+    """Whether these can only be a type: no variable of C has such a name."""
+    return all(w in _INTEGER_WORDS or scalar_named(w.removeprefix("__")) for w in words)
+
+
+def _height(expression: Expression) -> int:
+    """The height of the tree. A loop: it is there to keep others from recursing too deep."""
+    highest, open_nodes = 0, [(expression, 0)]
+    while open_nodes:
+        node, above = open_nodes.pop()
+        light = isinstance(node, Binary) and node.operator in ("&&", "||")
+        height = above + (1 if light else 4)
+        highest = max(highest, height)
+        open_nodes += [(inner, height) for inner in _operands(node)]
+    return highest
+
+
+def _operands(node: Expression) -> tuple[Expression, ...]:
+    match node:
+        case Binary():
+            return (node.left, node.right)
+        case Unary() | Cast():
+            return (node.operand,)
+        case Offset() | MemberOf() | Element():
+            return (node.base,)
+        case Call():
+            return node.arguments
+        case _:
+            return ()
 
 
 def _user_offset(token: Token) -> int | None:

@@ -90,6 +90,7 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
         raise _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", "/bin/bash:readline")
     returns = _is_return(found, span) or returns
     path, symbol = found["path"], found["symbol"]
+    check_path(path, span)
     plus = _number(found["plus"], span) if found["plus"] else 0
     if symbol[0].isdigit():
         if not re.fullmatch(_NUMBER, symbol):
@@ -108,6 +109,21 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
             "drop the offset",
         )
     return UserPoint(path, symbol=symbol, plus=plus, returns=returns)
+
+
+def check_path(path: str, span: Span) -> None:
+    """Raise for what can be the name of no file."""
+    try:
+        usable = path and b"\0" not in path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise spec_error(
+            "FILE_NOT_FOUND",
+            "no file can have this name",
+            span,
+            "a path is not empty, and has no NUL and no half characters",
+        )
 
 
 def _is_return(found: re.Match[str], span: Span) -> bool:

@@ -11,6 +11,9 @@ from bpfprobe.errors import spec_error
 if TYPE_CHECKING:
     from bpfprobe.model.span import SourceText, Span
 
+MAX_CHARS = 4094
+"""The kernel's limit for a line of kprobe_events."""
+
 _ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "\\": 92, '"': 34, "'": 39, "a": 7, "b": 8, "e": 27}
 
 _TOKEN = re.compile(
@@ -23,6 +26,17 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+def check_length(source: SourceText) -> None:
+    """Raise for a text that is longer than any description has to be."""
+    if len(source.text) > MAX_CHARS:
+        raise spec_error(
+            "ARG_TOO_LONG",
+            f"this has {len(source.text)} characters, and {MAX_CHARS} is the most",
+            source.span(0, 40),
+            "make it several probes",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,7 @@ def _quoted(source: SourceText, start: int, stop: int, touches: bool) -> Token:
             at, byte = _escape(source, at, stop)
             value.append(byte)
         else:
-            value += char.encode("utf-8", "surrogateescape")
+            value += _encoded(source, at)
             at += 1
     raise spec_error(
         "IMMSTR_NO_CLOSE" if quote == '"' else "BAD_IMM",
@@ -97,6 +111,18 @@ def _quoted(source: SourceText, start: int, stop: int, touches: bool) -> Token:
         source.span(start, stop),
         f"put {quote} at its end",
     )
+
+
+def _encoded(source: SourceText, at: int) -> bytes:
+    try:
+        return source.text[at].encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise spec_error(
+            "BAD_IMM",
+            "this is half of a character (a lone surrogate)",
+            source.span(at, at + 1),
+            r"write its bytes as \xHH",
+        ) from None
 
 
 def _escape(source: SourceText, at: int, stop: int) -> tuple[int, int]:
