@@ -40,7 +40,9 @@ def parse_glob(pattern: bytes) -> tuple[Token, ...]:
             token, at = parsed
             tokens.append(token)
         else:
-            if byte == ord("\\") and at < len(pattern):
+            if byte == ord("\\"):
+                if at == len(pattern):
+                    break  # the kernel takes the pattern's own end for the character
                 byte = pattern[at]
                 at += 1
             tokens.append(Token(ranges=((byte, byte),)))

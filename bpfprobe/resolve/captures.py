@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
-from bpfprobe.model.ktype import KArray, KPointer, KStruct
+from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.model.value import ArrayValue, Space, TextAt, Value, View
 from bpfprobe.resolve.expressions import not_a_number, resolve_operand
@@ -117,9 +117,19 @@ def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable
         "BAD_TYPE4STR",
         f"{capture.value.span.text} is {describe(operand)}, which is no string",
         capture.type.span,
-        "name one of its members"
-        if isinstance(ktype, (KStruct, KPointer))
-        else "leave the type out to take it as the number that it is",
+        _no_string_hint(capture, ktype),
+    )
+
+
+def _no_string_hint(capture: Capture, ktype: KType | None) -> str:
+    if isinstance(ktype, KStruct):
+        return "name one of its members"
+    if isinstance(ktype, KPointer) and isinstance(ktype.target, KStruct):
+        return f"name one of the members of {ktype.target.spelling}, with ->"
+    assert capture.type is not None
+    return (
+        "leave the type out to take the number that it is; if it holds the address of a string, "
+        f"write +0({capture.value.span.text}):{capture.type.base}"
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model import expression as ast
+from bpfprobe.model.glob import MAX_TOKENS, is_prefix_glob, parse_glob
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
@@ -16,15 +17,17 @@ from bpfprobe.model.value import (
     ConstantText,
     NonZero,
     Not,
+    TextAt,
     TextEquals,
     TextMatches,
     Truth,
 )
-from bpfprobe.resolve.expressions import not_a_number, resolve_number, resolve_operand
-from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, describe, number_of, text_of
+from bpfprobe.resolve.expressions import not_a_number, resolve_operand
+from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, describe, number_of, text_of
 
 if TYPE_CHECKING:
     from bpfprobe.model.value import TextValue, Value
+    from bpfprobe.resolve.operand import Operand
     from bpfprobe.resolve.scope import Scope
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -44,7 +47,7 @@ def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
                 resolve_condition(expression.left, scope),
                 resolve_condition(expression.right, scope),
             )
-            return _flat(AllOf(both)) if expression.operator == "&&" else AnyOf(both)
+            return AllOf(_flat(AllOf, both)) if expression.operator == "&&" else _any_of(both)
         if expression.operator == "~" or expression.operator in _COMPARISONS:
             return _comparison(expression, scope)
     if isinstance(expression, ast.Text):
@@ -63,11 +66,16 @@ def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
     return NonZero(value)
 
 
-def _flat(condition: AllOf) -> AllOf:
+def _any_of(both: tuple[Condition, ...]) -> AnyOf:
+    return AnyOf(_flat(AnyOf, both))
+
+
+def _flat(kind: type[AllOf | AnyOf], both: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """``a && b && c`` as three in a row."""
     parts: list[Condition] = []
-    for part in condition.conditions:
-        parts.extend(part.conditions if isinstance(part, AllOf) else [part])
-    return AllOf(tuple(parts))
+    for part in both:
+        parts.extend(part.conditions if isinstance(part, kind) else [part])
+    return tuple(parts)
 
 
 def _comparison(expression: ast.Binary, scope: Scope) -> Condition:
@@ -84,16 +92,23 @@ def _comparison(expression: ast.Binary, scope: Scope) -> Condition:
         raise spec_error(
             "BAD_FILTER", "~ needs a glob in double quotes", right.span, 'path ~ "/tmp/*"'
         )
-    for side in (left, right):
-        operand = resolve_operand(side, scope)
-        if text_of(operand) is not None and number_of(operand) is None:
-            raise spec_error(
-                "EXPECT_STRING",
-                f"{side.span.text} is {describe(operand)} and compares with text only",
-                side.span,
-                'put the text in double quotes: "..."',
-            )
-    return _number_comparison(expression, resolve_number(left, scope), resolve_number(right, scope))
+    return _number_comparison(expression, _side(left, scope), _side(right, scope))
+
+
+def _side(expression: ast.Expression, scope: Scope) -> Value:
+    """A side of a comparison of numbers."""
+    operand = resolve_operand(expression, scope)
+    value = number_of(operand)
+    if value is not None:
+        return value
+    if text_of(operand) is not None:
+        raise spec_error(
+            "EXPECT_STRING",
+            f"{expression.span.text} is {describe(operand)} and compares with text only",
+            expression.span,
+            'put the text in double quotes: "..."',
+        )
+    raise not_a_number(operand, expression.span)
 
 
 def _number_comparison(expression: ast.Binary, left: Value, right: Value) -> Condition:
@@ -123,12 +138,14 @@ def _text_comparison(
     operand = resolve_operand(other, scope)
     text = text_of(operand)
     if text is None:
-        raise _no_text(other, operand, scope)
+        raise _no_text(other, operand)
     _check_literal(literal, text, glob=expression.operator == "~")
     if expression.operator == "~":
         if isinstance(text, ConstantText):
-            raise spec_error("MEANINGLESS", "this is the same at every hit", expression.span)
-        return TextMatches(text, literal.value)
+            raise spec_error(
+                "MEANINGLESS", "this is the same at every hit", expression.span, "leave it out"
+            )
+        return _matches(text, literal)
     if expression.operator not in ("==", "!="):
         raise spec_error(
             "BAD_OPERATOR",
@@ -139,14 +156,29 @@ def _text_comparison(
     return TextEquals(text, literal.value, negated=expression.operator == "!=")
 
 
-def _no_text(other: ast.Expression, operand: object, scope: Scope) -> SpecError:
+def _matches(text: TextValue, literal: ast.Text) -> TextMatches:
+    """A glob; as in the kernel's filters a ``!`` in front turns it around."""
+    negated = literal.value.startswith(b"!")
+    pattern = literal.value[negated:]
+    if not is_prefix_glob(pattern) and len(parse_glob(pattern)) > MAX_TOKENS:
+        raise spec_error(
+            "OPERAND_TOO_LONG",
+            f"a glob has at most {MAX_TOKENS} characters, a class in brackets counted as one",
+            literal.span,
+            "plain text with one * at its end may be longer",
+        )
+    return TextMatches(text, pattern, negated)
+
+
+def _no_text(other: ast.Expression, operand: Operand) -> SpecError:
     hint = "compare it with a number"
-    if isinstance(operand, NumberOperand) and operand.ktype is None:
+    if isinstance(operand, ArgvOperand):
+        hint = "take it as a capture and look at it in the program"
+    elif isinstance(operand, NumberOperand) and operand.ktype is None:
         hint = f"if it points to text, say so: +0({other.span.text}), or (char *){other.span.text}"
-    assert isinstance(operand, (NumberOperand, MemoryOperand)) or hasattr(operand, "vector")
     return spec_error(
         "EXPECT_DIGIT",
-        f"{other.span.text} is {describe(operand)}, not a string",  # type: ignore[arg-type]  # the assertion above
+        f"{other.span.text} is {describe(operand)}, not a string",
         other.span,
         hint,
     )
@@ -158,15 +190,27 @@ def _check_literal(literal: ast.Text, text: TextValue, *, glob: bool) -> None:
             "OPERAND_TOO_LONG",
             f"a string in a filter has at most {MAX_LITERAL_BYTES} bytes",
             literal.span,
+            'compare its beginning: ~ "beginning*"',
         )
     if b"\0" in literal.value:
         raise spec_error(
-            "BAD_IMM", "text in the kernel ends at a NUL, so none holds one", literal.span
+            "BAD_IMM",
+            "text in the kernel ends at a NUL, so none holds one",
+            literal.span,
+            "leave out the \\0 and what follows it",
         )
-    if isinstance(text, CommText) and not glob and len(literal.value) > MAX_COMM_BYTES:
+    most = _longest(text)
+    if most is not None and not glob and len(literal.value) > most:
         raise spec_error(
             "MEANINGLESS",
-            f"comm has at most {MAX_COMM_BYTES} bytes, so it is never this",
+            f"this text has at most {most} bytes, so it is never what is asked for",
             literal.span,
-            f'the kernel cuts it: "{literal.value[:MAX_COMM_BYTES].decode(errors="replace")}"',
+            f'the kernel cuts it: "{literal.value[:most].decode(errors="replace")}"',
         )
+
+
+def _longest(text: TextValue) -> int | None:
+    """How long the text can be without its NUL, None where there is no bound."""
+    if isinstance(text, CommText):
+        return MAX_COMM_BYTES
+    return text.size - 1 if isinstance(text, TextAt) and text.size else None

@@ -12,6 +12,7 @@ from bpfprobe.model.scalar import S64, U64, X64, Scalar, Style, scalar_named
 from bpfprobe.model.value import (
     BinaryOperation,
     Constant,
+    ConstantText,
     Kept,
     Load,
     RegisterValue,
@@ -22,7 +23,7 @@ from bpfprobe.model.value import (
     Value,
     View,
 )
-from bpfprobe.resolve.members import find_member, similar_members
+from bpfprobe.resolve.members import all_members, find_member, similar_members
 from bpfprobe.resolve.operand import (
     ArgvOperand,
     MemoryOperand,
@@ -57,6 +58,7 @@ _C_INTEGERS = {
     "bool": Scalar(1, signed=False, style=Style.BOOLEAN),
 }
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "~", "&&", "||"})
+_SHOWN_MEMBERS = 12
 _MAX_STACK_SLOT = 1023  # the kernel's: a stack of 8 KiB in slots of 8 bytes
 
 
@@ -65,10 +67,8 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
     match expression:
         case ast.Number(value):
             return NumberOperand(Constant(value))
-        case ast.Text(_, span):
-            raise spec_error(
-                "BAD_STRING", "a string can be compared, and nothing else", span, 'comm == "sh"'
-            )
+        case ast.Text(value):
+            return TextOperand(ConstantText(value))
         case ast.Name(name, span):
             return scope.name(name, span)
         case ast.Variable(name, span):
@@ -120,7 +120,9 @@ def _variable(name: str, span: Span, scope: Scope) -> Operand:
     if found := re.fullmatch(r"arg(\d+)", name):
         number = int(found[1])
         if not 1 <= number <= 128:
-            raise spec_error("BAD_ARG_NUM", "arguments are counted from 1", span, "$arg1")
+            raise spec_error(
+                "BAD_ARG_NUM", "arguments are counted from 1 to 128", span, "$arg1 is the first"
+            )
         return scope.argument(number, span)
     if found := re.fullmatch(r"stack(\d*)", name):
         return _stack(found[1], span, scope)
@@ -180,7 +182,10 @@ def _global(expression: ast.Global, scope: Scope) -> Operand:
         return MemoryOperand(SymbolAddress("", expression.offset), 0, scope.space)
     if scope.space is Space.USER and scope.has_registers:
         raise spec_error(
-            "SYM_ON_UPROBE", "kernel symbols mean nothing in user space", expression.span
+            "SYM_ON_UPROBE",
+            "kernel symbols mean nothing in user space",
+            expression.span,
+            "nm(1) prints addresses of the program's own: @0xADDRESS (not for a PIE)",
         )
     symbols = scope.target.symbols(expression.symbol)
     if not symbols:
@@ -209,6 +214,7 @@ def _offset(expression: ast.Offset, scope: Scope) -> Operand:
             "COMM_CANT_DEREF",
             f"{expression.base.span.text} is {describe(inner)}, not an address",
             expression.base.span,
+            "leave out the +OFFSET(...) around it",
         )
     base = number_of(inner)
     if base is None:
@@ -231,7 +237,7 @@ def _member(expression: ast.MemberOf, scope: Scope) -> Operand:
             "NO_BTF_FIELD",
             f"{struct.spelling} has no member {expression.name}",
             expression.name_span,
-            f"did you mean {' or '.join(near)}?" if near else None,
+            f"did you mean {' or '.join(near)}?" if near else _members_hint(struct, scope),
         )
     path = f"{prefix}.{expression.name}" if prefix else expression.name
     return MemoryOperand(
@@ -244,6 +250,12 @@ def _member(expression: ast.MemberOf, scope: Scope) -> Operand:
         member.bit_offset,
         member.bit_size,
     )
+
+
+def _members_hint(struct: KStruct, scope: Scope) -> str:
+    names = [member.name for member in all_members(scope.target, struct)]
+    more = f" and {len(names) - _SHOWN_MEMBERS} more" if len(names) > _SHOWN_MEMBERS else ""
+    return f"it has {', '.join(names[:_SHOWN_MEMBERS])}{more}" if names else "it has no members"
 
 
 def _struct_of(
@@ -319,6 +331,7 @@ def _element(expression: ast.Element, scope: Scope) -> Operand:
         "BAD_TYPE",
         f"{expression.base.span.text} is {describe(inner)}, not an array",
         expression.base.span,
+        "memory behind an address is written +OFFSET(ADDRESS)",
     )
 
 
@@ -334,7 +347,10 @@ def _pointed(inner: Operand, ktype: KPointer, base: Value, offset: int) -> Memor
 def _size(ktype: KType, expression: ast.Element) -> int:
     if ktype.size == 0:
         raise spec_error(
-            "BAD_TYPE", f"the size of {ktype.spelling} is not known", expression.base.span
+            "BAD_TYPE",
+            f"the size of {ktype.spelling} is not known",
+            expression.base.span,
+            "cast to a pointer to something whose size is",
         )
     return ktype.size
 
@@ -377,7 +393,10 @@ def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:
             expression.type_span,
             f"it can be a pointer to one: (struct {name} *)",
         )
-    hint = f"did you mean {' or '.join(near[:3])}?" if near else None
+    if near:
+        hint = f"did you mean {' or '.join(near[:3])}?"
+    else:
+        hint = "structs go by their names in the kernel's BTF, numbers are u8..u64 s8..s64 and C's"
     return spec_error("BAD_TYPE", f"there is no type {name} here", expression.type_span, hint)
 
 
@@ -390,7 +409,9 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
             "the only one is entry(...): the value that it had on entry",
         )
     if len(expression.arguments) != 1:
-        raise spec_error("BAD_FETCH_ARG", "entry(...) takes one value", expression.span)
+        raise spec_error(
+            "BAD_FETCH_ARG", "entry(...) takes one value", expression.span, "write one for each"
+        )
     inner = resolve_operand(expression.arguments[0], scope)
     if not scope.returns:
         return inner
@@ -402,6 +423,7 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
             "RETVAL_ON_PROBE",
             "the return value and the duration are not there on entry",
             expression.arguments[0].span,
+            "leave out entry(...) around it",
         )
     ktype = inner.ktype if isinstance(inner, (NumberOperand, MemoryOperand)) else None
     into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
@@ -434,7 +456,7 @@ def _unary(expression: ast.Unary, scope: Scope) -> Operand:
     value = resolve_number(expression.operand, scope)
     if isinstance(value, Constant):
         result = -value.value if expression.operator == "-" else ~value.value
-        return NumberOperand(Constant(result))
+        return NumberOperand(Constant((result + (1 << 63)) % (1 << 64) - (1 << 63)))
     return NumberOperand(UnaryOperation(expression.operator, value, S64))
 
 
@@ -445,9 +467,16 @@ def _binary(expression: ast.Binary, scope: Scope) -> Operand:
     right = resolve_number(expression.right, scope)
     if isinstance(right, Constant):
         if expression.operator in ("/", "%") and right.value == 0:
-            raise spec_error("BAD_IMM", "division by zero", expression.right.span)
+            raise spec_error(
+                "BAD_IMM", "division by zero", expression.right.span, "divide by something else"
+            )
         if expression.operator in ("<<", ">>") and not 0 <= right.value < 64:
-            raise spec_error("BAD_IMM", "a shift goes from 0 to 63 bits", expression.right.span)
+            raise spec_error(
+                "BAD_IMM",
+                "a shift goes from 0 to 63 bits",
+                expression.right.span,
+                "numbers have 64 bits here",
+            )
     unsigned = any(not side.type.signed and side.type.size == 8 for side in (left, right))
     result = U64 if unsigned else S64
     if expression.operator in ("/", "%") and not unsigned:
@@ -464,8 +493,14 @@ def raise_signed_division(left: Value, right: Value, expression: ast.Binary) -> 
                 "BAD_OPERATOR",
                 f"{part.span.text} may be negative, and BPF divides unsigned numbers only",
                 part.span,
-                f"write (u64){part.span.text} if it never is",
+                f"write (u64){_in_brackets(part)} if it never is",
             )
+
+
+def _in_brackets(expression: ast.Expression) -> str:
+    text = expression.span.text
+    is_open = isinstance(expression, ast.Binary) and not text.startswith("(")
+    return f"({text})" if is_open else text
 
 
 def _truth(expression: ast.Expression, scope: Scope) -> Operand:

@@ -153,9 +153,13 @@ def describe(operand: Operand) -> str:
     ktype = operand.ktype
     if ktype is None:
         return "a number" if isinstance(operand, NumberOperand) else "memory of unknown type"
-    article = "a pointer" if isinstance(ktype, KPointer) else "an integer"
-    if isinstance(ktype, KStruct):
-        article = "a struct"
-    if isinstance(ktype, KArray):
-        article = "an array"
-    return f"{article} ({ktype.spelling})"
+    return f"{_ARTICLES[type(ktype)]} ({ktype.spelling})"
+
+
+_ARTICLES: dict[type, str] = {
+    KInt: "an integer",
+    KPointer: "a pointer",
+    KStruct: "a struct",
+    KArray: "an array",
+    KOther: "something without a value",
+}

@@ -48,6 +48,7 @@ class Scope:
 
     ``arguments`` are the function's (or the tracepoint's fields) by name, ``numbered`` the same by
     place, from 1. ``space`` is what pointers point into unless their type says otherwise.
+    ``out_of_reach`` are parameters that are passed where a program cannot tell.
     ``retval`` is None where nothing is returned or the probe is not a return probe.
     """
 
@@ -66,6 +67,7 @@ class Scope:
     has_stack_arguments: bool = True
     argv: ArgvOperand | None = None
     captures: Mapping[str, Operand] = field(default_factory=dict)
+    out_of_reach: Mapping[str, int] = field(default_factory=dict)
 
     def name(self, name: str, span: Span) -> Operand:
         """A bare name: a capture, else an argument, else a builtin."""
@@ -103,7 +105,12 @@ class Scope:
     def return_value(self, span: Span) -> Operand:
         """``$retval``."""
         if self.returns_void:
-            raise spec_error("NO_RETVAL", f"{self.function} returns nothing (void)", span)
+            raise spec_error(
+                "NO_RETVAL",
+                f"{self.function} returns nothing (void)",
+                span,
+                "leave it out; its arguments and duration are there",
+            )
         if self.retval is None:
             raise spec_error(
                 "RETVAL_ON_PROBE",
@@ -117,30 +124,50 @@ class Scope:
         """``$argN``."""
         if number in self.numbered:
             return self.numbered[number]
-        if self.argument_count is not None:
+        if self.argument_count is not None and number > self.argument_count:
             some = f"{self.argument_count} argument{'s' if self.argument_count != 1 else ''}"
-            names = ", ".join(self.arguments)
+            names = ", ".join([*self.arguments, *self.out_of_reach])
             raise spec_error(
                 "NO_BTFARG",
                 f"{self.function} has {some}, so there is no argument {number}",
                 span,
-                f"they are {names}" if names else None,
+                f"they are {names}" if names else "registers are there, as %ax, and the $stack",
             )
-        if not self.numbered:
+        if not self.numbered and not self.out_of_reach:
             raise spec_error(
                 "NOFENTRY_ARGS",
                 "only the entry of a function has numbered arguments",
                 span,
                 "a tracepoint has fields by name; inside a function there are registers, as %ax",
             )
+        if not self.has_registers:
+            raise spec_error(
+                "BAD_ARG_NUM", f"there is no argument {number}", span, "a system call has 6 at most"
+            )
+        if self.arch.first_stack_slot < 0 or self.argument_count is not None:
+            raise self._out_of_reach(f"argument {number} of {self.function}", span)
+        slot = self.arch.first_stack_slot + number - len(self.arch.arguments) - 1
         raise spec_error(
             "BAD_ARG_NUM",
-            f"argument {number} is not in a register",
+            f"argument {number} of {self.function} is not in a register: only "
+            f"{len(self.arch.arguments)} are",
             span,
-            f"the first {len(self.numbered)} are; read the others from the stack: +8($stack)",
+            f"if all before it are numbers or pointers it is on the stack: $stack{slot} on entry",
+        )
+
+    def _out_of_reach(self, what: str, span: Span) -> SpecError:
+        return spec_error(
+            "BAD_ARG_NUM",
+            f"{what} is not in a register of its own",
+            span,
+            f"on {self.arch.name} the first {len(self.arch.arguments)} are, if all before it are "
+            "numbers or pointers; probe a function that it is handed on to",
         )
 
     def _unknown(self, name: str, span: Span) -> SpecError:
+        if name in self.out_of_reach:
+            what = f"{name}, argument {self.out_of_reach[name]} of {self.function},"
+            return self._out_of_reach(what, span)
         known = [*self.captures, *self.arguments]
         near = get_close_matches(name, [*known, *BUILTIN_NAMES], n=3, cutoff=0.6)
         what = f"{self.function} has no argument {name}"

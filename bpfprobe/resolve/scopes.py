@@ -16,12 +16,14 @@ from bpfprobe.model.value import (
     Constant,
     ContextAddress,
     ContextField,
+    Kept,
     Load,
     RegisterValue,
     ReturnValue,
     Space,
     SyscallArgument,
     TextAt,
+    Value,
     View,
 )
 from bpfprobe.resolve.kernel_task import KernelTask
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.span import Span
     from bpfprobe.target import Target
 
+_MOST_UNTYPED = 12
+"""How many arguments a function is taken to have of which nothing is known."""
 _EXEC_VECTOR = {"execve": 2, "execveat": 3}
 
 
@@ -62,13 +66,15 @@ def function_scope(
     if inside:
         pass  # registers hold anything by now
     elif prototype is None:
-        for n in range(1, len(arch.arguments) + 1):
-            numbered[n] = NumberOperand(Argument(n), None, Space.ANY)
+        for n in range(1, _MOST_UNTYPED + 1):
+            value = _passed(n, X64, arch, returns=returns)
+            if value is not None:
+                numbered[n] = NumberOperand(value, None, Space.ANY)
     else:
         count = len(prototype.parameters)
         for n, parameter in enumerate(prototype.parameters, 1):
-            operand = _argument(n, parameter.type, arch)
-            if operand is None:  # by value on the stack, or behind one that is
+            operand = _argument(n, parameter.type, arch, returns=returns)
+            if operand is None:  # by value, or where the convention does not say
                 break
             numbered[n] = operand
             if parameter.name:
@@ -86,12 +92,31 @@ def function_scope(
         arguments=arguments,
         numbered=numbered,
         argument_count=count,
+        out_of_reach=_out_of_reach(prototype, len(numbered)) if not inside else {},
         retval=retval,
         returns_void=returns and prototype is not None and prototype.returns == KOther("void"),
     )
 
 
-def _argument(number: int, ktype: KType, arch: Arch) -> Operand | None:
+def _out_of_reach(prototype: Prototype | None, reached: int) -> dict[str, int]:
+    """The parameters behind the last one whose place is known, by name, with their numbers."""
+    parameters = prototype.parameters if prototype else ()
+    return {p.name: n for n, p in enumerate(parameters, 1) if n > reached}
+
+
+def _passed(number: int, scalar: Scalar, arch: Arch, *, returns: bool) -> Value | None:
+    """Argument ``number`` where the calling convention puts it, None where that is not known."""
+    if number <= len(arch.arguments):
+        return Argument(number, scalar)
+    if arch.first_stack_slot < 0:
+        return None
+    slot = arch.first_stack_slot + number - len(arch.arguments) - 1
+    load = Load(RegisterValue(arch.stack_pointer), 8 * slot, scalar, Space.KERNEL)
+    # On return the stack pointer is another, and the slot may have been used for something else.
+    return Kept(load) if returns else load
+
+
+def _argument(number: int, ktype: KType, arch: Arch, *, returns: bool) -> Operand | None:
     scalar = scalar_of(ktype)
     if scalar is None:
         return None
@@ -100,13 +125,8 @@ def _argument(number: int, ktype: KType, arch: Arch) -> Operand | None:
         is_text = isinstance(ktype.target, (KInt, KOther))
         into = text_space(Space.KERNEL, ktype) if is_text else Space.KERNEL
         into = Space.USER if ktype.user else into
-    if number <= len(arch.arguments):
-        return NumberOperand(Argument(number, scalar), ktype, into)
-    if arch.first_stack_slot < 0:
-        return None
-    slot = arch.first_stack_slot + number - len(arch.arguments) - 1
-    stack = RegisterValue(arch.stack_pointer)
-    return NumberOperand(Load(stack, 8 * slot, scalar, Space.KERNEL), ktype, into)
+    value = _passed(number, scalar, arch, returns=returns)
+    return None if value is None else NumberOperand(value, ktype, into)
 
 
 def _returned(prototype: Prototype | None) -> Operand | None:
@@ -174,7 +194,8 @@ def _field(field: TracepointField, target: Target) -> Operand:
         ktype = KArray(field.declaration, element, count, field.size)
         return MemoryOperand(address, 0, Space.KERNEL, ktype)
     if field.is_pointer:
-        pointer = declared_type(field.declaration, target)
+        user = "__user" in field.declaration
+        pointer = declared_type(field.declaration, target, user=user)
         return NumberOperand(ContextField(field.offset, X64), pointer, Space.ANY)
     return NumberOperand(ContextField(field.offset, Scalar(field.size, field.signed)))
 
@@ -224,7 +245,7 @@ def syscall_scope(
 
 
 def _syscall_argument(number: int, field: TracepointField, target: Target) -> Operand:
-    ktype = declared_type(field.declaration, target)
+    ktype = declared_type(field.declaration, target, user=True)
     if isinstance(ktype, KPointer):
         return NumberOperand(SyscallArgument(number), ktype, Space.USER)
     scalar = scalar_of(ktype)
@@ -262,8 +283,11 @@ _INTEGERS = {
 }
 
 
-def declared_type(declaration: str, target: Target) -> KType | None:
-    """The type in a field's C declaration (``const char * filename``), None if it is not known."""
+def declared_type(declaration: str, target: Target, *, user: bool) -> KType | None:
+    """The type in a field's C declaration (``const char * filename``), None if it is not known.
+
+    ``user`` says that pointers point into user memory.
+    """
     words = re.sub(r"\b(const|volatile|__user)\b", " ", declaration)
     found = re.match(
         r"\s*(?P<type>[A-Za-z_][\w\s]*?)\s*(?P<stars>[*\s]*)\s*(?P<name>\w+)\s*$", words
@@ -281,5 +305,5 @@ def declared_type(declaration: str, target: Target) -> KType | None:
         target_type = _INTEGERS.get(base, KOther(base))
     spelling = "const " * ("const" in declaration) + base + " "
     for depth in range(1, stars + 1):
-        target_type = KPointer(spelling + "*" * depth, target_type, user=True)
+        target_type = KPointer(spelling + "*" * depth, target_type, user=user)
     return target_type
