@@ -73,6 +73,12 @@ class Layout:
         """True where records of this layout differ in length."""
         return self.tail_size > 0
 
+    @property
+    def slack_size(self) -> int:
+        """Room behind the tail: a string of a vector is read before it is known to fit."""
+        vectors = [f.capacity for f in self.fields if f.kind is FieldKind.STRINGS]
+        return max(vectors, default=0) // 4
+
     def field(self, name: str) -> Field:
         """The field of that name."""
         return next(field for field in self.fields if field.name == name)

@@ -39,6 +39,9 @@ class Memory(Enum):
 SCRATCH_SLOTS = 4
 """How many preempted programs of one probe may be at work on a CPU at once."""
 
+STACK_TEXT_BYTES = 64
+"""The longest text of a filter that is held on the stack; longer ones go to scratch memory."""
+
 COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full")
 """What each probe counts on each CPU, a u64 each, in this order."""
 
@@ -48,6 +51,7 @@ class Pairing:
     """How a return finds its entry.
 
     ``kept`` are values taken on entry, a u64 each; with ``keeps_time`` the moment is one more.
+    With ``keeps_faults`` a last u64 has a bit for each value that could not be read.
     With ``by_frame`` the key is the thread and its stack pointer, which tells the calls of a
     recursion apart; without, the thread alone (a system call does not recurse).
     """
@@ -58,6 +62,12 @@ class Pairing:
     by_frame: bool
     map_index: int
     because: str
+    keeps_faults: bool = False
+
+    @property
+    def words(self) -> int:
+        """How many u64 are kept for each call."""
+        return len(self.kept) + self.keeps_time + self.keeps_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,14 @@ class ProbePlan:
     placed: Memory
     scratch_map: int | None
     filter_text_bytes: int
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of memory that the event is put together in: record, slack, text, busy flag."""
+        layout = self.layout
+        size = layout.head_size + layout.tail_size + layout.slack_size
+        size = -(-size // 8) * 8 + self.filter_text_bytes
+        return size + (8 if self.placed is Memory.SLOTS else 0)
 
     @property
     def program(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.value import ArgumentVector, ArrayValue, Load, TextAt
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,3 +22,9 @@ def walk(node: object) -> Iterator[object]:
             inner = getattr(node, part.name)
             if is_dataclass(inner) or isinstance(inner, tuple):
                 yield from walk(inner)
+
+
+def can_fail(value: object) -> bool:
+    """Whether taking the value reads memory that may not be there."""
+    kinds = (Load, TextAt, ArrayValue, ArgumentVector)
+    return any(isinstance(node, kinds) for node in walk(value))

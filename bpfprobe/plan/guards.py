@@ -8,11 +8,11 @@ from bpfprobe.model.value import (
     AllOf,
     Builtin,
     BuiltinValue,
+    CommText,
     Compare,
     Constant,
     Load,
-    TextEquals,
-    TextMatches,
+    TextAt,
 )
 from bpfprobe.model.walk import walk
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.options import Options
     from bpfprobe.model.value import Condition
 
+_COSTS: dict[type, int] = {CommText: 1, Load: 2, TextAt: 3}
 _SAME_ON_ENTRY = (Builtin.PID, Builtin.TID)
 
 
@@ -50,11 +51,8 @@ def split_filter(condition: Condition | None) -> tuple[tuple[Condition, ...], li
 
 
 def cost(condition: Condition) -> int:
-    """0 for what is in registers, 1 for a number in memory, 2 for text."""
-    nodes = list(walk(condition))
-    if any(isinstance(node, (TextEquals, TextMatches)) for node in nodes):
-        return 2
-    return 1 if any(isinstance(node, Load) for node in nodes) else 0
+    """0 for what is in registers, 1 for the thread's name, 2 for a number in memory, 3 for text."""
+    return max((_COSTS.get(type(node), 0) for node in walk(condition)), default=0)
 
 
 def _parts(condition: Condition | None) -> list[Condition]:

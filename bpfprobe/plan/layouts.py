@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
@@ -12,17 +13,16 @@ from bpfprobe.model.value import (
     ArrayValue,
     CommText,
     ConstantText,
-    Load,
     TextAt,
 )
-from bpfprobe.model.walk import walk
+from bpfprobe.model.walk import can_fail
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import Bound, BoundCapture
 
 COMM_BYTES = 16
 MAX_RECORD_BYTES = 30000
-"""Per-CPU memory of a map comes in units of 32 KiB (PCPU_MIN_UNIT_SIZE)."""
+"""Two strings of 16 KiB do not fit in the memory of a CPU, a value of 32 KiB at most."""
 MAX_ARGV_BYTES = 16384
 
 _HEADER = (
@@ -70,12 +70,6 @@ def make_layout(bound: Bound) -> Layout:
     return Layout(spec.name, tuple(fields), head, tail, tuple(words))
 
 
-def can_fail(value: object) -> bool:
-    """Whether taking the value reads memory that may not be there."""
-    kinds = (Load, TextAt, ArrayValue, ArgumentVector)
-    return any(isinstance(node, kinds) for node in walk(value))
-
-
 def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     name, value = capture.capture.name, capture.value
     if isinstance(value, CommText):
@@ -116,6 +110,4 @@ def _alignment(field: Field) -> int:
 
 
 def _at(field: Field, offset: int) -> Field:
-    from dataclasses import replace
-
     return replace(field, offset=offset)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import spec_error
 from bpfprobe.model.plan import Pairing
 from bpfprobe.model.site import TracepointSite
 from bpfprobe.model.value import Argument, Duration, Kept, SyscallArgument
-from bpfprobe.model.walk import walk
+from bpfprobe.model.walk import can_fail, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from bpfprobe.model.bound import Bound
     from bpfprobe.model.site import Site
     from bpfprobe.model.value import Condition, Value
+
+
+MAX_KEPT = 24
+"""They are put together on the stack of the entry program, which has 512 bytes for everything."""
 
 
 def kept_values(bound: Bound, guards: Iterable[Condition]) -> tuple[tuple[Value, ...], bool]:
@@ -32,19 +37,17 @@ def kept_values(bound: Bound, guards: Iterable[Condition]) -> tuple[tuple[Value,
     return tuple(kept), keeps_time
 
 
-def _outermost(part: object) -> list[Value]:
+def _outermost(part: object) -> Iterator[Kept | Argument | SyscallArgument | Duration]:
     """The values that come from the entry; what is inside of a Kept is part of it."""
-    found: list[Value] = []
-    inside: set[int] = set()
+    inside = 0
     for node in walk(part):
-        if id(node) in inside:
-            continue
-        if isinstance(node, Kept):
-            inside.update(id(inner) for inner in walk(node.value))
-            found.append(node)
+        if inside:
+            inside -= 1
+        elif isinstance(node, Kept):
+            inside = sum(1 for _ in walk(node)) - 1
+            yield node
         elif isinstance(node, (Argument, SyscallArgument, Duration)):
-            found.append(node)
-    return found
+            yield node
 
 
 def pair(
@@ -59,4 +62,12 @@ def pair(
         because = "entries are counted, so that returns the kernel missed are known"
     else:
         return None
-    return Pairing(entry, kept, keeps_time, by_frame, map_index, because)
+    keeps_faults = any(can_fail(value) for value in kept)
+    if len(kept) > MAX_KEPT:
+        raise spec_error(
+            "TOO_MANY_EARGS",
+            f"{len(kept)} values would have to be kept from entry, and {MAX_KEPT} is the most",
+            bound.spec.point_span,
+            "take some of them in a probe of their own, on entry",
+        )
+    return Pairing(entry, kept, keeps_time, by_frame, map_index, because, keeps_faults)

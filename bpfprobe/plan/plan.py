@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import spec_error
 from bpfprobe.model.arch import arch_named
+from bpfprobe.model.glob import is_prefix_glob
 from bpfprobe.model.object import MapDef, MapKind
 from bpfprobe.model.options import OptionError
-from bpfprobe.model.plan import COUNTERS, SCRATCH_SLOTS, Choice, Memory, Pairing, Plan, ProbePlan
+from bpfprobe.model.plan import (
+    COUNTERS,
+    SCRATCH_SLOTS,
+    STACK_TEXT_BYTES,
+    Choice,
+    Memory,
+    Pairing,
+    Plan,
+    ProbePlan,
+)
 from bpfprobe.model.value import CommText, TextAt, TextEquals, TextMatches
 from bpfprobe.model.walk import walk
-from bpfprobe.model.glob import is_prefix_glob
 from bpfprobe.plan.guards import split_filter, task_guards
 from bpfprobe.plan.layouts import make_layout
 from bpfprobe.plan.mechanism import choose_mechanism
@@ -26,7 +36,8 @@ if TYPE_CHECKING:
 DEFAULT_RING_BYTES = 4 << 20
 DEFAULT_PERF_BYTES = 256 << 10  # a CPU
 STACK_EVENT_BYTES = 256
-STACK_TEXT_BYTES = 64
+MAX_PERCPU_BYTES = 32768
+"""The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE)."""
 FILTER_TEXT_BYTES = 1024
 """How much of a string a glob looks at; the kernel's filters look at as much."""
 KEY_BYTES = 16
@@ -82,13 +93,8 @@ def _plan_probe(
         maps.append(_inflight_map(pairing, index, options))
     text_bytes = max((_filter_text_bytes(guard) for guard in guards), default=0)
     placed, memory = _place(layout, text_bytes, mechanism, uses_ring=uses_ring)
-    scratch = None
-    if placed in (Memory.SCRATCH, Memory.SLOTS):
-        scratch = len(maps)
-        slots = SCRATCH_SLOTS if placed is Memory.SLOTS else 1
-        size = layout.head_size + layout.tail_size + slack_bytes(layout) + text_bytes + 8
-        maps.append(MapDef(f"scratch{index}", MapKind.PERCPU_ARRAY, 4, -(-size // 8) * 8, slots))
-    return ProbePlan(
+    scratch = len(maps) if placed in (Memory.SCRATCH, Memory.SLOTS) else None
+    planned = ProbePlan(
         bound=bound,
         index=index,
         mechanism=mechanism,
@@ -102,14 +108,24 @@ def _plan_probe(
         scratch_map=scratch,
         filter_text_bytes=text_bytes,
     )
+    if scratch is not None:
+        maps.append(_scratch_map(planned))
+    return planned
 
 
-def slack_bytes(layout: Layout) -> int:
-    """Room behind the tail: a string of an argument vector is read before it is known to fit."""
-    from bpfprobe.model.layout import FieldKind
-
-    vectors = [f.capacity for f in layout.fields if f.kind is FieldKind.STRINGS]
-    return max(vectors, default=0) // 4
+def _scratch_map(planned: ProbePlan) -> MapDef:
+    size = planned.scratch_bytes
+    if size > MAX_PERCPU_BYTES:
+        spec = planned.bound.spec
+        raise spec_error(
+            "EVENT_TOO_BIG",
+            f"putting the event together could take {size} bytes, and {MAX_PERCPU_BYTES} is the "
+            "most that a CPU has for it",
+            spec.point_span,
+            f"string_bytes bounds each string: it is {spec.string_bytes} now",
+        )
+    slots = SCRATCH_SLOTS if planned.placed is Memory.SLOTS else 1
+    return MapDef(f"scratch{planned.index}", MapKind.PERCPU_ARRAY, 4, size, slots)
 
 
 def _place(
@@ -142,10 +158,8 @@ def _filter_text_bytes(condition: Condition) -> int:
 
 
 def _inflight_map(pairing: Pairing, index: int, options: Options) -> MapDef:
-    words = len(pairing.kept) + pairing.keeps_time
-    return MapDef(
-        f"inflight{index}", MapKind.LRU_HASH, KEY_BYTES, 8 * max(words, 1), options.inflight
-    )
+    size = 8 * max(pairing.words, 1)
+    return MapDef(f"inflight{index}", MapKind.LRU_HASH, KEY_BYTES, size, options.inflight)
 
 
 def _transport(options: Options, facts: MachineFacts) -> tuple[Choice, bool]:

@@ -12,13 +12,18 @@ from bpfprobe.model.value import (
     Constant,
     NonZero,
     Not,
+    TextAt,
     TextEquals,
     TextMatches,
 )
+from bpfprobe.model.walk import walk
 
 if TYPE_CHECKING:
     from bpfprobe.render.cstring import StringWriter
     from bpfprobe.render.cvalue import ValueWriter
+
+
+_PARTS_AT_ONCE = 8
 
 
 class ConditionWriter:
@@ -29,11 +34,15 @@ class ConditionWriter:
         self._strings = strings
         values.print_condition = self.condition
 
-    def guard(self, condition: Condition) -> None:
+    def guard(self, condition: Condition, *, before_leaving: str = "") -> None:
         """Leave the program unless the condition holds."""
-        test = self.condition(condition)
-        with self._values.block(f"if (!{test})"):
-            self._values.line("return 0;")
+        has_text = any(isinstance(node, TextAt) for node in walk(condition))
+        with self._values.scope(own=has_text):
+            test = self.condition(condition)
+            with self._values.block(f"if (!{test})"):
+                if before_leaving:
+                    self._values.line(before_leaving)
+                self._values.line("return 0;")
 
     def condition(self, condition: Condition) -> str:
         """C that is 0 or 1, in brackets."""
@@ -66,10 +75,13 @@ class ConditionWriter:
     def _chain(self, parts: tuple[Condition, ...], *, start: str, go_on: str) -> str:
         """One after the other, as long as the outcome is open."""
         name = self._values.fresh("holds")
-        self._values.line(f"u8 {name} = {start};")
-        for part in parts:
+        self._values.line(f"u64 {name} = {start};")
+        for number, part in enumerate(parts, 1):
             with self._values.block(f"if ({go_on}{name})"):
                 self._values.line(f"{name} = {self.condition(part)};")
+            if number % _PARTS_AT_ONCE == 0:
+                # Else the compiler holds the outcome of each part on the stack and joins them last.
+                self._values.line(f'asm volatile("" : "+r"({name}));')
         return f"({name})"
 
 

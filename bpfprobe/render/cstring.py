@@ -63,8 +63,6 @@ class StringWriter:
         if not isinstance(text, TextAt):
             raise BpfprobeError("constant text reached the printer of comparisons")
         pointer = self._values.value(text.pointer)
-        if text.size:
-            size = min(size, text.size)
         length = self._values.fresh("length")
         if size <= self._stack_bytes:
             name = self._values.fresh("text")
@@ -73,9 +71,8 @@ class StringWriter:
             name = self._scratch
             if -(-size // 8) * 8 > self._scratch_bytes:
                 raise BpfprobeError("the plan left too little scratch for a comparison")
-        self._values.line(
-            f"long {length} = {read_string(text.space, name, str(size), pointer.text)};"
-        )
+        most = str(min(size, text.size) if text.size else size)
+        self._values.line(f"long {length} = {read_string(text.space, name, most, pointer.text)};")
         fault = f" && !({pointer.fault})" if pointer.fault else ""
         return name, f"{length} > 0{fault}"
 

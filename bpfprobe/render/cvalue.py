@@ -71,7 +71,7 @@ class ValueWriter:
         structs: StructRegister,
         context: Context,
         *,
-        kept: Mapping[Value, str] | None = None,
+        kept: Mapping[Value, CExpression] | None = None,
         kept_time: str = "",
     ) -> None:
         self.lines: list[str] = []
@@ -97,11 +97,20 @@ class ValueWriter:
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
         """A block; what is read inside of it is not known behind it."""
-        self.line(f"{head} {{")
+        self.line(f"{head} {{".lstrip())
         known, self._depth = dict(self._known), self._depth + 1
         yield
         self._known, self._depth = known, self._depth - 1
         self.line("}")
+
+    @contextmanager
+    def scope(self, *, own: bool) -> Iterator[None]:
+        """A block if ``own`` says so: its variables give their place on the stack to the next."""
+        if not own:
+            yield
+            return
+        with self.block(""):
+            yield
 
     def take(self) -> str:
         """The lines written so far; the next ones start afresh."""
@@ -121,7 +130,7 @@ class ValueWriter:
             case Constant(number):
                 return CExpression(c_constant(number))
             case Argument() | SyscallArgument() if value in self._kept:
-                return CExpression(self._kept[value])
+                return self._kept[value]
             case Kept(inner):
                 return self._from_entry(inner)
             case Argument(number, scalar):
@@ -154,11 +163,12 @@ class ValueWriter:
                 return self._operation(value)
             case Truth(condition):
                 assert self.print_condition is not None
-                return CExpression(f"(u64)({self.print_condition(condition)})")
+                name, test = self.fresh("truth"), self.print_condition(condition)
+                self.line(f"u64 {name} = {test};")  # now: what it looks at may be overwritten
+                return CExpression(name)
 
     def _from_entry(self, inner: Value) -> CExpression:
-        name = self._kept.get(inner)
-        return CExpression(name) if name is not None else self.value(inner)
+        return self._kept.get(inner) or self.value(inner)
 
     def _return_value(self) -> str:
         if self._context is Context.RECORD:
@@ -185,7 +195,11 @@ class ValueWriter:
 
     def _builtin(self, builtin: Builtin) -> CExpression:
         if builtin is Builtin.PID:
-            return CExpression("(thread >> 32)")
+            name = self.fresh("pid")
+            self.line(f"u64 {name} = thread >> 32;")
+            # Else a comparison is made with the constant shifted up, which takes stack for each.
+            self.line(f'asm volatile("" : "+r"({name}));')
+            return CExpression(name)
         if builtin is Builtin.TID:
             return CExpression("(u64)(u32)thread")
         if builtin is Builtin.TIME:
@@ -209,8 +223,8 @@ class ValueWriter:
         base = self.value(value.base)
         name, fault = self.fresh("value"), self.fresh("fault")
         if value.struct and value.member:
-            member = self._structs.use(value.struct, value.member, value.offset, value.type)
-            place = f"&((struct k_{value.struct} *)({base.text}))->{member}"
+            struct, member = self._structs.use(value.struct, value.member, value.offset, value.type)
+            place = f"&(({struct} *)({base.text}))->{member}"
         else:
             place = f"(void *)({base.text} + {c_constant(value.offset)})"
         if value.space not in READERS:

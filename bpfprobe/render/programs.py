@@ -4,31 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.plan import SCRATCH_SLOTS, Memory
-from bpfprobe.model.value import CommText
-from bpfprobe.plan.plan import STACK_TEXT_BYTES, slack_bytes
+from bpfprobe.model.layout import MARKS_PER_WORD
+from bpfprobe.model.plan import SCRATCH_SLOTS, STACK_TEXT_BYTES, Memory
+from bpfprobe.model.value import CommText, Load
+from bpfprobe.model.walk import can_fail, walk
 from bpfprobe.render.ccapture import CaptureWriter, struct_lines
 from bpfprobe.render.ccondition import ConditionWriter
 from bpfprobe.render.cstring import StringWriter
-from bpfprobe.render.cvalue import Context, ValueWriter
+from bpfprobe.render.cvalue import CExpression, Context, ValueWriter
 from bpfprobe.render.template import fill
 
 if TYPE_CHECKING:
     from bpfprobe.model.plan import Pairing, Plan, ProbePlan
+    from bpfprobe.model.value import Value
     from bpfprobe.render.structs import StructRegister
+
+
+_RELEASE = "__sync_fetch_and_add(&event->busy, -1);"
+MANY_LOADS = 12
+"""With more, each value has a block of its own: 512 bytes of stack hold all that is alive."""
+
+
+def loads(values: object) -> int:
+    """How many numbers are read from memory to get at these."""
+    return sum(isinstance(node, Load) for node in walk(values))
 
 
 def event_struct(probe: ProbePlan) -> list[str]:
     """The record of a probe, with what its scratch memory holds behind it."""
     behind = []
-    slack = slack_bytes(probe.layout)
+    slack = probe.layout.slack_size
     if slack:
         behind.append(f"    u8 slack[{slack}];")
+    odd = -(probe.layout.tail_size + slack) % 8
+    if odd:
+        behind.append(f"    u8 end[{odd}];")
     if probe.filter_text_bytes:
         behind.append(f"    u64 text[{probe.filter_text_bytes // 8}];")
     if probe.placed is Memory.SLOTS:
-        behind.append("    volatile u32 busy;")
-    return struct_lines(probe.layout, _struct(probe), behind="\n".join(behind))
+        behind.append("    volatile u32 busy;\n    u32 idle;")
+    return [
+        *struct_lines(probe.layout, _struct(probe), behind="\n".join(behind)),
+        f"_Static_assert(sizeof(struct {_struct(probe)}) == {probe.scratch_bytes}, "
+        f'"{_struct(probe)} has another size");',
+    ]
 
 
 def entry_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str:
@@ -39,8 +58,13 @@ def entry_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
     for guard in probe.task_guards:
         conditions.guard(guard)
     guards = values.take()
+    own = loads(pairing.kept) > MANY_LOADS
     for slot, value in enumerate(pairing.kept):
-        values.line(f"kept[{slot}] = {values.value(value).text};")
+        with values.scope(own=own):
+            seen = values.value(value)
+            values.line(f"kept[{slot}] = {seen.text};")
+            if seen.fault:
+                values.line(f"kept[{pairing.words - 1}] |= (u64)!!({seen.fault}) << {slot};")
     if pairing.keeps_time:
         values.line(f"kept[{len(pairing.kept)}] = bpf_ktime_get_ns();")
     return fill(
@@ -50,7 +74,7 @@ def entry_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
         map=str(pairing.map_index),
         probe=str(probe.index),
         frame=_frame(plan, pairing, 0),
-        kept_size=str(max(len(pairing.kept) + pairing.keeps_time, 1)),
+        kept_size=str(max(pairing.words, 1)),
         task_guards=guards,
         keep=values.take(),
     )
@@ -66,15 +90,9 @@ def probe_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
     paired = _paired(plan, probe, pairing) if pairing is not None else ""
     early = probe.filter_text_bytes > 0
     guards = _place(plan, probe) + "\n" if early else ""
+    release = early and probe.placed is Memory.SLOTS
     for guard in probe.guards:
-        if early:
-            test = conditions.condition(guard)
-            with values.block(f"if (!{test})"):
-                if probe.placed is Memory.SLOTS:
-                    values.line("__sync_fetch_and_add(&event->busy, -1);")
-                values.line("return 0;")
-        else:
-            conditions.guard(guard)
+        conditions.guard(guard, before_leaving=_RELEASE if release else "")
     guards += values.take()
     return fill(
         "probe.c",
@@ -96,9 +114,10 @@ def probe_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
 def _writers(
     plan: Plan, probe: ProbePlan, structs: StructRegister, pairing: Pairing | None
 ) -> tuple[ValueWriter, ConditionWriter]:
-    kept, kept_time = {}, ""
+    kept: dict[Value, CExpression] = {}
+    kept_time = ""
     if pairing is not None:
-        kept = {value: f"kept{slot}" for slot, value in enumerate(pairing.kept)}
+        kept = {value: _kept(value, slot) for slot, value in enumerate(pairing.kept)}
         kept_time = "began" if pairing.keeps_time else ""
     values = ValueWriter(plan.arch, structs, _context(probe), kept=kept, kept_time=kept_time)
     strings = StringWriter(
@@ -116,17 +135,29 @@ def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter
     if probe.layout.is_variable:
         values.line("u64 used = 0;")
     writer = CaptureWriter(values, conditions, probe.layout)
+    own = loads(tuple(bound.value for bound in probe.bound.captures)) > MANY_LOADS
     if probe.bound.spec.comm:
         writer.capture(probe.layout.field("comm"), CommText())
     for bound in probe.bound.captures:
-        writer.capture(probe.layout.field(bound.capture.name), bound.value)
+        field = probe.layout.field(bound.capture.name)
+        with values.scope(own=own):
+            writer.capture(field, bound.value)
+            if own and field.mark >= 0:
+                # Else the compiler holds each fault on the stack until it joins all of them.
+                values.line(f'asm volatile("" : "+r"(marks{field.mark // MARKS_PER_WORD}));')
     return values.take()
+
+
+def _kept(value: Value, slot: int) -> CExpression:
+    return CExpression(f"kept{slot}", f"(kept_faults >> {slot} & 1)" if can_fail(value) else "")
 
 
 def _paired(plan: Plan, probe: ProbePlan, pairing: Pairing) -> str:
     copies = [f"    u64 kept{slot} = kept[{slot}];" for slot in range(len(pairing.kept))]
     if pairing.keeps_time:
         copies.append(f"    u64 began = kept[{len(pairing.kept)}];")
+    if pairing.keeps_faults:
+        copies.append(f"    u64 kept_faults = kept[{pairing.words - 1}];")
     return fill(
         "paired.c",
         map=str(pairing.map_index),
@@ -182,5 +213,5 @@ def _send(plan: Plan, probe: ProbePlan) -> str:
         call = f"bpf_perf_event_output(ctx, EVENTS, BPF_F_CURRENT_CPU, event, {size})"
     lines = [f"    if ({call}) {{", "        counters->lost++;", "    }"]
     if probe.placed is Memory.SLOTS:
-        lines.append("    __sync_fetch_and_add(&event->busy, -1);")
+        lines.append(f"    {_RELEASE}")
     return "\n".join(lines)

@@ -16,19 +16,19 @@ class StructRegister:
 
     _members: dict[str, dict[str, tuple[int, Scalar]]] = field(default_factory=dict)
 
-    def use(self, struct: str, member: str, offset: int, scalar: Scalar) -> str:
-        """Note a member that is read, and give its name in C."""
-        name = re.sub(r"[^A-Za-z0-9_]+", "__", member).strip("_") or "start"
-        known = self._members.setdefault(struct, {})
+    def use(self, struct: str, member: str, offset: int, scalar: Scalar) -> tuple[str, str]:
+        """Note a member that is read, and give C for the type of its struct, and its name."""
+        tag, name = f"k_{_identifier(struct)}", _identifier(member)
+        known = self._members.setdefault(tag, {})
         while known.setdefault(name, (offset, scalar)) != (offset, scalar):
             name += "_"
-        return name
+        return f"struct {tag}", name
 
     def declarations(self) -> list[str]:
         """C that declares each struct and asserts the place of each member."""
         lines: list[str] = []
         for struct, members in sorted(self._members.items()):
-            lines += [f"struct k_{struct} {{", "    union {"]
+            lines += [f"struct {struct} {{", "    union {"]
             ordered = sorted(members.items(), key=lambda item: (item[1][0], item[0]))
             for name, (offset, scalar) in ordered:
                 gap = f"u8 {name}__at[{offset}]; " if offset else ""
@@ -38,8 +38,13 @@ class StructRegister:
             lines += ["    };", "};"]
             for name, (offset, _) in ordered:
                 lines.append(
-                    f"_Static_assert(__builtin_offsetof(struct k_{struct}, {name}) == {offset}, "
+                    f"_Static_assert(__builtin_offsetof(struct {struct}, {name}) == {offset}, "
                     f'"{struct}.{name} is not where BTF says");'
                 )
             lines.append("")
         return lines
+
+
+def _identifier(name: str) -> str:
+    """A name from BTF as C can spell it; types of Rust have more than letters in theirs."""
+    return re.sub(r"[^A-Za-z0-9_]+", "__", name).strip("_") or "start"
