@@ -14,6 +14,8 @@
 `bpfprobe.testing` what is needed to test probes without root.
 """
 
+from bpfprobe.deliver.clock import WallClock
+from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import (
     AttachError,
     BpfprobeError,
@@ -43,6 +45,7 @@ from bpfprobe.parse.builder import (
     uretprobe,
 )
 from bpfprobe.session import Session
+from bpfprobe.tool import run_tool, user_id
 
 __version__ = "0.1.0"
 
@@ -66,11 +69,15 @@ __all__ = [
     "Statistics",
     "TargetError",
     "VerifierError",
+    "WallClock",
+    "escape",
     "kprobe",
     "kretprobe",
     "probe",
+    "run_tool",
     "syscall",
     "tracepoint",
     "uprobe",
     "uretprobe",
+    "user_id",
 ]

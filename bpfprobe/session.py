@@ -92,6 +92,11 @@ class Session:
         self._pump = Pump(attachment.source, self._options.latency_s, self._idle)
         self._catch_sigterm()
 
+    def c_source(self) -> str:
+        """The C that BCC would compile on this target. Attaches nothing and needs no root."""
+        target = self._target or _live_target()
+        return describe(self._probes, target, self._options).source.text
+
     def close(self) -> None:
         """Detach everything. Closing twice does nothing."""
         if self._attachment is None:

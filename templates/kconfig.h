@@ -47,6 +47,18 @@ static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)1
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
 static u64 (*bpf_ringbuf_query)(void *ring, u64 flags) = (void *)134;
 
+/*
+ * Bound an unsigned number where the verifier can see it: the empty asm keeps the compiler from
+ * computing the number again from something whose bounds it knows and the verifier does not.
+ */
+#define bound(number, most) \
+    do { \
+        asm volatile("" : "+r"(number)); \
+        if (number > most) { \
+            number = most; \
+        } \
+    } while (0)
+
 #define BPF_F_CURRENT_CPU 0xffffffffULL
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2

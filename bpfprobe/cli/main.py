@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import bpfprobe
-from bpfprobe.errors import BpfprobeError, PrivilegeError, SpecError
+from bpfprobe.tool import run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,28 +32,17 @@ examples:
 exit status: 0 all went well, 1 it did not, 2 the description or the command line is wrong,
 77 a privilege is missing.
 """
-FAILED, WRONG, NOT_ALLOWED = 1, 2, 77
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status."""
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit with its status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        parser = _parser(arguments)
-        args = parser.parse_args(arguments)
-        status: int = args.run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone: nothing more can be said, and Python must not try at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except BpfprobeError as error:
-        print(f"bpfprobe: {error}", file=sys.stderr)
-        if isinstance(error, SpecError):
-            return WRONG
-        return NOT_ALLOWED if isinstance(error, PrivilegeError) else FAILED
-    except KeyboardInterrupt:
-        return 130
+    run_tool(lambda: _run(arguments), "bpfprobe")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    args = _parser(arguments).parse_args(arguments)
+    status: int = args.run(args)
     return status
 
 
@@ -80,4 +68,4 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
 import signal
 import sys
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import BpfprobeError, SessionError
+from bpfprobe.errors import SessionError
+from bpfprobe.tool import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,16 +95,6 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     print(f"bpfprobe: {session.statistics()}", file=sys.stderr)
     return status
-
-
-def user_id(user: str | None) -> int | None:
-    """The number of a user given by name or number. Raises `BpfprobeError`."""
-    if user is None or user.isdecimal():
-        return None if user is None else int(user)
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise BpfprobeError(f"there is no user {user}", code="NO_USER") from None
 
 
 def _start_child(args: argparse.Namespace) -> Child | None:

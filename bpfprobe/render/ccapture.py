@@ -25,6 +25,7 @@ class CaptureWriter:
         self._values = values
         self._conditions = conditions
         self._layout = layout
+        self._most_used = 0
 
     def capture(self, field: Field, value: Capturable) -> None:
         """Put a value into its field."""
@@ -65,6 +66,7 @@ class CaptureWriter:
             # The NUL is dropped: the length says where the text ends.
             write.line(f"event->{c_field(field)} -= 0x10000;")
             write.line(f"used += {length} - 1;")
+        self._bound_used(field)
 
     def _mark_longer(self, field: Field, value: TextAt, place: str) -> None:
         """All room was used: the text was cut unless its NUL stands right where the room ends."""
@@ -107,6 +109,7 @@ class CaptureWriter:
                 self._followed_vector(field, value, length)
         self._locate(field, length)
         write.line(f"used += {length};")
+        self._bound_used(field)
 
     def _running_vector(self, field: Field, value: ArgumentVector, length: str) -> None:
         """As the kernel laid the strings out in the program that runs, in one read."""
@@ -117,10 +120,7 @@ class CaptureWriter:
         with write.block(f"if ({length} > {field.capacity})"):
             write.line(f"{length} = {field.capacity};")
             self._mark_truncated(field)
-        # Keeps the compiler from computing the bound again in a way the verifier cannot follow.
-        write.line(f'asm volatile("" : "+r"({length}));')
-        with write.block(f"if ({length} > {field.capacity})"):
-            write.line(f"{length} = 0;")
+        write.line(f"bound({length}, {field.capacity});")
         read = f"bpf_probe_read_user(&event->tail[used], {length}, (void *)({start.text}))"
         with write.block(f"if (({fault}) || {read})"):
             self._mark_fault(field, "1")
@@ -154,12 +154,17 @@ class CaptureWriter:
             with write.block("if (bytes <= 0)"):
                 write.line("break;")
             write.line(f"{length} += bytes;")
+            write.line(f"bound({length}, {field.capacity + slice_bytes});")
             with write.block(f"if (bytes == {slice_bytes})"):
                 write.line("break;")
         with write.block("if (!whole)"):
             self._mark_truncated(field)
         with write.block(f"if ({length} > {field.capacity})"):
             write.line(f"{length} = {field.capacity};")
+
+    def _bound_used(self, field: Field) -> None:
+        self._most_used += field.capacity
+        self._values.line(f"bound(used, {self._most_used});")
 
     def _locate(self, field: Field, length: str) -> None:
         head = self._layout.head_size
