@@ -87,8 +87,7 @@ def shown(event: Event, field: Field, *, quoted: bool = False) -> str:
         return "(fault)"
     more = "..." if field.name in event.truncated else ""
     if isinstance(value, str):
-        text = escape(value)
-        return f'"{text}"{more}' if quoted else text + more
+        return (_in_quotes(escape(value)) if quoted else escape(value)) + more
     if isinstance(value, tuple):
         if field.kind is FieldKind.STRINGS:
             return " ".join(_argument(part) for part in value) + more
@@ -101,6 +100,10 @@ def _argument(text: str) -> str:
     safe = escape(text)
     if safe and not any(char in safe for char in " '\"\\"):
         return safe
+    return _in_quotes(safe)
+
+
+def _in_quotes(safe: str) -> str:
     return '"' + safe.replace('"', '\\"') + '"'
 
 
