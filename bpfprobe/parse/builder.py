@@ -227,7 +227,7 @@ def _spec(
     if event is not None:
         name = check_event_name(event, SourceText(_text("event", event), "event").whole())
     taken: list[Capture] = []
-    for key, text in {**(captures or {}), **values}.items():
+    for key, text in (*(captures or {}).items(), *values.items()):
         taken.append(_capture(key, text, taken))
     parsed = None
     if condition is not None:

@@ -111,6 +111,8 @@ def not_a_number(operand: Operand, span: Span) -> SpecError:
         hint = "name one of its elements: [0]"
     elif isinstance(operand, TextOperand):
         hint = "compare it with == != or ~ and a string in double quotes"
+    elif isinstance(operand, ArgvOperand):
+        hint = "take it as a capture and look at it in the program"
     return spec_error("BAD_TYPE", f"{span.text} is {describe(operand)}, not a number", span, hint)
 
 

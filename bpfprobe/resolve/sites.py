@@ -61,10 +61,12 @@ def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
             "BAD_PROBE_ADDR",
             f"module {point.module} has no function {point.symbol}",
             span,
-            f"it is in {', '.join(places)}" if places else "it is data, not a function",
+            f"it is in {', '.join(places)}" if places else _data_hint(point),
         )
     if elsewhere:
-        return spec_error("BAD_PROBE_ADDR", f"{point.symbol} is data, not a function", span, None)
+        return spec_error(
+            "BAD_PROBE_ADDR", f"{point.symbol} is data, not a function", span, _data_hint(point)
+        )
     near = target.similar_functions(point.symbol)
     variants = [name for name in near if name.startswith(f"{point.symbol}.")]
     if variants:
@@ -82,6 +84,10 @@ def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
         span,
         hint,
     )
+
+
+def _data_hint(point: KernelPoint) -> str:
+    return f"as a capture of another probe, @{point.symbol} reads it"
 
 
 def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, Binary]:
@@ -161,7 +167,12 @@ def _offset_of_address(address: int, span: Span, binary: Binary) -> int:
     for start, size, virtual in binary.text:
         if virtual <= address < virtual + size:
             return start + address - virtual
-    raise spec_error("BAD_PROBE_ADDR", f"no code of {binary.path} is at address {address:#x}", span)
+    raise spec_error(
+        "BAD_PROBE_ADDR",
+        f"no code of {binary.path} is at address {address:#x}",
+        span,
+        "address= is what nm(1) prints; a place in the file is offset=",
+    )
 
 
 def tracepoint_site(

@@ -17,7 +17,7 @@ from bpfprobe.model.spec import KernelPoint, Point, SyscallPoint, TracepointPoin
         ("p:late vfs_read+0x12", "late", KernelPoint("vfs_read", 0x12)),
         ("p nf_conntrack:nf_ct", "nf_ct", KernelPoint("nf_ct", module="nf_conntrack")),
         ("p f.isra.0", "f_isra_0", KernelPoint("f.isra.0")),
-        ("p 0xffffffff81000000", "at_0xffffffff81000000", KernelPoint("", address=0xFFFFFFFF81 << 24)),
+        ("p 0xffffffff81", "at_0xffffffff81", KernelPoint("", address=0xFFFFFFFF81)),
         ("p vfs_read%return", "vfs_read", KernelPoint("vfs_read", returns=True)),
         ("r vfs_read", "vfs_read", KernelPoint("vfs_read", returns=True)),
         ("r:got vfs_read+0", "got", KernelPoint("vfs_read", returns=True)),
