@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import compiler_child as child
+from bpfprobe.engine.compiler_elsewhere import COMPILER_PLACE, compile_elsewhere
 from bpfprobe.errors import CompileError, MissingLibraryError
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ def compile_c(
 
 
 def _run(request: bytes, header: str, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    place = os.environ.get(COMPILER_PLACE)
+    if place:
+        done = compile_elsewhere(place, request, header, timeout_s)
+        if done is not None:
+            return done
+    return run_child(request, header, timeout_s)
+
+
+def run_child(request: bytes, header: str, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    """Give a request to a compiler in a process of its own, and have its answer and complaints.
+
+    Raises OSError when it cannot be started, `subprocess.TimeoutExpired`.
+    """
     with _private_folder() as folder:
         path = folder / _HEADER
         path.parent.mkdir(parents=True)

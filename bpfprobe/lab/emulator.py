@@ -22,6 +22,8 @@ MEMORY = "1G"
 CPUS = 2
 # Warnings are shown on the console too: a WARN_ON is a fault of the kernel that a test provoked.
 COMMAND_LINE = "console=ttyS0 loglevel=5 panic=-1 oops=panic nokaslr random.trust_cpu=on"
+PORTS = ("agent", "compiler")
+"""The guest's serial ports in their order: /dev/vport0p1, /dev/vport0p2."""
 MONITOR_TIMEOUT_S = 60.0
 
 
@@ -36,13 +38,17 @@ class Machine:
 
 
 class Process:
-    """A running QEMU with its monitor, its port to the agent, and its console."""
+    """A running QEMU with its monitor, its ports, and its console.
+
+    ``port`` leads to the agent; at ``compiler_port`` the guest asks for C to be compiled.
+    """
 
     def __init__(
         self,
         process: subprocess.Popen[bytes],
         monitor: Monitor,
         port: socket.socket,
+        compiler_port: socket.socket,
         log: IO[bytes],
         console: IO[bytes],
     ) -> None:
@@ -51,6 +57,7 @@ class Process:
         self._console = console
         self.monitor = monitor
         self.port = port
+        self.compiler_port = compiler_port
 
     def console(self) -> bytes:
         """What the guest's kernel has printed since it was started or restored."""
@@ -78,6 +85,7 @@ class Process:
         self.kill()
         self.monitor.close()
         self.port.close()
+        self.compiler_port.close()
         self._console.close()
         self._log.close()
 
@@ -87,9 +95,11 @@ def start(
 ) -> Process:
     """Start QEMU; ``shared`` memory is written back to its file, private memory is not."""
     port, port_far = socket.socketpair()
+    compiler, compiler_far = socket.socketpair()
     monitor, monitor_far = socket.socketpair()
     console, log = _scratch_file(), _scratch_file()
-    descriptors = (port_far.fileno(), monitor_far.fileno(), console.fileno())
+    far_ends = (port_far, compiler_far, monitor_far)
+    descriptors = (*(end.fileno() for end in far_ends), console.fileno())
     argv = [
         *_ended_with_parent(),
         *emulator.command,
@@ -110,8 +120,8 @@ def start(
         raise LabUnavailable(
             f"QEMU cannot be started: {error.strerror}", hint="run bpfprobe lab --build again"
         ) from error
-    port_far.close()
-    monitor_far.close()
+    for end in far_ends:
+        end.close()
     try:
         connected = Monitor(monitor, MONITOR_TIMEOUT_S)
     except OSError as error:
@@ -119,18 +129,18 @@ def start(
         process.wait()
         complaint = os.pread(log.fileno(), 1 << 16, 0).decode("utf-8", "replace").strip()
         raise GuestLost(f"QEMU ended at its start: {complaint or error}", console=b"") from error
-    return Process(process, connected, port, log, console)
+    return Process(process, connected, port, compiler, log, console)
 
 
 def _options(
     emulator: Emulator,
     tools: Tools,
     machine: Machine,
-    descriptors: tuple[int, int, int],
+    descriptors: tuple[int, ...],
     *,
     shared: bool,
 ) -> list[str]:
-    port, monitor, console = descriptors
+    port, compiler, monitor, console = descriptors
     memory = f"memory-backend-file,id=ram,size={MEMORY},mem-path={_escaped(machine.memory)}"
     options = [
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -143,7 +153,9 @@ def _options(
         "-chardev", f"file,id=console,path=/dev/fd/{console},append=on",
         "-serial", "chardev:console",
         "-chardev", f"socket,id=port,fd={port}",
-        "-device", "virtio-serial-pci,max_ports=2", "-device", "virtserialport,chardev=port,nr=1",
+        "-chardev", f"socket,id=compiler,fd={compiler}",
+        "-device", "virtio-serial-pci,max_ports=3", "-device", "virtserialport,chardev=port,nr=1",
+        "-device", "virtserialport,chardev=compiler,nr=2",
         "-chardev", f"socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control",
     ]  # fmt: skip
     for index, disk in enumerate(machine.disks):

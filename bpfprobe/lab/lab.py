@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import bpfprobe
+from bpfprobe.engine.compiler_elsewhere import COMPILER_PLACE
 from bpfprobe.lab.cache import Cache, bytes_used
+from bpfprobe.lab.compiler_service import serve_compiler
 from bpfprobe.lab.environment import current_environment, environment_images
 from bpfprobe.lab.guest import Guest, Mount, Setting
 from bpfprobe.lab.headers import IMAGE_SIZE as HEADERS_SIZE
@@ -40,6 +42,7 @@ KEPT_ON_HOST = frozenset({"BPFPROBE_CACHE", "BPFPROBE_MIRROR"})
 PASSED_ON = ("TERM", "NO_COLOR", "COLUMNS", "LINES", "TZ")
 CHECKOUT_DEVICE = "/dev/vdb"
 HEADERS_DEVICE = "/dev/vdc"
+COMPILER_DEVICE = "/dev/vport0p2"
 FIRST_ENVIRONMENT_DEVICE = 3
 
 
@@ -103,6 +106,7 @@ class Lab:
             mounts=tuple(mounts(checkout, images)),
             headers_device=HEADERS_DEVICE if self.headers else None,
         )
+        serve_compiler(process.compiler_port)
         return Guest(process, setting, snapshot.recipe.release)
 
     def overview(self) -> list[Row]:
@@ -198,5 +202,6 @@ def guest_environ(
         "PYTHONUNBUFFERED": "1",
         **passed,
         IN_GUEST: "1",
+        COMPILER_PLACE: COMPILER_DEVICE,
         GUEST_KERNEL: series,
     }

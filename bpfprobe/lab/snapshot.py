@@ -53,7 +53,7 @@ class Recipe:
                 self.changing_disks,
                 self.emulator.command,
                 self.emulator.version,
-                [emulator.MEMORY, emulator.CPUS, emulator.COMMAND_LINE],
+                [emulator.MEMORY, emulator.CPUS, emulator.COMMAND_LINE, emulator.PORTS],
             ]
         )
 

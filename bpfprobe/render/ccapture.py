@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from bpfprobe.render.ccondition import ConditionWriter
     from bpfprobe.render.cvalue import ValueWriter
 
-MAX_ARGUMENTS = 512
-"""How many strings of an argument vector are followed; what is left is marked as cut."""
+MAX_ARGUMENTS = 128
+"""How many strings of an argument vector are followed; what is left is marked as cut.
+
+The verifier walks every turn of the loop and compares it with all that it has walked.
+"""
 
 
 class CaptureWriter:
@@ -132,20 +135,13 @@ class CaptureWriter:
         assert value.vector is not None
         vector = write.value(value.vector)
         slice_bytes = max(field.capacity // 4, 1)
-        write.line("u8 whole = 0;")
+        write.line("u64 pointer = 0;")
+        write.line("long unread = 0;")
         write.line("#pragma clang loop unroll(disable)")
         with write.block(f"for (u32 i = 0; i < {MAX_ARGUMENTS}; i++)"):
-            write.line("u64 pointer = 0;")
             place = f"(void *)({vector.text} + 8 * i)"
-            with write.block(f"if (bpf_probe_read_user(&pointer, sizeof(pointer), {place}))"):
-                with write.block("if (i == 0)"):
-                    self._mark_fault(field, "1")
-                    write.line("whole = 1;")
-                write.line("break;")
+            write.line(f"unread = bpf_probe_read_user(&pointer, sizeof(pointer), {place});")
             with write.block("if (!pointer)"):
-                write.line("whole = 1;")
-                write.line("break;")
-            with write.block(f"if ({length} >= {field.capacity})"):
                 write.line("break;")
             text = f"&event->tail[used + {length}]"
             write.line(
@@ -154,13 +150,14 @@ class CaptureWriter:
             with write.block("if (bytes <= 0)"):
                 write.line("break;")
             write.line(f"{length} += bytes;")
-            write.line(f"bound({length}, {field.capacity + slice_bytes});")
-            with write.block(f"if (bytes == {slice_bytes})"):
+            with write.block(f"if (bytes == {slice_bytes} || {length} >= {field.capacity})"):
                 write.line("break;")
-        with write.block("if (!whole)"):
+        # The vector has been followed to its end when the last pointer read was null.
+        with write.block("if (pointer || unread)"):
             self._mark_truncated(field)
-        with write.block(f"if ({length} > {field.capacity})"):
-            write.line(f"{length} = {field.capacity};")
+        with write.block(f"if (unread && !{length})"):
+            self._mark_fault(field, "1")
+        write.line(f"bound({length}, {field.capacity});")
 
     def _bound_used(self, field: Field) -> None:
         self._most_used += field.capacity
