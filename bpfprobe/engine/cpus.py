@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from bpfprobe.errors import LoadError
 
 _FOLDER = "/sys/devices/system/cpu"
@@ -27,6 +29,18 @@ def possible_cpus() -> tuple[int, ...]:
 def online_cpus() -> tuple[int, ...]:
     """CPUs that run now. Raises `LoadError` (code CPUS)."""
     return _read("online")
+
+
+def cpu_life(cpu: int) -> int:
+    """A number that is another one each time the CPU comes online; 0 where it cannot be had.
+
+    The inode of a directory that the kernel makes anew whenever it starts the CPU
+    (drivers/base/topology.c, Linux 4.10).
+    """
+    try:
+        return os.stat(f"{_FOLDER}/cpu{cpu}/topology").st_ino  # noqa: PTH116  # looked at often
+    except OSError:
+        return 0
 
 
 def _read(name: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import bpf
-from bpfprobe.engine.cpus import online_cpus
+from bpfprobe.engine.cpus import cpu_life, online_cpus
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.engine.memory import Mapping
 from bpfprobe.engine.perf_event import output_request
@@ -102,10 +102,14 @@ class PerfReader:
 
 
 class CpuBuffer:
-    """The perf buffer of one CPU, installed in the map under the CPU's number."""
+    """The perf buffer of one CPU, installed in the map under the CPU's number.
+
+    ``life`` is the CPU's of the time when it was opened.
+    """
 
     def __init__(self, kernel: Kernel, map_fd: int, cpu: int, pages: int, wakeup: int) -> None:
         page = os.sysconf("SC_PAGE_SIZE")
+        self.life = cpu_life(cpu)  # before the event is opened: one that dies at once is noticed
         asked = output_request(cpu, wakeup)
         self._fd = OwnedFd(kernel.perf_event_open(asked.attr, asked.pid, asked.cpu))
         self._mapping: Mapping | None = None
@@ -213,7 +217,9 @@ class PerfBuffer:
         """Open what has come online. An event dies with its CPU, and does not return with it."""
         self._next_scan = time.monotonic() + _RESCAN_S
         online = set(online_cpus())
-        for cpu in sorted(online & self._gone):
+        # Gone and back between two looks shows in the life that has begun since.
+        back = {c for c, b in self._buffers.items() if c in self._gone or b.life != cpu_life(c)}
+        for cpu in sorted(online & back):
             old = self._buffers.pop(cpu)
             self._last += old.reader.take(1 << 30)
             self._retired_lost += old.reader.lost
