@@ -59,6 +59,12 @@ static u64 (*bpf_ringbuf_query)(void *ring, u64 flags) = (void *)134;
         } \
     } while (0)
 
+/*
+ * At the end of a block: the compiler must branch around it. Turned into two choices by the same
+ * test, it would give the verifier of Linux 6.1 a path on which the test is true and false.
+ */
+#define branched() asm volatile("")
+
 #define BPF_F_CURRENT_CPU 0xffffffffULL
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2

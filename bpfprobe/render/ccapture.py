@@ -61,6 +61,7 @@ class CaptureWriter:
         with write.block(f"if ({failed})"):
             self._mark_fault(field, "1")
             write.line(f"{length} = 0;")
+            write.line("branched();")
         if not value.size or value.size > size:
             with write.block(f"if ({length} == {size})"):
                 self._mark_longer(field, value, f"{pointer.text} + {size - 1}")
@@ -69,6 +70,7 @@ class CaptureWriter:
             # The NUL is dropped: the length says where the text ends.
             write.line(f"event->{c_field(field)} -= 0x10000;")
             write.line(f"used += {length} - 1;")
+            write.line("branched();")
         self._bound_used(field)
 
     def _mark_longer(self, field: Field, value: TextAt, place: str) -> None:
@@ -123,11 +125,13 @@ class CaptureWriter:
         with write.block(f"if ({length} > {field.capacity})"):
             write.line(f"{length} = {field.capacity};")
             self._mark_truncated(field)
+            write.line("branched();")
         write.line(f"bound({length}, {field.capacity});")
         read = f"bpf_probe_read_user(&event->tail[used], {length}, (void *)({start.text}))"
         with write.block(f"if (({fault}) || {read})"):
             self._mark_fault(field, "1")
             write.line(f"{length} = 0;")
+            write.line("branched();")
 
     def _followed_vector(self, field: Field, value: ArgumentVector, length: str) -> None:
         """By the pointers that the caller passed, one string after the other."""
