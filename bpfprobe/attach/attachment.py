@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import AttachError
 from bpfprobe.model.plan import COUNTERS
+from bpfprobe.model.site import KernelSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +47,7 @@ class Attachment:
         self._open = ExitStack()
         self._links = ExitStack()
         self._links_of: dict[int, list[Link]] = {}
+        self._programs_of: dict[int, list[int]] = {}
         self._map_fds: list[int] = []
         self.source: RecordSource
 
@@ -84,6 +86,7 @@ class Attachment:
         if probe.pairing is not None:
             places.append((programs[probe.entry_program], probe.pairing.site))
         for fd, site in places:
+            self._programs_of.setdefault(probe.index, []).append(fd)
             link = self._engine.attach(fd, site)
             self._links.callback(link.close)
             self._links_of.setdefault(probe.index, []).append(link)
@@ -100,11 +103,11 @@ class Attachment:
     def tally(self, probe: ProbePlan) -> Tally:
         """What a probe has counted until now."""
         counts = self._counters(probe)
-        missed = self._missed_by_links(probe)
-        in_flight = 0
+        known = self._missed_by_links(probe)
+        missed, in_flight = known or 0, 0
         if probe.pairing is not None:
             open_calls = counts["entries"] - counts["returns"]
-            if missed is None:
+            if known is None:
                 in_flight = self._still_inside(probe)
                 missed = max(0, open_calls - in_flight - counts["inflight_full"])
             else:
@@ -114,7 +117,7 @@ class Attachment:
             produced=counts["produced"],
             lost=counts["lost"],
             unmatched=counts["unmatched"],
-            missed=missed or 0,
+            missed=missed,
             in_flight=in_flight,
         )
 
@@ -129,17 +132,22 @@ class Attachment:
         return totals
 
     def _missed_by_links(self, probe: ProbePlan) -> int | None:
+        """What the kernel says it missed; None for a pair of probes of which it does not say."""
         counts = [link.missed() for link in self._links_of.get(probe.index, [])]
         known = [count for count in counts if count is not None]
-        return sum(known) if counts and len(known) == len(counts) else None
+        if probe.pairing is not None and len(known) < len(counts):
+            return None
+        recursive = [self._engine.recursion_misses(fd) for fd in self._programs_of[probe.index]]
+        return sum(known) + sum(count or 0 for count in recursive)
 
     def _still_inside(self, probe: ProbePlan) -> int:
         """Remembered calls whose thread is in the function now, or may be."""
         assert probe.pairing is not None
+        site = probe.pairing.site
+        function = site.function if isinstance(site, KernelSite) else ""
         inside = 0
         for key in self._engine.keys(self._map_fds[probe.pairing.map_index], KEY_BYTES):
             thread = struct.unpack_from("<I", key)[0]
-            function = getattr(probe.pairing.site, "function", "")
             inside += self._is_inside(thread, function) is not False
         return inside
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from bpfprobe.cli.printable import printable
+from bpfprobe.deliver.escape import escape
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(dataclasses.asdict(examination), indent=2))
     else:
         for line in report(examination):
-            print(printable(line))
+            print(escape(line))
     return 0 if examination.works else 1
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from bpfprobe.cli.printable import printable
+from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import BpfprobeError, TargetError
 from bpfprobe.target.nearness import nearest_names
 
@@ -56,12 +56,12 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         for line in list_points(args.pattern, LiveTarget(), args.verbose, args.pid):
-            print(printable(line))
+            print(escape(line))
         sys.stdout.flush()
     except BrokenPipeError:  # head(1) has had enough; what Python flushes at exit goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BpfprobeError as error:
-        print(*(printable(line) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+        print(*(escape(line) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
         return 1
     return 0
 

@@ -100,7 +100,14 @@ class Prototype:
     variadic: bool = False
 
     def __str__(self) -> str:
-        args = [f"{p.type.spelling} {p.name}".replace("* ", "*").strip() for p in self.parameters]
+        args = [declared(p.type, p.name) for p in self.parameters]
         if self.variadic:
             args.append("...")
-        return f"{self.returns.spelling} {self.name}({', '.join(args) or 'void'})"
+        return declared(self.returns, f"{self.name}({', '.join(args) or 'void'})")
+
+
+def declared(ktype: KType, name: str) -> str:
+    """``name`` declared with a type, as C writes it."""
+    if "(*)" in ktype.spelling:
+        return ktype.spelling.replace("(*)", f"(*{name})", 1)
+    return f"{ktype.spelling} {name}".replace("* ", "*").strip()

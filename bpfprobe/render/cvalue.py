@@ -134,15 +134,15 @@ class ValueWriter:
             case Kept(inner):
                 return self._from_entry(inner)
             case Argument(number, scalar):
-                return CExpression(widened(f"ctx->{self._arch.arguments[number - 1]}", scalar))
+                return CExpression(widened(register(self._arch.arguments[number - 1]), scalar))
             case SyscallArgument():
                 return self._syscall_argument(value)
             case RegisterValue(member, scalar):
-                return CExpression(widened(f"ctx->{member}", scalar))
+                return CExpression(widened(register(member), scalar))
             case ReturnValue(scalar):
                 return CExpression(widened(self._return_value(), scalar))
             case ContextField(offset, scalar):
-                return CExpression(f"(u64)*({scalar.c_name} *)((char *)ctx + {offset})")
+                return CExpression(widened(_in_record(offset, scalar.size), scalar))
             case ContextAddress():
                 return self._context_address(value)
             case BuiltinValue(builtin):
@@ -172,16 +172,16 @@ class ValueWriter:
 
     def _return_value(self) -> str:
         if self._context is Context.RECORD:
-            return f"*(s64 *)((char *)ctx + {_SYSCALL_FIRST_ARGUMENT})"
-        return f"ctx->{self._arch.return_value}"
+            return _in_record(_SYSCALL_FIRST_ARGUMENT, 8)
+        return register(self._arch.return_value)
 
     def _syscall_argument(self, value: SyscallArgument) -> CExpression:
         if self._context is Context.RECORD:
             at = _SYSCALL_FIRST_ARGUMENT + 8 * (value.number - 1)
-            return CExpression(widened(f"*(u64 *)((char *)ctx + {at})", value.type))
+            return CExpression(widened(_in_record(at, 8), value.type))
         name = self.fresh("argument")
         member = self._arch.syscall_arguments[value.number - 1]
-        saved = f"((struct pt_regs *)ctx->{self._arch.arguments[0]})"
+        saved = f"((struct pt_regs *){register(self._arch.arguments[0])})"
         self.line(f"u64 {name} = 0;")
         self.line(f"bpf_probe_read_kernel(&{name}, sizeof({name}), &{saved}->{member});")
         return CExpression(widened(name, value.type))
@@ -189,7 +189,7 @@ class ValueWriter:
     def _context_address(self, value: ContextAddress) -> CExpression:
         if not value.dynamic:
             return CExpression(f"((u64)ctx + {value.offset})")
-        place = f"(*(u32 *)((char *)ctx + {value.offset}) & 0xffff)"
+        place = f"({_in_record(value.offset, 4)} & 0xffff)"
         extra = f" + {value.offset + 4}" if value.relative else ""
         return CExpression(f"((u64)ctx + {place}{extra})")
 
@@ -245,6 +245,15 @@ class ValueWriter:
         if value.operator == ">>" and value.left.type.signed:
             return CExpression(f"(u64)((s64){left.text} >> {right.text})", fault)
         return CExpression(f"({left.text} {value.operator} {right.text})", fault)
+
+
+def register(member: str) -> str:
+    """C for a register at the probe, by its member of ``struct pt_regs``."""
+    return f"IN_CONTEXT(64, __builtin_offsetof(struct pt_regs, {member}))"
+
+
+def _in_record(offset: int, size: int) -> str:
+    return f"IN_CONTEXT({8 * size}, {offset})"
 
 
 def widened(text: str, scalar: Scalar) -> str:

@@ -11,7 +11,7 @@ from bpfprobe.model.walk import can_fail, walk
 from bpfprobe.render.ccapture import CaptureWriter, struct_lines
 from bpfprobe.render.ccondition import ConditionWriter
 from bpfprobe.render.cstring import StringWriter
-from bpfprobe.render.cvalue import CExpression, Context, ValueWriter
+from bpfprobe.render.cvalue import CExpression, Context, ValueWriter, register
 from bpfprobe.render.template import fill
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _frame(plan: Plan, pairing: Pairing, lower_by: int) -> str:
     if not pairing.by_frame:
         return "0"
     minus = f" - {lower_by}" if lower_by else ""
-    return f"ctx->{plan.arch.stack_pointer}{minus}"
+    return f"{register(plan.arch.stack_pointer)}{minus}"
 
 
 def _context(probe: ProbePlan) -> Context:

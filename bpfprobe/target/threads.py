@@ -4,9 +4,10 @@ from __future__ import annotations
 
 
 def thread_is_inside(tid: int, function: str) -> bool | None:
-    """Whether the kernel stack of a thread has the function on it; None where that is not shown.
+    """Whether the kernel stack of a thread has the function on it; False for one that has ended.
 
-    /proc/PID/stack needs root and CONFIG_STACKTRACE; a thread that runs shows none.
+    None where it is not shown: /proc/PID/stack needs root and CONFIG_STACKTRACE, a thread that runs
+    shows none, and a function of user space (an empty name) is on no kernel stack.
     """
     try:
         with open(f"/proc/{tid}/stack", encoding="ascii", errors="replace") as lines:
@@ -15,6 +16,6 @@ def thread_is_inside(tid: int, function: str) -> bool | None:
         return False
     except OSError:
         return None
-    if not frames.strip():
+    if not function or not frames.strip():
         return None
     return any(line.partition("] ")[2].partition("+")[0] == function for line in frames.split("\n"))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from bpfprobe.cli.listing import list_points
-from bpfprobe.cli.printable import printable
 from bpfprobe.errors import TargetError
 from bpfprobe.testing import StaticTarget
 
@@ -84,11 +83,3 @@ def test_nothing_found_says_what_is_near(pattern: str, code: str, hint: str) -> 
         list(list_points(pattern, TARGET))
     assert caught.value.code == code
     assert hint in (caught.value.hint or "")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("vfs_read", "vfs_read"), ("a\x1b[31m", "a\\x1b[31m"), ("\udcff\n", "\\udcff\\n")],
-)
-def test_nothing_reaches_the_terminal_raw(text: str, shown: str) -> None:
-    assert printable(text) == shown
