@@ -6,9 +6,11 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SessionError
+from bpfprobe.model.spec import UserPoint
 from bpfprobe.tool import user_id
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.parse.definition import parse_definition
     from bpfprobe.session import Session
 
-    probes = [parse_definition(SourceText(text)) for text in args.specs]
+    probes = [_of_process(parse_definition(SourceText(text)), args.pid) for text in args.specs]
     if args.command is not None and args.pid is not None:
         raise SessionError("-c and -p exclude each other", hint="-c traces the command it starts")
     child = _start_child(args)
@@ -95,6 +97,13 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     print(f"bpfprobe: {session.statistics()}", file=sys.stderr)
     return status
+
+
+def _of_process(spec: ProbeSpec, pid: int | None) -> ProbeSpec:
+    """With ``-p`` a place in a program is looked up, and attached to, in that process alone."""
+    if pid is None or not isinstance(spec.point, UserPoint):
+        return spec
+    return replace(spec, point=replace(spec.point, pid=pid))
 
 
 def _start_child(args: argparse.Namespace) -> Child | None:
