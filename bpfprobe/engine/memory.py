@@ -21,6 +21,9 @@ class Chars(Protocol):
 class Mapping:
     """``size`` bytes of ``fd`` from ``offset`` on, mapped shared. Raises OSError.
 
+    A forked child does not inherit it: it would keep the map behind it alive. (Perf buffers have
+    VM_DONTCOPY of themselves, the others by MADV_DONTFORK.)
+
     Not the standard ``mmap``: that one duplicates the descriptor, and a perf buffer has one a CPU.
     """
 
@@ -43,6 +46,6 @@ class Mapping:
     def close(self) -> None:
         """Unmap; views must not be used any more. Closing twice does nothing."""
         address, self._address = self._address, 0
-        # A perf buffer is not mapped in a forked child (VM_DONTCOPY): something else may be there.
+        # It is not mapped in a forked child: something else may be there.
         if address and os.getpid() == self._owner:
             self._kernel.munmap(address, self._size)

@@ -15,6 +15,7 @@ from bpfprobe.errors import LoadError
 PERF_FLAG_FD_CLOEXEC = 8
 PROT_READ, PROT_WRITE = 1, 2
 MAP_SHARED = 1
+MADV_DONTFORK = 10
 
 # <asm/unistd.h>: (bpf, perf_event_open)
 _NUMBERS = {
@@ -55,6 +56,9 @@ class Kernel:
         self._munmap = libc.munmap
         self._munmap.restype = ctypes.c_int
         self._munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        self._madvise = libc.madvise
+        self._madvise.restype = ctypes.c_int
+        self._madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
     def bpf(self, command: int, attr: ctypes.Array[ctypes.c_char]) -> int:
         """bpf(2): ``attr`` is the packed ``union bpf_attr``; the kernel may write into it."""
@@ -68,11 +72,15 @@ class Kernel:
         return self._call(self._perf, address, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC, 0)
 
     def mmap(self, fd: int, size: int, offset: int, *, writable: bool) -> int:
-        """Map ``size`` bytes of ``fd`` shared, and give the address."""
+        """Map ``size`` bytes of ``fd`` shared, not for forked children, and give the address."""
         protection = PROT_READ | PROT_WRITE if writable else PROT_READ
         address = self._mmap(None, size, protection, MAP_SHARED, fd, offset)
         if address is None or address == _MMAP_FAILED:
             raise _os_error()
+        if self._madvise(address, size, MADV_DONTFORK) != 0:
+            error = _os_error()
+            self.munmap(int(address), size)
+            raise error
         return int(address)
 
     def munmap(self, address: int, size: int) -> None:
