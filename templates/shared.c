@@ -11,6 +11,16 @@ struct inflight_key {
     u64 frame;
 };
 
+/*
+ * A number of 8, 16, 32 or 64 bits in what the program is handed. The verifier wants the offset in the
+ * instruction itself; a compiler that sees the same one twice would compute the address only once.
+ */
+#define IN_CONTEXT(bits, offset) ({ \
+        u64 in_context; \
+        asm("%0 = *(u" #bits " *)(%1 + %2)" : "=r"(in_context) : "r"(ctx), "i"(offset)); \
+        in_context; \
+    })
+
 inlined struct counters *counters_of(u32 probe)
 {
     return bpf_map_lookup_elem(COUNTERS, &probe);

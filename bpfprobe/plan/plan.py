@@ -21,7 +21,7 @@ from bpfprobe.model.plan import (
 )
 from bpfprobe.model.value import CommText, TextAt, TextEquals, TextMatches
 from bpfprobe.model.walk import walk
-from bpfprobe.plan.guards import split_filter, task_guards
+from bpfprobe.plan.guards import check_globs, split_filter, task_guards
 from bpfprobe.plan.layouts import make_layout
 from bpfprobe.plan.mechanism import choose_mechanism
 from bpfprobe.plan.pairing import pair
@@ -84,6 +84,8 @@ def _plan_probe(
 ) -> ProbePlan:
     mechanism, site, entry = choose_mechanism(bound, facts)
     of_task, guards = split_filter(bound.filter)
+    if bound.spec.filter is not None:
+        check_globs(guards, bound.spec.filter.span)
     layout = make_layout(bound)
     pairing = None
     if entry is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError
-from bpfprobe.model.glob import is_prefix_glob, parse_glob
+from bpfprobe.model.glob import distinct_sets, is_prefix_glob, parse_glob
 from bpfprobe.model.value import CommText, ConstantText, Space, TextAt, TextValue
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class StringWriter:
         states, fits, none = write.fresh("states"), write.fresh("fits"), write.fresh("none")
         stars = sum(1 << n for n, token in enumerate(tokens) if token.is_star)
         last = 1 << len(tokens)
-        # Always 0, which the verifier does not know: a state that it knew to the bit would be walked
-        # for itself, and there are more of them than it has patience for.
+        # Always 0, which the verifier does not know: each state that it knew to the bit would be
+        # walked for itself, and there are more of them than it has patience for.
         write.line(f"u64 {none} = (s64)thread >> 63;")
         write.line(f"u64 {states} = {none} | {1 | ((1 & stars) << 1)};")
         write.line("#pragma clang loop unroll(disable)")
@@ -126,16 +126,13 @@ def _same_bytes(words: str, wanted: bytes) -> str:
 
 def _byte_tests(tokens: tuple[Token, ...]) -> list[tuple[str, int]]:
     """For each distinct set of bytes, C that is 1 for its members, and the steps that take it."""
-    masks: dict[str, int] = {}
-    for number, token in enumerate(tokens):
-        if token.is_star:
-            continue
+    tests = []
+    for token, mask in distinct_sets(tokens):
         inside = " | ".join(
             f"(((byte ^ {low}) - 1) >> 63)"
             if low == high
             else f"((((byte - {low}) | ({high} - byte)) >> 63) ^ 1)"
             for low, high in token.ranges
         )
-        test = f"({inside}) ^ 1" if token.negated else inside
-        masks[test] = masks.get(test, 0) | 1 << number
-    return list(masks.items())
+        tests.append((f"({inside}) ^ 1" if token.negated else inside, mask))
+    return tests
