@@ -1,4 +1,4 @@
-"""Two tracers running at once over one workload, their rows by process."""
+"""Tracers running at once over one workload, and their rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+BCC_KERNELS = ["5.10", "6.1", "6.12"]
+"""Where bcc 0.26 compiles its tools: not with the headers of newer kernels, of which Debian keeps
+those of 6.18 no longer."""
 STARTED_S = 100.0
 SETTLE_S = 2.0
 
@@ -62,9 +65,9 @@ def our_tool(name: str, *options: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(theirs: list[str], ours: list[str], header: bytes) -> Iterator[tuple[Tracer, Tracer]]:
-    """Both tracers, attached."""
-    tracers = Tracer(theirs), Tracer(ours)
+def running(header: bytes, *commands: list[str]) -> Iterator[list[Tracer]]:
+    """The tracers of these commands, attached."""
+    tracers = [Tracer(command) for command in commands]
     try:
         for tracer in tracers:
             tracer.wait_for(header)
@@ -80,12 +83,10 @@ def settle() -> None:
     time.sleep(SETTLE_S)
 
 
-def rows_by_pid(rows: Sequence[bytes], column: int) -> dict[int, list[bytes]]:
-    """Rows by the process in a column (from 0, counted from behind the name, which may hold
-    blanks but takes 16 characters)."""
+def rows_by_pid(rows: Sequence[bytes]) -> dict[int, list[bytes]]:
+    """Rows by their process, which stands behind the 16 characters of a name."""
     found: dict[int, list[bytes]] = defaultdict(list)
     for row in rows:
-        words = row[17:].split() if column >= 0 else row.split()
         with contextlib.suppress(ValueError, IndexError):
-            found[int(words[max(column, 0)])].append(row)
+            found[int(row[17:].split()[0])].append(row)
     return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from side_by_side import bcc_tool, our_tool, rows_by_pid, running, settle
+from side_by_side import BCC_KERNELS, bcc_tool, our_tool, rows_by_pid, running, settle
 
 QUICK_FORKS = 97
 EXECVEAT = {"x86_64": 322, "aarch64": 281}
@@ -90,46 +91,47 @@ def expected_text(done: Exec) -> bytes:
     return done.row().replace(b"\xff\xfe", b"\\xff\\xfe")
 
 
-@pytest.mark.guest(headers=True, timeout_s=300)
-def test_every_exec_once_with_all_its_arguments(tmp_path: Path) -> None:
-    theirs, ours = bcc_tool("execsnoop", "-x"), our_tool("execsnoop", "-x")
-    with running(theirs, ours, b"PCOMM") as (bcc, bpfprobe):
-        done = workload(tmp_path)
-        settle()
-        bcc_rows, our_rows = rows_by_pid(bcc.stop(), 0), rows_by_pid(bpfprobe.stop(), 0)
-        assert b"lost" not in bpfprobe.stderr
-
+def check_rows(done: list[Exec], rows: dict[int, list[bytes]]) -> None:
+    """Each exec has exactly one row, and it is right."""
     wrong = [
-        (expected_text(one), our_rows[one.pid])
-        for one in done
-        if our_rows[one.pid] != [expected_text(one)]
+        (expected_text(one), rows[one.pid]) for one in done if rows[one.pid] != [expected_text(one)]
     ]
     assert not wrong
     assert len(done) == 11 + QUICK_FORKS
 
+
+@pytest.mark.guest(timeout_s=200)
+def test_every_exec_once_with_all_its_arguments(tmp_path: Path) -> None:
+    assert not Path("/lib/modules").exists()
+    with running(b"PCOMM", our_tool("execsnoop", "-x")) as (bpfprobe,):
+        done = workload(tmp_path)
+        settle()
+        check_rows(done, rows_by_pid(bpfprobe.stop()))
+        assert b"lost" not in bpfprobe.stderr
+
+
+@pytest.mark.guest(headers=True, timeout_s=300, kernels=BCC_KERNELS)
+def test_beside_bcc(tmp_path: Path) -> None:
+    theirs, ours = bcc_tool("execsnoop", "-x"), our_tool("execsnoop", "-x")
+    with running(b"PCOMM", theirs, ours) as (bcc, bpfprobe):
+        done = workload(tmp_path)
+        settle()
+        bcc_rows, our_rows = rows_by_pid(bcc.stop()), rows_by_pid(bpfprobe.stop())
+    check_rows(done, our_rows)
+
     bcc_is_wrong = {one.kind for one in done if bcc_rows[one.pid] != [one.row()]}
     same = [one for one in done if one.kind not in bcc_is_wrong | {"invalid UTF-8"}]
     assert [our_rows[one.pid] for one in same] == [bcc_rows[one.pid] for one in same]
-    # What bcc 0.26 gets wrong: it reads 20 arguments of 127 bytes, at entry, of execve alone. A
-    # script's row shows the arguments of the call, not of the program that runs.
-    assert bcc_is_wrong <= {
-        "20 arguments",
-        "many arguments",
-        "long argument",
-        "script",
-        "execveat",
-        "not executable",
-        "no such file",
-        "quick fork",
-    }
-    assert {"many arguments", "long argument", "execveat"} <= bcc_is_wrong
+    # What bcc 0.26 gets wrong always: it reads 20 arguments of 127 bytes, of execve alone, and for
+    # a script those of the call, not of the program that runs.
+    always = {"many arguments", "long argument", "execveat", "script"}
+    # And at times: arguments on pages that have not been touched, and events that came late.
+    at_times = {"20 arguments", "not executable", "no such file", "quick fork"}
+    assert always <= bcc_is_wrong <= always | at_times
 
 
 @pytest.mark.guest(timeout_s=120)
 def test_failures_only_when_asked_for(tmp_path: Path) -> None:
-    import subprocess
-
-    assert not Path("/lib/modules").exists()
     command = our_tool(
         "execsnoop", "--max-events", "2", "--duration", "60", "-q", "-U", "-n", "true"
     )
