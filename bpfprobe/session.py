@@ -102,6 +102,7 @@ class Session:
         if self._attachment is None:
             return
         attachment = self._attachment
+        self.stop()  # an iteration that goes on elsewhere must not touch what is closed
         try:
             attachment.detach()
             self._final = self._count(ended=True)

@@ -1,7 +1,8 @@
 """PUBLIC fakes of the two edges: test a probe with no root, no bcc and no kernel.
 
 `StaticTarget` is a machine written by hand, `RecordedTarget` one that was met before
-(`record_target`), `FakeEngine` a compiler and a kernel that pretend.
+(`record_target`), `FakeEngine` a compiler and a kernel that pretend; `pack_record` and
+`pack_counters` make what that kernel sends and counts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bpfprobe.testing.recorded_target import RecordedTarget as RecordedTarget
     from bpfprobe.testing.recorded_target import RecordingTarget as RecordingTarget
     from bpfprobe.testing.recorded_target import record_target as record_target
+    from bpfprobe.testing.records import pack_counters as pack_counters
+    from bpfprobe.testing.records import pack_record as pack_record
     from bpfprobe.testing.static_target import StaticTarget as StaticTarget
 
 _HOMES = {
@@ -21,6 +24,8 @@ _HOMES = {
     "RecordedTarget": "bpfprobe.testing.recorded_target",
     "RecordingTarget": "bpfprobe.testing.recorded_target",
     "StaticTarget": "bpfprobe.testing.static_target",
+    "pack_counters": "bpfprobe.testing.records",
+    "pack_record": "bpfprobe.testing.records",
     "record_target": "bpfprobe.testing.recorded_target",
 }
 

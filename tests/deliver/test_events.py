@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bpfprobe as bp
+from bpfprobe.deliver.event_types import event_type
+from bpfprobe.errors import DecodeError
+from bpfprobe.model.layout import Field, FieldKind
+from bpfprobe.testing import pack_counters, pack_record
+from tests.sample_machine import one_plan
+
+if TYPE_CHECKING:
+    from bpfprobe.model.layout import Layout
+
+# What a capture may be, and values that it may have.
+KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
+    "u8": ("$arg1:u8", st.integers(0, 255)),
+    "s8": ("+0(%si):s8", st.integers(-128, 127)),
+    "u16": ("$arg1:u16", st.integers(0, 65535)),
+    "s32": ("+0(%si):s32", st.integers(-(1 << 31), (1 << 31) - 1)),
+    "x64": ("$arg1", st.integers(0, (1 << 64) - 1)),
+    "s64": ("+0(%si):s64", st.integers(-(1 << 63), (1 << 63) - 1)),
+    "bool": ("+0(%si):bool", st.booleans()),
+    "char": ("$arg1:char", st.characters(max_codepoint=255)),
+    "array": ("+0(%si):s16[5]", st.tuples(*[st.integers(-32768, 32767)] * 5)),
+    "bytes": ("+0(%si):u8[3]", st.tuples(*[st.integers(0, 255)] * 3)),
+    "name": ("comm", st.binary(max_size=15)),
+    "text": ("+0(%si):string", st.binary(max_size=60)),
+    "more": ("$arg2:ustring", st.binary(max_size=60)),
+    "argv": ("argv", st.lists(st.binary(max_size=10), max_size=6)),
+    "func": ("func", st.just("untyped")),
+}
+
+
+def as_text(data: bytes) -> str:
+    return data.replace(b"\0", b"~").decode("utf-8", "surrogateescape")
+
+
+def layout_of(names: list[str], *, comm: bool = True) -> Layout:
+    captures = {f"c{n}": KINDS[name][0] for n, name in enumerate(names)}
+    probe = bp.kprobe("untyped", captures=captures, comm=comm, string_bytes=64)
+    return one_plan(probe).layout
+
+
+def wanted(kind: str, value: Any) -> Any:
+    if isinstance(value, bytes):
+        return as_text(value)
+    return tuple(as_text(part) for part in value) if kind == "argv" else value
+
+
+@settings(max_examples=150)
+@given(st.data(), st.lists(st.sampled_from(sorted(KINDS)), max_size=40), st.booleans())
+def test_what_is_packed_is_what_is_decoded(
+    data: st.DataObject, names: list[str], comm: bool
+) -> None:
+    layout = layout_of(names, comm=comm)
+    values: dict[str, Any] = {"time": 1 << 60, "pid": 7, "tid": 8, "cpu": 9}
+    if comm:
+        values["comm"] = as_text(data.draw(KINDS["name"][1]))
+    faults, cut = set(), set()
+    for n, name in enumerate(names):
+        key, value = f"c{n}", wanted(name, data.draw(KINDS[name][1]))
+        if layout.field(key).mark >= 0:
+            if data.draw(st.booleans()):
+                value = None
+                faults.add(key)
+            elif data.draw(st.booleans()):
+                cut.add(key)
+        values[key] = value
+    record = pack_record(layout, probe=3, truncated=cut, **values)
+    kind, decode = event_type(layout)
+    event = decode(record)
+    assert isinstance(event, kind)
+    assert event.asdict() == values
+    assert dict(zip(event.names(), event, strict=True)) == values
+    assert (event.faults, event.truncated) == (faults, cut)
+    assert event == decode(record)
+    assert hash(event) == hash(decode(record))
+    assert decode(record + bytes(7)).asdict() == values, "trailing bytes are no part of a record"
+    assert eval(repr(event), {layout.name: dict}) == values
+    for key, value in values.items():
+        raw = event.raw(key)
+        assert (raw is None) == (value is None)
+        if isinstance(value, str) and layout.field(key).kind is not FieldKind.CHARACTER:
+            assert raw == value.encode("utf-8", "surrogateescape")
+    for short in (0, 1, layout.head_size - 1):
+        with pytest.raises(DecodeError):
+            decode(record[:short])
+
+
+LAYOUT = layout_of(["text", "s32", "argv", "func", "bool", "char"])
+EVENT_TYPE, DECODE = event_type(LAYOUT)
+
+
+def event(**values: Any) -> bp.Event:
+    return DECODE(pack_record(LAYOUT, **values))
+
+
+def test_an_event_cannot_be_changed() -> None:
+    one = event(c0="a", c1=1)
+    for name in ("c0", "pid", "new", "probe"):
+        with pytest.raises(AttributeError):
+            setattr(one, name, 1)
+        with pytest.raises(AttributeError):
+            delattr(one, name)
+    assert one.c1 == 1
+
+
+def test_equality_and_copies() -> None:
+    one, two = event(c0="a", c1=1), event(c0="b", c1=1)
+    assert one == event(c0="a", c1=1)
+    assert one != two
+    assert len({one, two, event(c0="a", c1=1)}) == 2
+    assert copy.copy(one) == copy.deepcopy(one) == one
+    assert copy.copy(one).c0 == "a"
+
+
+def test_bytes_that_are_no_text_come_back() -> None:
+    every = bytes(range(1, 256))
+    for part in (every[:60], every[60:120], every[120:180], every[180:240], every[240:], b"\xd0"):
+        one = event(c0=part, comm=part[:15])
+        assert one.raw("c0") == one.c0.encode("utf-8", "surrogateescape") == part
+        assert one.raw("comm") == part[:15]
+        repr(one)
+
+
+def test_what_a_probe_is_called_and_has() -> None:
+    one = event(c0="x")
+    assert (one.probe, EVENT_TYPE.__name__, one.c3) == ("untyped", "untyped", "untyped")
+    assert one.names() == ("time", "pid", "tid", "cpu", "comm", "c0", "c1", "c2", "c3", "c4", "c5")
+    assert one.raw("c3") == b"untyped"
+    assert one.raw("pid") == bytes(4)
+    assert event(c2=["a", "", "b"]).raw("c2") == b"a\0\0b\0"
+    assert event(c2=[]).c2 == ()
+    assert event(c2=[""]).c2 == ("",)
+    with pytest.raises(KeyError):
+        one.raw("nothing")
+    with pytest.raises(AttributeError):
+        _ = one.nothing
+    assert not hasattr(event_type(layout_of([], comm=False))[0], "nothing")
+
+
+def test_an_array_is_signed_as_its_elements_are() -> None:
+    layout = layout_of(["array", "bytes"])
+    one = event_type(layout)[1](pack_record(layout, c0=(-1, 2, -3, 4, -5), c1=(255, 0, 1)))
+    assert one.c0 == (-1, 2, -3, 4, -5)
+    assert one.c1 == (255, 0, 1)
+
+
+def test_a_string_that_reaches_beyond_its_record() -> None:
+    record = pack_record(LAYOUT, c0="abcdef", c1=1)
+    one = DECODE(record[:-3])
+    assert one.c1 == 1
+    with pytest.raises(DecodeError, match="c0 reaches beyond its record"):
+        _ = one.c0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"nothing": 1}, "has no field nothing"),
+        ({"truncated": ["nothing"]}, "has no field nothing"),
+        ({"truncated": ["pid"]}, "pid cannot be truncated"),
+        ({"pid": None}, "pid cannot be a fault"),
+        ({"pid": -1}, "pid has 4 bytes"),
+        ({"c1": 1 << 31}, "c1 has 4 bytes"),
+        ({"c1": "a"}, "c1 is a number"),
+        ({"c0": "a\0"}, "c0 is text without a NUL"),
+        ({"c0": 1}, "c0 is text"),
+        ({"c0": "a" * 65}, "c0 takes 65 bytes"),
+        ({"comm": "a" * 16}, "comm has 16 bytes"),
+        ({"c2": "a"}, "c2 is a sequence"),
+        ({"c3": "other"}, "c3 is always 'untyped'"),
+    ],
+)
+def test_what_cannot_be_packed(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pack_record(LAYOUT, **values)
+
+
+def test_an_array_of_another_length_cannot_be_packed() -> None:
+    with pytest.raises(ValueError, match="c0 has 5 elements, not 2"):
+        pack_record(layout_of(["array"]), c0=[1, 2])
+
+
+def test_counters() -> None:
+    assert pack_counters(lost=2) == bytes(8) + b"\x02" + bytes(39)
+    with pytest.raises(ValueError, match="no counter other"):
+        pack_counters(other=1)
+
+
+def test_kinds_cover_every_kind_of_field() -> None:
+    layout = layout_of(sorted(KINDS))
+    assert {field.kind for field in layout.fields} == set(FieldKind)
+    assert isinstance(layout.fields[0], Field)
