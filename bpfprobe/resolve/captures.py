@@ -8,7 +8,7 @@ from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.model.value import ArrayValue, Space, TextAt, Value, View
-from bpfprobe.resolve.expressions import not_a_number, resolve_operand
+from bpfprobe.resolve.expressions import resolve_operand
 from bpfprobe.resolve.operand import (
     ArgvOperand,
     MemoryOperand,
@@ -17,6 +17,7 @@ from bpfprobe.resolve.operand import (
     address_of,
     describe,
     is_character,
+    not_a_number,
     number_of,
     scalar_of,
     text_of,

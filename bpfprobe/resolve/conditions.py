@@ -22,8 +22,15 @@ from bpfprobe.model.value import (
     TextMatches,
     Truth,
 )
-from bpfprobe.resolve.expressions import not_a_number, resolve_operand
-from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, describe, number_of, text_of
+from bpfprobe.resolve.expressions import resolve_operand
+from bpfprobe.resolve.operand import (
+    ArgvOperand,
+    NumberOperand,
+    describe,
+    not_a_number,
+    number_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from bpfprobe.model.value import TextValue, Value

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.errors import spec_error
 from bpfprobe.model import expression as ast
-from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
-from bpfprobe.model.scalar import S64, U64, X64, Scalar, Style, scalar_named
+from bpfprobe.model.scalar import S64, U64
 from bpfprobe.model.value import (
     BinaryOperation,
     Constant,
     ConstantText,
+    Duration,
     Kept,
-    Load,
-    RegisterValue,
+    ReturnValue,
     Space,
-    SymbolAddress,
     Truth,
     UnaryOperation,
     Value,
-    View,
 )
-from bpfprobe.resolve.members import all_members, find_member, similar_members
+from bpfprobe.model.walk import walk
+from bpfprobe.resolve import atoms
+from bpfprobe.resolve.casts import cast
 from bpfprobe.resolve.operand import (
     ArgvOperand,
     MemoryOperand,
@@ -31,35 +29,16 @@ from bpfprobe.resolve.operand import (
     Operand,
     TextOperand,
     describe,
+    ktype_of,
+    not_a_number,
     number_of,
-    pointer_space,
 )
+from bpfprobe.resolve.reach import element_of, member_of, pointed_to
 
 if TYPE_CHECKING:
-    from bpfprobe.model.span import Span
     from bpfprobe.resolve.scope import Scope
 
-_C_INTEGERS = {
-    "char": Scalar(1, signed=True),
-    "signed char": Scalar(1, signed=True),
-    "unsigned char": Scalar(1, signed=False),
-    "short": Scalar(2, signed=True),
-    "unsigned short": Scalar(2, signed=False),
-    "int": Scalar(4, signed=True),
-    "unsigned": Scalar(4, signed=False),
-    "unsigned int": Scalar(4, signed=False),
-    "long": S64,
-    "long long": S64,
-    "unsigned long": U64,
-    "unsigned long long": U64,
-    "size_t": U64,
-    "ssize_t": S64,
-    "pid_t": Scalar(4, signed=True),
-    "bool": Scalar(1, signed=False, style=Style.BOOLEAN),
-}
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "~", "&&", "||"})
-_SHOWN_MEMBERS = 12
-_MAX_STACK_SLOT = 1023  # the kernel's: a stack of 8 KiB in slots of 8 bytes
 
 
 def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
@@ -72,19 +51,19 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
         case ast.Name(name, span):
             return scope.name(name, span)
         case ast.Variable(name, span):
-            return _variable(name, span, scope)
+            return atoms.variable(name, span, scope)
         case ast.Register(name, span):
-            return _register(name, span, scope)
+            return atoms.register(name, span, scope)
         case ast.Global():
-            return _global(expression, scope)
+            return atoms.global_memory(expression, scope)
         case ast.Offset():
             return _offset(expression, scope)
-        case ast.MemberOf():
-            return _member(expression, scope)
-        case ast.Element():
-            return _element(expression, scope)
-        case ast.Cast():
-            return _cast(expression, scope)
+        case ast.MemberOf(base):
+            return member_of(resolve_operand(base, scope), expression, scope)
+        case ast.Element(base):
+            return element_of(resolve_operand(base, scope), expression)
+        case ast.Cast(operand=operand):
+            return cast(resolve_operand(operand, scope), expression, scope)
         case ast.Call():
             return _call(expression, scope)
         case ast.Unary():
@@ -100,113 +79,6 @@ def resolve_number(expression: ast.Expression, scope: Scope) -> Value:
     if value is not None:
         return value
     raise not_a_number(operand, expression.span)
-
-
-def not_a_number(operand: Operand, span: Span) -> SpecError:
-    """The error for what cannot be used as a number."""
-    hint = None
-    if isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KStruct):
-        hint = "name one of its members with a dot"
-    elif isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KArray):
-        hint = "name one of its elements: [0]"
-    elif isinstance(operand, TextOperand):
-        hint = "compare it with == != or ~ and a string in double quotes"
-    elif isinstance(operand, ArgvOperand):
-        hint = "take it as a capture and look at it in the program"
-    return spec_error("BAD_TYPE", f"{span.text} is {describe(operand)}, not a number", span, hint)
-
-
-def _variable(name: str, span: Span, scope: Scope) -> Operand:
-    if name == "retval":
-        return scope.return_value(span)
-    if found := re.fullmatch(r"arg(\d+)", name):
-        number = int(found[1])
-        if not 1 <= number <= 128:
-            raise spec_error(
-                "BAD_ARG_NUM", "arguments are counted from 1 to 128", span, "$arg1 is the first"
-            )
-        return scope.argument(number, span)
-    if found := re.fullmatch(r"stack(\d*)", name):
-        return _stack(found[1], span, scope)
-    if name in ("comm", "COMM"):
-        return scope.builtin("comm", span)
-    if name == "current":
-        struct = scope.target.struct("task_struct")
-        pointer = KPointer("struct task_struct *", struct) if struct else None
-        from bpfprobe.model.value import Builtin, BuiltinValue
-
-        return NumberOperand(BuiltinValue(Builtin.TASK), pointer)
-    if name in ("pid", "tid", "uid", "gid", "cpu", "time", "ppid", "cgroup", "duration"):
-        return scope.builtin(name, span)
-    raise spec_error(
-        "BAD_VAR",
-        f"${name} is not known",
-        span,
-        "known are $arg1 ... $retval $stack $stackN $comm $current and the builtins, as in $pid",
-    )
-
-
-def _stack(digits: str, span: Span, scope: Scope) -> Operand:
-    if not scope.has_registers:
-        raise _no_registers("BAD_VAR", span)
-    pointer = RegisterValue(scope.arch.stack_pointer)
-    if not digits:
-        return NumberOperand(pointer, None, scope.space)
-    if int(digits) > _MAX_STACK_SLOT:
-        raise spec_error(
-            "BAD_STACK_NUM", f"the stack has no slot {digits}", span, f"0 to {_MAX_STACK_SLOT}"
-        )
-    return NumberOperand(Load(pointer, 8 * int(digits), X64, scope.space))
-
-
-def _register(name: str, span: Span, scope: Scope) -> Operand:
-    if not scope.has_registers:
-        raise _no_registers("BAD_VAR", span)
-    member = scope.arch.registers.get(name)
-    if member is None:
-        raise spec_error(
-            "BAD_REG_NAME",
-            f"{scope.arch.name} has no register {name}",
-            span,
-            f"it has {' '.join(dict.fromkeys(scope.arch.registers))}",
-        )
-    return NumberOperand(RegisterValue(member), None, scope.space)
-
-
-def _no_registers(code: str, span: Span) -> SpecError:
-    return spec_error(
-        code, "there are no registers at this place", span, "its fields go by their names"
-    )
-
-
-def _global(expression: ast.Global, scope: Scope) -> Operand:
-    if not expression.symbol:
-        return MemoryOperand(SymbolAddress("", expression.offset), 0, scope.space)
-    if scope.space is Space.USER and scope.has_registers:
-        raise spec_error(
-            "SYM_ON_UPROBE",
-            "kernel symbols mean nothing in user space",
-            expression.span,
-            "nm(1) prints addresses of the program's own: @0xADDRESS (not for a PIE)",
-        )
-    symbols = scope.target.symbols(expression.symbol)
-    if not symbols:
-        raise spec_error(
-            "BAD_MEM_ADDR",
-            f"the kernel has no symbol {expression.symbol}",
-            expression.span,
-            "names are those of /proc/kallsyms",
-        )
-    address = symbols[0].address
-    if address == 0:
-        raise spec_error(
-            "BAD_MEM_ADDR",
-            f"the address of {expression.symbol} is hidden",
-            expression.span,
-            "root sees it unless the sysctl kernel.kptr_restrict is 2",
-        )
-    base = SymbolAddress(expression.symbol, address)
-    return MemoryOperand(base, expression.offset, Space.KERNEL)
 
 
 def _offset(expression: ast.Offset, scope: Scope) -> Operand:
@@ -227,179 +99,6 @@ def _offset(expression: ast.Offset, scope: Scope) -> Operand:
     if expression.user:
         space = Space.USER
     return MemoryOperand(base, expression.offset, space)
-
-
-def _member(expression: ast.MemberOf, scope: Scope) -> Operand:
-    inner = resolve_operand(expression.base, scope)
-    base, offset, space, struct, prefix, outer = _struct_of(inner, expression, scope)
-    member = find_member(scope.target, struct, expression.name)
-    if member is None:
-        near = similar_members(scope.target, struct, expression.name)
-        raise spec_error(
-            "NO_BTF_FIELD",
-            f"{struct.spelling} has no member {expression.name}",
-            expression.name_span,
-            f"did you mean {' or '.join(near)}?" if near else _members_hint(struct, scope),
-        )
-    path = f"{prefix}.{expression.name}" if prefix else expression.name
-    return MemoryOperand(
-        base,
-        offset + member.offset,
-        space,
-        member.type,
-        outer,
-        path,
-        member.bit_offset,
-        member.bit_size,
-    )
-
-
-def _members_hint(struct: KStruct, scope: Scope) -> str:
-    names = [member.name for member in all_members(scope.target, struct)]
-    more = f" and {len(names) - _SHOWN_MEMBERS} more" if len(names) > _SHOWN_MEMBERS else ""
-    return f"it has {', '.join(names[:_SHOWN_MEMBERS])}{more}" if names else "it has no members"
-
-
-def _struct_of(
-    inner: Operand, expression: ast.MemberOf, scope: Scope
-) -> tuple[Value, int, Space, KStruct, str, str]:
-    """Where the struct is whose member is wanted: base, offset, space, type, path so far, name."""
-    ktype = inner.ktype if isinstance(inner, (NumberOperand, MemoryOperand)) else None
-    span = expression.base.span
-    if isinstance(ktype, KStruct) and isinstance(inner, MemoryOperand):
-        if expression.arrow:
-            raise spec_error(
-                "NO_PTR_STRCT",
-                f"{span.text} is {describe(inner)}, not a pointer",
-                span,
-                f"write {span.text}.{expression.name}",
-            )
-        return inner.base, inner.offset, inner.space, ktype, inner.member, inner.struct
-    if isinstance(ktype, KPointer) and isinstance(ktype.target, KStruct):
-        if not expression.arrow:
-            raise spec_error(
-                "NOSUP_DAT_ARG",
-                f"{span.text} is {describe(inner)}",
-                span,
-                f"write {span.text}->{expression.name}",
-            )
-        value = number_of(inner)
-        assert value is not None
-        if isinstance(inner, MemoryOperand):
-            space = pointer_space(inner.space, ktype)
-        else:
-            assert isinstance(inner, NumberOperand)
-            space = Space.USER if ktype.user else inner.points_into
-        struct = ktype.target
-        return value, 0, _definite(space), struct, "", struct.name or f"type_{struct.type_id}"
-    if ktype is None and isinstance(inner, NumberOperand):
-        hint = f"say what it points to: ((struct NAME *){span.text})->{expression.name}"
-    else:
-        hint = "only structs and pointers to them have members"
-    raise spec_error(
-        "NO_PTR_STRCT", f"{span.text} is {describe(inner)} and has no members", span, hint
-    )
-
-
-def _definite(space: Space) -> Space:
-    return Space.KERNEL if space is Space.ANY else space
-
-
-def _element(expression: ast.Element, scope: Scope) -> Operand:
-    inner = resolve_operand(expression.base, scope)
-    ktype = inner.ktype if isinstance(inner, (NumberOperand, MemoryOperand)) else None
-    if isinstance(ktype, KArray) and isinstance(inner, MemoryOperand):
-        if ktype.count and expression.index >= ktype.count:
-            raise spec_error(
-                "BAD_ARRAY_NUM",
-                f"{expression.base.span.text} has {ktype.count} elements",
-                expression.span,
-                f"the last is [{ktype.count - 1}]",
-            )
-        step = _size(ktype.element, expression)
-        return MemoryOperand(
-            inner.base,
-            inner.offset + expression.index * step,
-            inner.space,
-            ktype.element,
-            inner.struct,
-            f"{inner.member}[{expression.index}]",
-        )
-    if isinstance(ktype, KPointer):
-        base = number_of(inner)
-        assert base is not None
-        return _pointed(inner, ktype, base, expression.index * _size(ktype.target, expression))
-    raise spec_error(
-        "BAD_TYPE",
-        f"{expression.base.span.text} is {describe(inner)}, not an array",
-        expression.base.span,
-        "memory behind an address is written +OFFSET(ADDRESS)",
-    )
-
-
-def _pointed(inner: Operand, ktype: KPointer, base: Value, offset: int) -> MemoryOperand:
-    found_in = inner.space if isinstance(inner, MemoryOperand) else None
-    if found_in is None and isinstance(inner, NumberOperand):
-        found_in = inner.points_into
-    space = _definite(pointer_space(found_in or Space.KERNEL, ktype))
-    struct = ktype.target.name if isinstance(ktype.target, KStruct) else ""
-    return MemoryOperand(base, offset, space, ktype.target, struct)
-
-
-def _size(ktype: KType, expression: ast.Element) -> int:
-    if ktype.size == 0:
-        raise spec_error(
-            "BAD_TYPE",
-            f"the size of {ktype.spelling} is not known",
-            expression.base.span,
-            "cast to a pointer to something whose size is",
-        )
-    return ktype.size
-
-
-def _cast(expression: ast.Cast, scope: Scope) -> Operand:
-    inner = resolve_operand(expression.operand, scope)
-    value = number_of(inner)
-    if value is None:
-        raise not_a_number(inner, expression.operand.span)
-    scalar = _C_INTEGERS.get(expression.type_name) or scalar_named(
-        expression.type_name.removeprefix("__")
-    )
-    if expression.depth == 0:
-        if scalar is None or expression.is_struct:
-            raise _bad_cast(expression, scope)
-        return NumberOperand(View(value, scalar))
-    if scalar is not None and not expression.is_struct:
-        is_char = expression.type_name.endswith("char")
-        target: KType = KInt(expression.type_name, scalar.size, scalar.signed, is_char)
-    elif expression.type_name == "void":
-        target = KOther("void")
-    else:
-        struct = scope.target.struct(expression.type_name)
-        if struct is None:
-            raise _bad_cast(expression, scope)
-        target = struct
-    for _ in range(expression.depth):
-        target = KPointer(f"{target.spelling} *".replace("* *", "**"), target)
-    into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
-    return NumberOperand(value, target, into)
-
-
-def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:
-    name = expression.type_name
-    near = scope.target.similar_structs(name)
-    if scope.target.struct(name) is not None:
-        return spec_error(
-            "BAD_TYPE",
-            f"a value cannot become a struct {name}",
-            expression.type_span,
-            f"it can be a pointer to one: (struct {name} *)",
-        )
-    if near:
-        hint = f"did you mean {' or '.join(near[:3])}?"
-    else:
-        hint = "structs go by their names in the kernel's BTF, numbers are u8..u64 s8..s64 and C's"
-    return spec_error("BAD_TYPE", f"there is no type {name} here", expression.type_span, hint)
 
 
 def _call(expression: ast.Call, scope: Scope) -> Operand:
@@ -427,16 +126,13 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
             expression.arguments[0].span,
             "leave out entry(...) around it",
         )
-    ktype = inner.ktype if isinstance(inner, (NumberOperand, MemoryOperand)) else None
+    ktype = ktype_of(inner)
     into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
     return NumberOperand(Kept(value), ktype, into)
 
 
 def uses_return(value: object) -> bool:
     """Whether a value, or anything it is made of, exists only on return."""
-    from bpfprobe.model.value import Duration, ReturnValue
-    from bpfprobe.model.walk import walk
-
     return any(isinstance(part, (ReturnValue, Duration)) for part in walk(value))
 
 
@@ -444,17 +140,7 @@ def _unary(expression: ast.Unary, scope: Scope) -> Operand:
     if expression.operator == "!":
         return _truth(expression, scope)
     if expression.operator == "*":
-        inner = resolve_operand(expression.operand, scope)
-        ktype = inner.ktype if isinstance(inner, (NumberOperand, MemoryOperand)) else None
-        base = number_of(inner)
-        if not isinstance(ktype, KPointer) or base is None:
-            raise spec_error(
-                "NO_PTR_STRCT",
-                f"{expression.operand.span.text} is {describe(inner)}, not a pointer",
-                expression.operand.span,
-                "memory at a bare address is written +0(ADDRESS)",
-            )
-        return _pointed(inner, ktype, base, 0)
+        return pointed_to(resolve_operand(expression.operand, scope), expression)
     value = resolve_number(expression.operand, scope)
     if isinstance(value, Constant):
         result = -value.value if expression.operator == "-" else ~value.value

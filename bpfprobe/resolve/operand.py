@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
 from bpfprobe.model.scalar import BOOL, CHAR, X64, Scalar
 from bpfprobe.model.value import (
@@ -15,6 +17,9 @@ from bpfprobe.model.value import (
     TextValue,
     Value,
 )
+
+if TYPE_CHECKING:
+    from bpfprobe.model.span import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +168,22 @@ _ARTICLES: dict[type, str] = {
     KArray: "an array",
     KOther: "something without a value",
 }
+
+
+def ktype_of(operand: Operand) -> KType | None:
+    """The operand's type as BTF has it, None where there is none."""
+    return operand.ktype if isinstance(operand, (NumberOperand, MemoryOperand)) else None
+
+
+def not_a_number(operand: Operand, span: Span) -> SpecError:
+    """The error for what cannot be used as a number."""
+    hint = None
+    if isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KStruct):
+        hint = "name one of its members with a dot"
+    elif isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KArray):
+        hint = "name one of its elements: [0]"
+    elif isinstance(operand, TextOperand):
+        hint = "compare it with == != or ~ and a string in double quotes"
+    elif isinstance(operand, ArgvOperand):
+        hint = "take it as a capture and look at it in the program"
+    return spec_error("BAD_TYPE", f"{span.text} is {describe(operand)}, not a number", span, hint)

@@ -1,0 +1,79 @@
+"""Casts: an operand looked at as another type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.ktype import KInt, KOther, KPointer, KType
+from bpfprobe.model.scalar import S64, U64, Scalar, Style, scalar_named
+from bpfprobe.model.value import View
+from bpfprobe.resolve.operand import NumberOperand, Operand, not_a_number, number_of
+
+if TYPE_CHECKING:
+    from bpfprobe.model import expression as ast
+    from bpfprobe.resolve.scope import Scope
+
+_C_INTEGERS = {
+    "char": Scalar(1, signed=True),
+    "signed char": Scalar(1, signed=True),
+    "unsigned char": Scalar(1, signed=False),
+    "short": Scalar(2, signed=True),
+    "unsigned short": Scalar(2, signed=False),
+    "int": Scalar(4, signed=True),
+    "unsigned": Scalar(4, signed=False),
+    "unsigned int": Scalar(4, signed=False),
+    "long": S64,
+    "long long": S64,
+    "unsigned long": U64,
+    "unsigned long long": U64,
+    "size_t": U64,
+    "ssize_t": S64,
+    "pid_t": Scalar(4, signed=True),
+    "bool": Scalar(1, signed=False, style=Style.BOOLEAN),
+}
+
+
+def cast(inner: Operand, expression: ast.Cast, scope: Scope) -> Operand:
+    """``(TYPE)inner``."""
+    value = number_of(inner)
+    if value is None:
+        raise not_a_number(inner, expression.operand.span)
+    scalar = _C_INTEGERS.get(expression.type_name) or scalar_named(
+        expression.type_name.removeprefix("__")
+    )
+    if expression.depth == 0:
+        if scalar is None or expression.is_struct:
+            raise _bad_cast(expression, scope)
+        return NumberOperand(View(value, scalar))
+    if scalar is not None and not expression.is_struct:
+        is_char = expression.type_name.endswith("char")
+        target: KType = KInt(expression.type_name, scalar.size, scalar.signed, is_char)
+    elif expression.type_name == "void":
+        target = KOther("void")
+    else:
+        struct = scope.target.struct(expression.type_name)
+        if struct is None:
+            raise _bad_cast(expression, scope)
+        target = struct
+    for _ in range(expression.depth):
+        target = KPointer(f"{target.spelling} *".replace("* *", "**"), target)
+    into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
+    return NumberOperand(value, target, into)
+
+
+def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:
+    name = expression.type_name
+    near = scope.target.similar_structs(name)
+    if scope.target.struct(name) is not None:
+        return spec_error(
+            "BAD_TYPE",
+            f"a value cannot become a struct {name}",
+            expression.type_span,
+            f"it can be a pointer to one: (struct {name} *)",
+        )
+    if near:
+        hint = f"did you mean {' or '.join(near[:3])}?"
+    else:
+        hint = "structs go by their names in the kernel's BTF, numbers are u8..u64 s8..s64 and C's"
+    return spec_error("BAD_TYPE", f"there is no type {name} here", expression.type_span, hint)

@@ -1,0 +1,166 @@
+"""How memory is reached from an operand: members, elements, what a pointer points to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import spec_error
+from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
+from bpfprobe.model.value import Space, Value
+from bpfprobe.resolve.members import all_members, find_member, similar_members
+from bpfprobe.resolve.operand import (
+    MemoryOperand,
+    NumberOperand,
+    Operand,
+    describe,
+    ktype_of,
+    number_of,
+    pointer_space,
+)
+
+if TYPE_CHECKING:
+    from bpfprobe.model import expression as ast
+    from bpfprobe.resolve.scope import Scope
+
+_SHOWN_MEMBERS = 12
+
+
+def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand:
+    """``inner->name`` or ``inner.name``."""
+    base, offset, space, struct, prefix, outer = _struct_of(inner, expression, scope)
+    member = find_member(scope.target, struct, expression.name)
+    if member is None:
+        near = similar_members(scope.target, struct, expression.name)
+        raise spec_error(
+            "NO_BTF_FIELD",
+            f"{struct.spelling} has no member {expression.name}",
+            expression.name_span,
+            f"did you mean {' or '.join(near)}?" if near else _members_hint(struct, scope),
+        )
+    path = f"{prefix}.{expression.name}" if prefix else expression.name
+    return MemoryOperand(
+        base,
+        offset + member.offset,
+        space,
+        member.type,
+        outer,
+        path,
+        member.bit_offset,
+        member.bit_size,
+    )
+
+
+def _members_hint(struct: KStruct, scope: Scope) -> str:
+    names = [member.name for member in all_members(scope.target, struct)]
+    more = f" and {len(names) - _SHOWN_MEMBERS} more" if len(names) > _SHOWN_MEMBERS else ""
+    return f"it has {', '.join(names[:_SHOWN_MEMBERS])}{more}" if names else "it has no members"
+
+
+def _struct_of(
+    inner: Operand, expression: ast.MemberOf, scope: Scope
+) -> tuple[Value, int, Space, KStruct, str, str]:
+    """Where the struct is whose member is wanted: base, offset, space, type, path so far, name."""
+    ktype = ktype_of(inner)
+    span = expression.base.span
+    if isinstance(ktype, KStruct) and isinstance(inner, MemoryOperand):
+        if expression.arrow:
+            raise spec_error(
+                "NO_PTR_STRCT",
+                f"{span.text} is {describe(inner)}, not a pointer",
+                span,
+                f"write {span.text}.{expression.name}",
+            )
+        return inner.base, inner.offset, inner.space, ktype, inner.member, inner.struct
+    if isinstance(ktype, KPointer) and isinstance(ktype.target, KStruct):
+        if not expression.arrow:
+            raise spec_error(
+                "NOSUP_DAT_ARG",
+                f"{span.text} is {describe(inner)}",
+                span,
+                f"write {span.text}->{expression.name}",
+            )
+        value = number_of(inner)
+        assert value is not None
+        if isinstance(inner, MemoryOperand):
+            space = pointer_space(inner.space, ktype)
+        else:
+            assert isinstance(inner, NumberOperand)
+            space = Space.USER if ktype.user else inner.points_into
+        struct = ktype.target
+        return value, 0, _definite(space), struct, "", struct.name or f"type_{struct.type_id}"
+    if ktype is None and isinstance(inner, NumberOperand):
+        hint = f"say what it points to: ((struct NAME *){span.text})->{expression.name}"
+    else:
+        hint = "only structs and pointers to them have members"
+    raise spec_error(
+        "NO_PTR_STRCT", f"{span.text} is {describe(inner)} and has no members", span, hint
+    )
+
+
+def _definite(space: Space) -> Space:
+    return Space.KERNEL if space is Space.ANY else space
+
+
+def element_of(inner: Operand, expression: ast.Element) -> Operand:
+    """``inner[index]``."""
+    ktype = ktype_of(inner)
+    if isinstance(ktype, KArray) and isinstance(inner, MemoryOperand):
+        if ktype.count and expression.index >= ktype.count:
+            raise spec_error(
+                "BAD_ARRAY_NUM",
+                f"{expression.base.span.text} has {ktype.count} elements",
+                expression.span,
+                f"the last is [{ktype.count - 1}]",
+            )
+        step = _size(ktype.element, expression)
+        return MemoryOperand(
+            inner.base,
+            inner.offset + expression.index * step,
+            inner.space,
+            ktype.element,
+            inner.struct,
+            f"{inner.member}[{expression.index}]",
+        )
+    if isinstance(ktype, KPointer):
+        base = number_of(inner)
+        assert base is not None
+        return _pointed(inner, ktype, base, expression.index * _size(ktype.target, expression))
+    raise spec_error(
+        "BAD_TYPE",
+        f"{expression.base.span.text} is {describe(inner)}, not an array",
+        expression.base.span,
+        "memory behind an address is written +OFFSET(ADDRESS)",
+    )
+
+
+def pointed_to(inner: Operand, expression: ast.Unary) -> Operand:
+    """``*inner``."""
+    ktype, base = ktype_of(inner), number_of(inner)
+    if isinstance(ktype, KPointer) and base is not None:
+        return _pointed(inner, ktype, base, 0)
+    raise spec_error(
+        "NO_PTR_STRCT",
+        f"{expression.operand.span.text} is {describe(inner)}, not a pointer",
+        expression.operand.span,
+        "memory at a bare address is written +0(ADDRESS)",
+    )
+
+
+def _pointed(inner: Operand, ktype: KPointer, base: Value, offset: int) -> MemoryOperand:
+    found_in = inner.space if isinstance(inner, MemoryOperand) else None
+    if found_in is None and isinstance(inner, NumberOperand):
+        found_in = inner.points_into
+    space = _definite(pointer_space(found_in or Space.KERNEL, ktype))
+    struct = ktype.target.name if isinstance(ktype.target, KStruct) else ""
+    return MemoryOperand(base, offset, space, ktype.target, struct)
+
+
+def _size(ktype: KType, expression: ast.Element) -> int:
+    if ktype.size == 0:
+        raise spec_error(
+            "BAD_TYPE",
+            f"the size of {ktype.spelling} is not known",
+            expression.base.span,
+            "cast to a pointer to something whose size is",
+        )
+    return ktype.size
