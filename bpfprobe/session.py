@@ -17,7 +17,7 @@ from bpfprobe.read.pump import Pump
 from bpfprobe.target.threads import thread_is_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import FrameType, TracebackType
 
     from bpfprobe.engine import Engine
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 class Session:
     """Attaches probes for as long as it is open.
 
-    Use it as a context manager and iterate over it, or register callbacks with `on` and call
-    `run`. On leaving, whatever the reason, everything is detached. Keyword arguments are those of
-    `bpfprobe.Options`. While it is open in the main thread, SIGTERM ends the program through
-    SystemExit, unless the program handles the signal itself.
+    Use it as a context manager and iterate over it (``with`` and ``for``, or in asyncio ``async
+    with`` and ``async for``), or register callbacks with `on` and call `run`. On leaving, whatever
+    the reason, everything is detached. Keyword arguments are those of `bpfprobe.Options`. While it
+    is open in the main thread, SIGTERM ends the program through SystemExit, unless the program
+    handles the signal itself.
 
     Raises `SpecError`, `TargetError`, `PrivilegeError`, `MissingLibraryError`, `CompileError`,
     `LoadError`, `AttachError`, all on entering.
@@ -50,7 +51,8 @@ class Session:
     ) -> None:
         if not probes:
             raise SessionError("a session needs a probe", hint="Session(kprobe('vfs_read'))")
-        self._probes = probes
+        self.probes = probes
+        """The probes, in the order in which they were given."""
         self._options = Options(**options)
         self._target = target
         self._engine = engine
@@ -81,7 +83,7 @@ class Session:
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
         target = self._target or _live_target()
-        compiled = describe(self._probes, target, self._options)
+        compiled = describe(self.probes, target, self._options)
         refuse_obstacles(compiled.plan)
         engine = self._engine or _live_engine()
         self._plan = compiled.plan
@@ -95,7 +97,7 @@ class Session:
     def c_source(self) -> str:
         """The C that BCC would compile on this target. Attaches nothing and needs no root."""
         target = self._target or _live_target()
-        return describe(self._probes, target, self._options).source.text
+        return describe(self.probes, target, self._options).source.text
 
     def close(self) -> None:
         """Detach everything. Closing twice does nothing."""
@@ -138,13 +140,13 @@ class Session:
         Runs in the caller's thread; what a callback raises comes out of here. Opens the session
         for the time of the run if it is not open. Gives the statistics at the end.
         """
-        for index, probe in enumerate(self._probes):
+        for index, probe in enumerate(self.probes):
             if index not in self._callbacks:
                 raise SessionError(
                     f"{probe.name} has no callback", hint="@session.on(probe), or iterate"
                 )
         with self._opened():
-            callbacks = [self._callbacks[index] for index in range(len(self._probes))]
+            callbacks = [self._callbacks[index] for index in range(len(self.probes))]
             for index, event in self._events(duration, max_events):
                 callbacks[index](event)
             statistics = self.statistics()
@@ -165,6 +167,26 @@ class Session:
     def __iter__(self) -> Iterator[Event]:
         return self.events()
 
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Events as they come, in the thread of the running loop; other tasks go on.
+
+        Cancelling the task ends the iteration, and leaving ``async with`` detaches.
+        """
+        async for record in self._opened_pump().records_async():
+            yield self._handed_over(record)[1]
+
     def statistics(self) -> Statistics:
         """The ledger up to now, or of the whole session once it is closed."""
         if self._final is not None:
@@ -180,7 +202,7 @@ class Session:
         return event_type(self._plan.probes[self._index(probe)].layout)[0]
 
     def _index(self, probe: ProbeSpec) -> int:
-        for index, own in enumerate(self._probes):
+        for index, own in enumerate(self.probes):
             if own is probe:
                 return index
         raise SessionError(f"{probe.name} is not a probe of this session")
@@ -188,24 +210,31 @@ class Session:
     def _events(
         self, duration: float | None, max_events: int | None
     ) -> Iterator[tuple[int, Event]]:
-        if self._pump is None:
-            raise SessionError("the session is not open", hint="with Session(...) as session:")
-        if max_events is not None and max_events <= 0:
+        pump, left = self._opened_pump(), max_events
+        if left is not None and left <= 0:
             return
-        left = max_events
-        for record in self._pump.records(duration):
-            index = int.from_bytes(record[:2], "little")
-            if index >= len(self._decoders):
-                raise DecodeError(f"a record is of probe {index}, which does not exist")
-            event = self._decoders[index](record)
-            self._delivered += 1
-            self._faults += len(event.faults)
-            self._truncated += len(event.truncated)
-            yield index, event
+        for record in pump.records(duration):
+            yield self._handed_over(record)
             if left is not None:
                 left -= 1
                 if not left:
                     return
+
+    def _opened_pump(self) -> Pump:
+        if self._pump is None:
+            raise SessionError("the session is not open", hint="with Session(...) as session:")
+        return self._pump
+
+    def _handed_over(self, record: bytes) -> tuple[int, Event]:
+        """The event of a record and the number of its probe; counts it as delivered."""
+        index = int.from_bytes(record[:2], "little")
+        if index >= len(self._decoders):
+            raise DecodeError(f"a record is of probe {index}, which does not exist")
+        event = self._decoders[index](record)
+        self._delivered += 1
+        self._faults += len(event.faults)
+        self._truncated += len(event.truncated)
+        return index, event
 
     def _count(self, *, ended: bool) -> Statistics:
         assert self._attachment is not None

@@ -8,13 +8,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from bpfprobe.engine import RecordSource
 
 BATCH_RECORDS = 4096
 STOP_CHECK_S = 0.1
 """The longest wait before `stop` is noticed."""
+RECORDS_IN_A_ROW = 64
+"""After so many records asyncio's other tasks get their turn."""
 GRACE_S = 1.0
 """How long records are still handed out when the time is up."""
 
@@ -43,25 +45,43 @@ class Pump:
 
         What was in the buffer when the time was up is still handed out, for a second at most.
         """
-        deadline = None if duration_s is None else time.monotonic() + duration_s
+        deadline = _deadline(duration_s)
+        for record in self._steps(deadline):
+            if record is not None:
+                yield record
+            else:
+                self._wait(deadline)
+
+    async def records_async(self, duration_s: float | None = None) -> AsyncIterator[bytes]:
+        """The same for asyncio, in the thread of its loop; other tasks run in between."""
+        import asyncio  # costs more to import than the rest of this package
+
+        deadline = _deadline(duration_s)
+        for number, record in enumerate(self._steps(deadline)):
+            if record is None:
+                await self._wait_async(deadline)
+                continue
+            yield record
+            if number % RECORDS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+
+    def _steps(self, deadline: float | None) -> Iterator[bytes | None]:
+        """Records, and None whenever there is nothing to do but wait."""
         try:
-            yield from self._until(deadline)
+            while not self._stopped:
+                if deadline is not None and time.monotonic() >= deadline:
+                    self._taken.extend(self._source.take(1 << 24))
+                    yield from self._handed_out(deadline + GRACE_S)
+                    return
+                yield from self._handed_out(deadline)
+                if self._taken:
+                    continue
+                self._taken.extend(self._source.take(BATCH_RECORDS))
+                if not self._taken:
+                    self._idle()
+                    yield None
         finally:
             self._stopped = False
-
-    def _until(self, deadline: float | None) -> Iterator[bytes]:
-        while not self._stopped:
-            if deadline is not None and time.monotonic() >= deadline:
-                self._taken.extend(self._source.take(1 << 24))
-                yield from self._handed_out(deadline + GRACE_S)
-                return
-            yield from self._handed_out(deadline)
-            if self._taken:
-                continue
-            self._taken.extend(self._source.take(BATCH_RECORDS))
-            if not self._taken:
-                self._idle()
-                self._wait(deadline)
 
     def _handed_out(self, deadline: float | None) -> Iterator[bytes]:
         """What has been taken, until the deadline."""
@@ -71,12 +91,35 @@ class Pump:
             if deadline is not None and time.monotonic() >= deadline:
                 return
 
-    def _wait(self, deadline: float | None) -> None:
-        """Until something is there; without a wake-up no longer than the latency bound."""
+    def _longest_wait(self, deadline: float | None) -> float:
         limit = min(self._latency_s, STOP_CHECK_S)
         if deadline is not None:
             limit = min(limit, max(0.0, deadline - time.monotonic()))
+        return limit
+
+    def _wait(self, deadline: float | None) -> None:
+        """Until something is there; without a wake-up no longer than the latency bound."""
         poll = select.poll()
         for fd in self._source.filenos():
             poll.register(fd, select.POLLIN)
-        poll.poll(limit * 1000)
+        poll.poll(self._longest_wait(deadline) * 1000)
+
+    async def _wait_async(self, deadline: float | None) -> None:
+        import asyncio  # as above
+
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        filenos = self._source.filenos()
+        for fd in filenos:
+            loop.add_reader(fd, readable.set)
+        try:
+            await asyncio.wait_for(readable.wait(), self._longest_wait(deadline))
+        except TimeoutError:
+            pass  # the latency bound: what has come without a wake-up is taken now
+        finally:
+            for fd in filenos:
+                loop.remove_reader(fd)
+
+
+def _deadline(duration_s: float | None) -> float | None:
+    return None if duration_s is None else time.monotonic() + duration_s
