@@ -20,6 +20,7 @@ struct inflight_key {
         asm("%0 = *(u" #bits " *)(%1 + %2)" : "=r"(in_context) : "r"(ctx), "i"(offset)); \
         in_context; \
     })
+#define REGISTER(name) IN_CONTEXT(64, __builtin_offsetof(struct pt_regs, name))
 
 inlined struct counters *counters_of(u32 probe)
 {

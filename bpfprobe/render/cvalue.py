@@ -249,7 +249,7 @@ class ValueWriter:
 
 def register(member: str) -> str:
     """C for a register at the probe, by its member of ``struct pt_regs``."""
-    return f"IN_CONTEXT(64, __builtin_offsetof(struct pt_regs, {member}))"
+    return f"REGISTER({member})"
 
 
 def _in_record(offset: int, size: int) -> str:

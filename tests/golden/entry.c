@@ -1,0 +1,63 @@
+// p:reads vfs_read count flags=file->f_flags if pid == 7 && count > 4096
+// transport: ring
+
+struct k_file {
+    union {
+        struct {
+            u8 f_flags__at[24]; u32 f_flags;
+        } __attribute__((packed));
+    };
+};
+
+/* probe 0 */
+struct event0 {
+    u16 probe;
+    u16 cpu;
+    u32 tid;
+    u32 pid;
+    u32 marks0;
+    u64 time;
+    char f_comm[16];
+    u64 f_arg1;
+    u32 f_flags;
+    u8 pad[4];
+};
+
+int p0_reads(struct pt_regs *ctx)
+{
+    u64 thread = bpf_get_current_pid_tgid();
+    u64 pid1 = thread >> 32;
+    asm volatile("" : "+r"(pid1));
+    if (!((s64)pid1 == (s64)7ULL)) {
+        return 0;
+    }
+    struct counters *counters = counters_of(0);
+    if (!counters) {
+        return 0;
+    }
+    u64 now = bpf_ktime_get_ns();
+    if (!((u64)REGISTER(dx) > 4096ULL)) {
+        return 0;
+    }
+    counters->produced++;
+    struct event0 *event = bpf_ringbuf_reserve(EVENTS, sizeof(*event), 0);
+    if (!event) {
+        counters->lost++;
+        return 0;
+    }
+    event->probe = 0;
+    event->cpu = bpf_get_smp_processor_id();
+    event->tid = thread;
+    event->pid = thread >> 32;
+    event->time = now;
+    u32 marks0 = 0;
+    bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
+    event->f_arg1 = (u64)REGISTER(dx);
+    u32 value2 = 0;
+    long fault3 = bpf_probe_read_kernel(&value2, sizeof(value2), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
+    event->f_flags = (u64)value2;
+    marks0 |= (u32)!!(fault3) << 0;
+    event->marks0 = marks0;
+    bpf_ringbuf_submit(event, wake());
+    return 0;
+}
