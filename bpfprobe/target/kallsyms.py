@@ -37,6 +37,22 @@ class Kallsyms:
         """Whether there is a symbol of that name."""
         return bool(self.symbols(name))
 
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """Other names of the functions of this name; none where addresses are hidden.
+
+        ``SYSCALL_DEFINE0`` makes two of a system call: ``__x64_sys_getppid`` is
+        ``__do_sys_getppid``.
+        """
+        found: list[str] = []
+        for symbol in self.symbols(name):
+            place = b"^%016x [tTwW] (\\S+)" % symbol.address
+            if symbol.address:
+                found += [
+                    raw.decode(errors="surrogateescape")
+                    for raw in re.findall(place, self._text, re.MULTILINE)
+                ]
+        return tuple(other for other in found if other != name)
+
     @property
     def addresses_hidden(self) -> bool:
         """True where kptr_restrict makes every address 0 for this process."""

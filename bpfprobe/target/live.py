@@ -63,8 +63,14 @@ class LiveTarget:
         return None if self._blacklist is None else name in self._blacklist
 
     def is_traceable(self, name: str) -> bool | None:
-        """From ``available_filter_functions`` of tracefs."""
-        return None if self._traceable is None else self._traceable.has(name)
+        """From ``available_filter_functions`` of tracefs, which has one name for each place."""
+        if self._traceable is None:
+            return None
+        if self._traceable.has(name):
+            return True
+        if self.symbols(name) and self._kallsyms.addresses_hidden:
+            return None  # it may be there under another name
+        return any(self._traceable.has(other) for other in self._kallsyms.aliases(name))
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:
         """From the BTF of the kernel, or of the module."""

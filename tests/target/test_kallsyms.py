@@ -54,6 +54,18 @@ def test_a_name_is_found_whole(kallsyms: Kallsyms, name: str, found: list[Symbol
     assert list(kallsyms.symbols(name)) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [("_text", ("_stext",)), ("vfs_read", ()), ("vfs_data", ()), ("gone", ())],
+)
+def test_other_names_of_a_function(kallsyms: Kallsyms, name: str, others: tuple[str, ...]) -> None:
+    assert kallsyms.aliases(name) == others
+
+
+def test_hidden_addresses_tell_no_other_names() -> None:
+    assert Kallsyms(b"0000000000000000 T f\n0000000000000000 T g\n").aliases("f") == ()
+
+
 def test_functions_leave_out_data_padding_and_what_bpf_made(kallsyms: Kallsyms) -> None:
     assert kallsyms.matching_functions("*") == (
         "_stext",
