@@ -60,6 +60,7 @@ class Session:
         self._attachment: Attachment | None = None
         self._plan: Plan | None = None
         self._pump: Pump | None = None
+        self._types: list[type[Event]] = []
         self._decoders: list[Callable[[bytes], Event]] = []
         self._delivered = self._faults = self._truncated = 0
         self._final: Statistics | None = None
@@ -87,7 +88,9 @@ class Session:
         refuse_obstacles(compiled.plan)
         engine = self._engine or _live_engine()
         self._plan = compiled.plan
-        self._decoders = [event_type(probe.layout)[1] for probe in compiled.plan.probes]
+        made = [event_type(probe.layout) for probe in compiled.plan.probes]
+        self._types = [kind for kind, _ in made]
+        self._decoders = [decode for _, decode in made]
         attachment = Attachment(compiled.plan, engine, thread_is_inside)
         attachment.attach(compiled.source)
         self._attachment = attachment
@@ -197,9 +200,10 @@ class Session:
 
     def event_type(self, probe: ProbeSpec) -> type[Event]:
         """The class of a probe's events; needs the session to be open, or to have been."""
-        if self._plan is None:
-            raise SessionError("the session has not been opened")
-        return event_type(self._plan.probes[self._index(probe)].layout)[0]
+        index = self._index(probe)
+        if not self._types:
+            raise SessionError("the session has not been opened", hint="with Session(...):")
+        return self._types[index]
 
     def _index(self, probe: ProbeSpec) -> int:
         for index, own in enumerate(self.probes):
