@@ -33,7 +33,7 @@ lint: setup
 	$(PYTHON) -m mypy --strict
 
 unit: setup
-	$(PYTEST) tests --ignore=tests/native --ignore=tests/guest
+	$(PYTEST) tests examples --ignore=tests/native --ignore=tests/guest
 
 # Without pytest's cache, which would be root's here.
 native: setup

@@ -5,8 +5,9 @@ program in the kernel would make it; a recorded target (``bpfprobe explain --rec
 well, and has the types of a real kernel.
 """
 
-import bpfprobe as bp
 import pytest
+
+import bpfprobe as bp
 from bpfprobe.testing import FakeEngine, StaticTarget, pack_record
 
 KERNEL = StaticTarget(
@@ -21,7 +22,8 @@ def opened(**changed: str) -> bp.ProbeSpec:
 
 
 def test_events_reach_the_callback() -> None:
-    probe, engine, seen = opened(), FakeEngine(), []
+    seen: list[bp.Event] = []
+    probe, engine = opened(), FakeEngine()
     with bp.Session(probe, target=KERNEL, engine=engine) as session:
         session.on(probe)(seen.append)
         layout = session.event_type(probe).layout

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import bpfprobe
-from bpfprobe.engine.compiler_elsewhere import COMPILER_PLACE
 from bpfprobe.lab.cache import Cache, bytes_used
-from bpfprobe.lab.compiler_service import serve_compiler
 from bpfprobe.lab.environment import current_environment, environment_images
 from bpfprobe.lab.guest import Guest, Mount, Setting
 from bpfprobe.lab.headers import IMAGE_SIZE as HEADERS_SIZE
@@ -43,6 +41,7 @@ PASSED_ON = ("TERM", "NO_COLOR", "COLUMNS", "LINES", "TZ")
 CHECKOUT_DEVICE = "/dev/vdb"
 HEADERS_DEVICE = "/dev/vdc"
 COMPILER_DEVICE = "/dev/vport0p2"
+COMPILER_PLACE = "BPFPROBE_COMPILER"  # which bpfprobe.engine.compiler_elsewhere looks at
 FIRST_ENVIRONMENT_DEVICE = 3
 
 
@@ -106,6 +105,8 @@ class Lab:
             mounts=tuple(mounts(checkout, images)),
             headers_device=HEADERS_DEVICE if self.headers else None,
         )
+        from bpfprobe.lab.compiler_service import serve_compiler  # needs ctypes, --help does not
+
         serve_compiler(process.compiler_port)
         return Guest(process, setting, snapshot.recipe.release)
 
