@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,14 @@ def worker(program: Program) -> Iterator[Worker]:
         yield worker
 
 
+def await_poll(worker: Worker, tracer: subprocess.Popen[bytes]) -> None:
+    """Wait until the only probe is there and the tracer waits for its events, in poll(2)."""
+    worker.await_probe("text")
+    while Path(f"/proc/{tracer.pid}/syscall").read_text().split()[:1] != ["7"]:
+        assert tracer.poll() is None
+        time.sleep(0.01)
+
+
 def trace(worker: Worker, act: Callable[[], object], *arguments: str) -> tuple[bytes, bytes]:
     """What is printed, and said at the end, while ``act`` is carried out."""
     command = [*TRACE, "-p", str(worker.pid), *arguments]
@@ -56,7 +65,7 @@ def trace(worker: Worker, act: Callable[[], object], *arguments: str) -> tuple[b
     try:
         header = b""
         if "--json" in arguments:
-            worker.await_probe("text")
+            await_poll(worker, tracer)
         else:
             header = tracer.stdout.readline()  # which is printed once all probes are there
         act()
@@ -127,7 +136,7 @@ def test_a_reader_that_leaves_ends_the_trace(worker: Worker) -> None:
     )
     os.close(write)
     try:
-        worker.await_probe("text")
+        await_poll(worker, tracer)
         worker.text(b"one")
         assert os.read(read, 4096)  # the header, and maybe the row
         os.close(read)
