@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.sample_machine import c_text
 
 FOLDER = Path(__file__).parent / "golden"

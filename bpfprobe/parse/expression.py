@@ -24,7 +24,8 @@ r"""The expression grammar, for captures and filters alike.
 (Documentation/trace/kprobetrace.rst), and a kernel event filter
 (Documentation/trace/events.rst) is an expression of this grammar. ``&`` binds tighter than a
 comparison, unlike in C: ``flags & 4 == 4`` means what it looks like. ``~`` between two operands
-matches a glob. A comparison does not chain.
+matches a glob, or with a ``!`` as its first character all that does not match. A comparison does
+not chain.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from bpfprobe.model.expression import (
     Variable,
 )
 from bpfprobe.model.scalar import scalar_named
+from bpfprobe.parse.height import check_height
 from bpfprobe.parse.scanner import Token, scan
 
 if TYPE_CHECKING:
@@ -59,9 +61,6 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 """How deep an expression may nest; the kernel's own limit for fetch arguments is 8."""
-
-MAX_HEIGHT = 512
-"""How high the tree of an expression may be; ``&&`` and ``||`` count 1, all else 4."""
 
 _LEFT_ASSOCIATIVE: tuple[tuple[str, ...], ...] = (
     ("|",),
@@ -83,13 +82,7 @@ def parse_expression(source: SourceText, start: int = 0, end: int | None = None)
     parser = _Parser(scan(source, start, end))
     expression = parser.any_of_or()
     parser.expect_end()
-    if _height(expression) > MAX_HEIGHT:
-        raise spec_error(
-            "TOO_MANY_OPS",
-            "this is too long a chain of operators",
-            expression.span,
-            "make it several captures, or several probes",
-        )
+    check_height(expression)
     return expression
 
 
@@ -397,32 +390,6 @@ def _negative(number: Number, span: Span) -> Number:
 def _names_number(words: Iterable[str]) -> bool:
     """Whether these can only be a type: no variable of C has such a name."""
     return all(w in _INTEGER_WORDS or scalar_named(w.removeprefix("__")) for w in words)
-
-
-def _height(expression: Expression) -> int:
-    """The height of the tree. A loop: it is there to keep others from recursing too deep."""
-    highest, open_nodes = 0, [(expression, 0)]
-    while open_nodes:
-        node, above = open_nodes.pop()
-        light = isinstance(node, Binary) and node.operator in ("&&", "||")
-        height = above + (1 if light else 4)
-        highest = max(highest, height)
-        open_nodes += [(inner, height) for inner in _operands(node)]
-    return highest
-
-
-def _operands(node: Expression) -> tuple[Expression, ...]:
-    match node:
-        case Binary():
-            return (node.left, node.right)
-        case Unary() | Cast():
-            return (node.operand,)
-        case Offset() | MemberOf() | Element():
-            return (node.base,)
-        case Call():
-            return node.arguments
-        case _:
-            return ()
 
 
 def _user_offset(token: Token) -> int | None:

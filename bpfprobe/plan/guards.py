@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_GLOBS = 7
 """The verifier keeps 8192 jumps in mind; each of the 1024 bytes that a glob looks at has one."""
-MAX_GLOB_STEPS = 200
+MAX_GLOB_STEPS = 300
 """Instructions for a byte, all globs together; the verifier walks them for each of 1024."""
 _COSTS: dict[type, int] = {CommText: 1, Load: 2, TextAt: 3}
 _SAME_ON_ENTRY = (Builtin.PID, Builtin.TID)

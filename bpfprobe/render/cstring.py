@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError
-from bpfprobe.model.glob import distinct_sets, is_prefix_glob, parse_glob
+from bpfprobe.model.glob import MAX_TOKENS, distinct_sets, is_prefix_glob, parse_glob
 from bpfprobe.model.value import CommText, ConstantText, Space, TextAt, TextValue
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bpfprobe.render.cvalue import ValueWriter
 
 COMM_BYTES = 16
+_ANY_STATE = (1 << MAX_TOKENS + 1) - 1
 
 
 class StringWriter:
@@ -84,7 +85,9 @@ class StringWriter:
         last = 1 << len(tokens)
         # Always 0, which the verifier does not know: each state that it knew to the bit would be
         # walked for itself, and there are more of them than it has patience for.
-        write.line(f"u64 {none} = (s64)thread >> 63;")
+        write.line(f"u64 {none} = thread >> 63;")
+        write.line(f'asm volatile("" : "+r"({none}));')
+        write.line(f"{none} *= {_ANY_STATE:#x}ULL;")
         write.line(f"u64 {states} = {none} | {1 | ((1 & stars) << 1)};")
         write.line("#pragma clang loop unroll(disable)")
         with write.block(f"for (u32 i = 0; i < {size}; i++)"):
@@ -95,8 +98,12 @@ class StringWriter:
             # number of which the compiler knows too little to turn it into branches again.
             write.line('asm volatile("" : "+r"(byte));')
             write.line(f"u64 accepted = {none};")
+            write.line("u64 hit;")
             for test, mask in _byte_tests(tokens):
-                write.line(f"accepted |= ({test}) * {mask:#x}ULL;")
+                write.line(f"hit = {test};")
+                # Else 0 or 1 times a mask becomes an arithmetic shift, at which new verifiers fork.
+                write.line('asm volatile("" : "+r"(hit));')
+                write.line(f"accepted |= hit * {mask:#x}ULL;")
             write.line(f"{states} = (({states} & accepted) << 1) | ({states} & {stars:#x}ULL);")
             write.line(f"{states} |= ({states} & {stars:#x}ULL) << 1;")
         write.line(f"u8 {fits} = ({states} & {last:#x}ULL) != 0;")

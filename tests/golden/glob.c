@@ -28,7 +28,9 @@ int p0_tmp(struct pt_regs *ctx)
     }
     {
         long length1 = read_any_str(event->text, 1024, (u64)REGISTER(di));
-        u64 none4 = (s64)thread >> 63;
+        u64 none4 = thread >> 63;
+        asm volatile("" : "+r"(none4));
+        none4 *= 0x7fffffffffffffffULL;
         u64 states2 = none4 | 3;
         #pragma clang loop unroll(disable)
         for (u32 i = 0; i < 1024; i++) {
@@ -38,9 +40,16 @@ int p0_tmp(struct pt_regs *ctx)
             }
             asm volatile("" : "+r"(byte));
             u64 accepted = none4;
-            accepted |= ((((byte ^ 47) - 1) >> 63)) * 0x2ULL;
-            accepted |= (((((byte - 97) | (99 - byte)) >> 63) ^ 1)) * 0x4ULL;
-            accepted |= (((((byte - 1) | (255 - byte)) >> 63) ^ 1)) * 0x8ULL;
+            u64 hit;
+            hit = (((byte ^ 47) - 1) >> 63);
+            asm volatile("" : "+r"(hit));
+            accepted |= hit * 0x2ULL;
+            hit = ((((byte - 97) | (99 - byte)) >> 63) ^ 1);
+            asm volatile("" : "+r"(hit));
+            accepted |= hit * 0x4ULL;
+            hit = ((((byte - 1) | (255 - byte)) >> 63) ^ 1);
+            asm volatile("" : "+r"(hit));
+            accepted |= hit * 0x8ULL;
             states2 = ((states2 & accepted) << 1) | (states2 & 0x11ULL);
             states2 |= (states2 & 0x11ULL) << 1;
         }

@@ -231,3 +231,25 @@ def test_a_kept_value_is_told_apart_from_one_read_at_the_return() -> None:
     probe = one_plan("r do_sys_openat2 a=how->flags b=entry(how->flags)")
     assert [type(c.value) for c in probe.bound.captures] == [Load, Kept]
     assert MACHINE.facts() == FACTS
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ('name ~ "*/nginx/*.conf"', True),
+        (" || ".join(f'name ~ "*{n}"' for n in range(7)), True),
+        (" || ".join(f'name ~ "*{n}"' for n in range(8)), False),
+        ('name ~ "*abcdefghijklmnopqrstuvwxyz"', True),
+        ('name ~ "*abcdefghijklmnopqrstuvwxyz0123456789"', False),
+        (" || ".join(f'comm ~ "*{n}"' for n in range(20)), True),
+        (" || ".join(f'name ~ "{n}*"' for n in range(20)), True),
+    ],
+)
+def test_globs_have_a_bound_that_the_verifier_sets(text: str, fits: bool) -> None:
+    probe = bp.kprobe("open_it", filter=text)
+    if fits:
+        assert planned(probe)
+    else:
+        wrong = complaint(probe)
+        assert wrong.code == "TOO_MANY_OPS"
+        assert "plain text with one *" in (wrong.hint or "")
