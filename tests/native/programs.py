@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -13,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+
+import bpfprobe as bp
 
 needs_uprobes = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -172,6 +175,23 @@ class Worker:
         assert self.process.stdout is not None
         self.process.stdin.write(struct.pack("=III", ord(op), times, len(data)) + data)
         assert self.process.stdout.read(1) == b"k"
+
+
+def hot(worker: Worker) -> bp.ProbeSpec:
+    """A probe of the worker's hot()."""
+    return bp.uprobe(worker.program.path, "hot", pid=worker.pid, n="$arg1")
+
+
+def kernel_things(pid: int | str = "self") -> list[str]:
+    """What a process holds of BPF and perf: descriptors, and memory that it shares with them."""
+    held = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            held.append(str(link.readlink()))
+        except FileNotFoundError:  # that of the listing itself
+            continue
+    held += [line.split()[-1] for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return [name for name in held if re.match(r"anon_inode:.*(bpf|perf)", name)]
 
 
 def _output(*command: str) -> str:
