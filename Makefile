@@ -37,7 +37,7 @@ unit: setup
 
 # Without pytest's cache, which would be root's here.
 native: setup
-	$(AS_ROOT) $(PYTEST) -p no:cacheprovider tests/native
+	$(AS_ROOT) tools/with-tracefs $(PYTEST) -p no:cacheprovider tests/native
 
 guest: setup
 	$(PYTEST) tests/guest
