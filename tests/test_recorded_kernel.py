@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import bpfprobe as bp
 import pytest
+
+import bpfprobe as bp
 from bpfprobe.engine.live import LiveEngine
 from bpfprobe.model.site import KernelSite
 from bpfprobe.model.value import Load
