@@ -21,6 +21,11 @@ Each line has ok, no, or ? where it cannot be told, what was looked at, and the 
 loaded, attached or changed.
 
 exit status: 0 when probes (kprobes, or at least uprobes) can be compiled and attached here, else 1.
+
+examples:
+  bpfprobe doctor
+  sudo bpfprobe doctor
+  bpfprobe doctor --json
 """
 
 _WORDS = {True: "ok", False: "no", None: "?"}

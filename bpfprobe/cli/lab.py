@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 NAME = "lab"
 HELP = "run a command as root in a guest with a kernel of its own"
 EPILOG = """\
+The command finds this checkout and this Python environment at the paths they have here. What it
+changes is gone when it ends. The guest is built at its first use from Debian packages and kept in
+/var/cache/bpfprobe/lab (for root) or ~/.cache/bpfprobe/lab; BPFPROBE_CACHE moves it.
+
+exit status: the command's own; 70 when the guest's kernel crashed or warned, 124 when time ran
+out, 125 when there is no guest to be had, 130 after Ctrl-C.
+
 examples:
   bpfprobe lab -- uname -r
   bpfprobe lab --kernel 5.10 -- bpfprobe trace 'p:open do_sys_openat2'
@@ -24,13 +31,6 @@ examples:
   bpfprobe lab --headers -- execsnoop-bpfcc
   bpfprobe lab --shell
   bpfprobe lab --list
-
-The command finds this checkout and this Python environment at the paths they have here. What it
-changes is gone when it ends. The guest is built at its first use from Debian packages and kept in
-/var/cache/bpfprobe/lab (for root) or ~/.cache/bpfprobe/lab; BPFPROBE_CACHE moves it.
-
-exit status: the command's own; 70 when the guest's kernel crashed or warned, 124 when time ran
-out, 125 when there is no guest to be had, 130 after Ctrl-C.
 """
 USAGE = 2
 NO_GUEST = 125

@@ -30,6 +30,11 @@ Names of kernel functions need no privilege. Tracepoints are in tracefs, which o
 unless it was mounted otherwise.
 
 exit status: 0 when something was found, else 1.
+
+examples:
+  bpfprobe list -v 'kprobe:vfs_*'
+  bpfprobe list 'tracepoint:sched:*'
+  bpfprobe list -p 1234 'uprobe:c:mem*'
 """
 
 _WRAPPERS = ("__x64_sys_", "__arm64_sys_", "__s390x_sys_", "__riscv_sys_", "sys_")

@@ -32,15 +32,15 @@ values are names of arguments, members (file->f_path.dentry->d_name.name), $arg1
 +8(%REG), and pid tid uid gid comm cpu time ppid cgroup func argv retval duration.
 types are u8..u64 s8..s64 x8..x64 char bool string ustring, and [N] after one.
 
+What the tracer itself does is left out. A summary of what was seen and lost goes to stderr at the
+end.
+
 examples:
   bpfprobe trace 'kprobe:vfs_read count name=file->f_path.dentry->d_name.name if count > 4096'
   bpfprobe trace 'r:opened do_sys_openat2 path=filename:ustring fd=$retval:s32 if fd < 0'
   bpfprobe trace 'syscall:execve argv retval' --json
   bpfprobe trace -p 1234 'uretprobe:/bin/bash:readline line=$retval:string'
   bpfprobe trace -c 'ls /tmp' 'tracepoint:sched:sched_switch next_comm'
-
-What the tracer itself does is left out. A summary of what was seen and lost goes to stderr at the
-end.
 """
 
 
