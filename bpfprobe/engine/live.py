@@ -35,6 +35,7 @@ class LiveEngine:
         self._guard = ForkGuard()
         self._attacher = Attacher(self._kernel, self._guard)
         self._fds: dict[int, OwnedFd] = {}
+        self._cpus = 0
 
     def compile(self, source: CSource) -> tuple[Bytecode, ...]:
         """Compile with BCC. A program that is in the object cache never comes here."""
@@ -71,7 +72,8 @@ class LiveEngine:
 
     def read_percpu(self, map_fd: int, key: int, value_size: int) -> list[bytes]:
         """The value of each possible CPU. Raises `LoadError` (code MAP_READ)."""
-        count = len(possible_cpus())
+        # Counted once: it never changes, and a tracer of open() would see each look at the file.
+        count = self._cpus = self._cpus or len(possible_cpus())
         step = (value_size + 7) // 8 * 8
         try:
             data = bpf.lookup(self._kernel, map_fd, key.to_bytes(4, "little"), step * count)
