@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import AttachError
-from bpfprobe.model.plan import COUNTERS
+from bpfprobe.model.plan import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
 from bpfprobe.model.site import KernelSite
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bpfprobe.engine import Engine, Link, RecordSource
     from bpfprobe.model.object import CSource
     from bpfprobe.model.plan import Plan, ProbePlan
-
-KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,9 @@ class Attachment:
     def _open_source(self) -> RecordSource:
         plan = self._plan
         if plan.uses_ring:
-            return self._engine.open_ring(self._map_fds[0], plan.buffer_bytes)
+            return self._engine.open_ring(self._map_fds[EVENTS_MAP], plan.buffer_bytes)
         pages = plan.buffer_bytes // plan.facts.page_size
-        return self._engine.open_perf(self._map_fds[0], pages, plan.wake_bytes)
+        return self._engine.open_perf(self._map_fds[EVENTS_MAP], pages, plan.wake_bytes)
 
     def _attach_probe(self, probe: ProbePlan, programs: Mapping[str, int]) -> None:
         """The return first: a call that has begun before is then known by its missing entry."""
@@ -124,7 +122,7 @@ class Attachment:
     def _counters(self, probe: ProbePlan) -> dict[str, int]:
         size = 8 * len(COUNTERS)
         totals = dict.fromkeys(COUNTERS, 0)
-        for value in self._engine.read_percpu(self._map_fds[1], probe.index, size):
+        for value in self._engine.read_percpu(self._map_fds[COUNTERS_MAP], probe.index, size):
             for name, number in zip(
                 COUNTERS, struct.unpack(f"<{len(COUNTERS)}Q", value), strict=True
             ):
@@ -146,7 +144,7 @@ class Attachment:
         site = probe.pairing.site
         function = site.function if isinstance(site, KernelSite) else ""
         inside = 0
-        for key in self._engine.keys(self._map_fds[probe.pairing.map_index], KEY_BYTES):
+        for key in self._engine.keys(self._map_fds[probe.pairing.map_index], INFLIGHT_KEY_BYTES):
             thread = struct.unpack_from("<I", key)[0]
             inside += self._is_inside(thread, function) is not False
         return inside

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from bpfprobe.target.checks import Examination
 
-NAME = "doctor"
 HELP = "say what this machine allows, and what to do where it does not"
 EPILOG = """\
 Each line has ok, no, or ? where it cannot be told, what was looked at, and the way out. Nothing is

@@ -11,7 +11,6 @@ from bpfprobe.cli.plan_text import layout_text, plan_text
 if TYPE_CHECKING:
     from bpfprobe.target import Target
 
-NAME = "explain"
 HELP = "show what would be done for a description, and why; nothing is attached"
 EPILOG = """\
 stages:

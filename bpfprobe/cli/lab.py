@@ -14,7 +14,6 @@ from bpfprobe.lab.errors import ConsoleError
 if TYPE_CHECKING:
     from bpfprobe.lab.lab import Lab
 
-NAME = "lab"
 HELP = "run a command as root in a guest with a kernel of its own"
 EPILOG = """\
 The command finds this checkout and this Python environment at the paths they have here. What it

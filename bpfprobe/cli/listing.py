@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from bpfprobe.target import Target
 
-NAME = "list"
 HELP = "show the places that a glob matches, one a line"
 EPILOG = """\
 patterns:

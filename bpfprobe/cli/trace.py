@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.session import Session
 
-NAME = "trace"
 HELP = "attach probes and print their events until Ctrl-C"
 EPILOG = """\
 descriptions:

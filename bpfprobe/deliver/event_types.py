@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTEGER_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
-Getter = "Callable[[Any], Any]"
 
 
 def event_type(layout: Layout) -> tuple[type[Event], Callable[[bytes], Event]]:

@@ -46,6 +46,13 @@ COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_ful
 """What each probe counts on each CPU, a u64 each, in this order."""
 
 
+EVENTS_MAP, COUNTERS_MAP = 0, 1
+"""The numbers of the maps that all probes share."""
+
+INFLIGHT_KEY_BYTES = 16
+"""A thread and a stack pointer, a u64 each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """How a return finds its entry.

@@ -11,6 +11,7 @@ from bpfprobe.model.object import MapDef, MapKind
 from bpfprobe.model.options import OptionError
 from bpfprobe.model.plan import (
     COUNTERS,
+    INFLIGHT_KEY_BYTES,
     SCRATCH_SLOTS,
     STACK_TEXT_BYTES,
     Choice,
@@ -40,8 +41,6 @@ MAX_PERCPU_BYTES = 32768
 """The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE)."""
 FILTER_TEXT_BYTES = 1024
 """How much of a string a glob looks at; the kernel's filters look at as much."""
-KEY_BYTES = 16
-EVENTS_MAP, COUNTERS_MAP = 0, 1
 
 
 def plan(bound: BoundProbes, options: Options) -> Plan:
@@ -161,7 +160,7 @@ def _filter_text_bytes(condition: Condition) -> int:
 
 def _inflight_map(pairing: Pairing, index: int, options: Options) -> MapDef:
     size = 8 * max(pairing.words, 1)
-    return MapDef(f"inflight{index}", MapKind.LRU_HASH, KEY_BYTES, size, options.inflight)
+    return MapDef(f"inflight{index}", MapKind.LRU_HASH, INFLIGHT_KEY_BYTES, size, options.inflight)
 
 
 def _transport(options: Options, facts: MachineFacts) -> tuple[Choice, bool]:

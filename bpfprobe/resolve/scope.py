@@ -64,7 +64,6 @@ class Scope:
     retval: Operand | None
     returns_void: bool = False
     has_registers: bool = True
-    has_stack_arguments: bool = True
     argv: ArgvOperand | None = None
     captures: Mapping[str, Operand] = field(default_factory=dict)
     out_of_reach: Mapping[str, int] = field(default_factory=dict)
