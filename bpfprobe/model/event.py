@@ -17,7 +17,8 @@ class Event(tuple[Any, ...]):
     ``cpu``, and unless the probe was told otherwise ``comm`` (the thread's name). A capture that
     could not be read is None and named in ``faults``; one that was cut is named in ``truncated``.
     Strings are decoded as UTF-8, bytes that are none survive as surrogates (PEP 383);
-    `raw` gives the bytes.
+    `raw` gives the bytes. Fields go by their names: that an event is a tuple underneath, of what
+    the record held, is how it is made fast and no part of the interface.
     """
 
     __slots__ = ()
