@@ -29,7 +29,7 @@ def test_no_modules_and_no_headers_unless_asked_for():
     assert not list(Path("/usr/src").iterdir())
 
 
-@pytest.mark.guest(headers=True)
+@pytest.mark.guest(headers=True, kernels=["5.10", "6.1", "6.12", "7.2"])  # Debian dropped 6.18's
 def test_headers_when_asked_for():
     modules = Path("/lib/modules") / os.uname().release
     assert (modules / "build" / "include" / "generated" / "autoconf.h").is_file()
