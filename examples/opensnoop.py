@@ -8,17 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import bpfprobe as bp
 
 AT_FDCWD = -100
-
-
-def open_flag(name: str) -> int:
-    if not name.startswith("O_") or not hasattr(os, name):
-        raise argparse.ArgumentTypeError(f"there is no flag {name}")
-    return int(getattr(os, name))
 
 
 def arguments() -> argparse.Namespace:
@@ -33,7 +29,9 @@ def arguments() -> argparse.Namespace:
     add("-d", "--duration", type=float, metavar="S", help="end after S seconds")
     add("-n", "--name", default="", help="only processes whose name contains this")
     add("-e", "--extended_fields", action=yes, help="show the flags")
-    add("-f", "--flag_filter", action="append", type=open_flag, help="O_WRONLY, ... (repeatable)")
+    flags = [name for name in dir(os) if name.startswith("O_")]
+    add("-f", "--flag_filter", action="append", choices=flags, default=[], metavar="O_X",
+        help="calls with this flag only (repeatable)")  # fmt: skip
     add("-F", "--full-path", action=yes, help="complete relative paths")
     add("-b", "--buffer-pages", type=int, default=1024, help="size of the buffer in pages")
     add("--ebpf", action=yes, help=argparse.SUPPRESS)
@@ -41,9 +39,8 @@ def arguments() -> argparse.Namespace:
 
 
 def probes(args: argparse.Namespace) -> list[bp.ProbeSpec]:
-    wanted = ["fd < 0"] if args.failed else []
-    if args.flag_filter:
-        wanted.append(f"flags & {sum(set(args.flag_filter))}")
+    flags = reduce(or_, (getattr(os, name) for name in args.flag_filter), 0)
+    wanted = ["fd < 0"] * args.failed + [f"flags & {flags}"] * bool(flags)
     condition = " && ".join(wanted) or None
     values = {"path": "filename", "fd": "retval:s32", "uid": "uid"}
     at = {"dfd": "dfd", **values}

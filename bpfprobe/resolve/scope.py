@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bpfprobe.resolve.kernel_task import KernelTask
     from bpfprobe.target import Target
 
+TRACEFS_WAY_OUT = "mount -t tracefs tracefs /sys/kernel/tracing"
 BUILTIN_NAMES = (
     "pid",
     "tid",
@@ -64,6 +65,7 @@ class Scope:
     retval: Operand | None
     returns_void: bool = False
     has_registers: bool = True
+    is_syscall: bool = False
     argv: ArgvOperand | None = None
     captures: Mapping[str, Operand] = field(default_factory=dict)
     out_of_reach: Mapping[str, int] = field(default_factory=dict)
@@ -175,5 +177,8 @@ class Scope:
         elif self.arguments:
             hint = f"its arguments are {', '.join(self.arguments)}"
         else:
-            hint = "its arguments are not known by name here; $arg1, $arg2, ... always work"
+            what = f"the arguments of {self.function} are not known by name here, {name} neither"
+            hint = "$arg1, $arg2, ... always work"
+            if self.is_syscall:
+                hint += "; tracefs has the names (as root: " + TRACEFS_WAY_OUT + ")"
         return spec_error("NO_BTFARG", what, span, hint)

@@ -241,6 +241,7 @@ def syscall_scope(
         retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
         argv=argv,
         has_registers=False,
+        is_syscall=True,
     )
 
 

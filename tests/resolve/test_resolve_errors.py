@@ -8,6 +8,8 @@ import bpfprobe as bp
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.machine import BinarySymbol, FileOffset, VirtualAddress
 from bpfprobe.model.site import KernelSite, Site, TracepointSite, UserSite
+from bpfprobe.pipeline import describe
+from bpfprobe.testing import StaticTarget
 from tests.sample_machine import FACTS, NO, bound, complaint, machine, place
 
 
@@ -210,3 +212,12 @@ def test_names_that_mean_nothing(text: str, code: str, where: str) -> None:
 )
 def test_the_way_out_fits_the_case(text: str, way_out: str) -> None:
     assert way_out in (complaint(text).hint or "")
+
+
+def test_names_of_a_system_call_without_tracefs_say_where_they_are() -> None:
+    target = StaticTarget(functions=["long __x64_sys_openat(const struct pt_regs *regs)"])
+    with pytest.raises(bp.SpecError) as caught:
+        describe([bp.syscall("openat", path="filename")], target)
+    assert caught.value.code == "NO_BTFARG"
+    assert "mount -t tracefs" in (caught.value.hint or "")
+    assert describe([bp.syscall("openat", path="$arg2:ustring")], target)
