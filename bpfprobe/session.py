@@ -236,8 +236,9 @@ class Session:
             raise DecodeError(f"a record is of probe {index}, which does not exist")
         event = self._decoders[index](record)
         self._delivered += 1
-        self._faults += len(event.faults)
-        self._truncated += len(event.truncated)
+        if event._has_marks:
+            self._faults += len(event.faults)
+            self._truncated += len(event.truncated)
         return index, event
 
     def _count(self, *, ended: bool) -> Statistics:

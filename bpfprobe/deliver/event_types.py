@@ -39,6 +39,7 @@ def event_type(layout: Layout) -> tuple[type[Event], Callable[[bytes], Event]]:
     if any(field.mark >= 0 for field in layout.fields):
         namespace["faults"] = property(_marked(layout, marks, 0))
         namespace["truncated"] = property(_marked(layout, marks, MARKS_PER_WORD))
+        namespace["_has_marks"] = property(_any_of(marks))
     kind = type(layout.name, (Event,), namespace)
     return kind, _decoder(kind, unpacker, layout)
 
@@ -153,6 +154,15 @@ def _marked(layout: Layout, marks: list[int], shift: int) -> Callable[[Any], fro
     return lambda event: frozenset(
         name for name, place, bit in bits if tuple.__getitem__(event, place) >> bit & 1
     )
+
+
+def _any_of(marks: list[int]) -> Callable[[Any], bool]:
+    """Whether any bit is set, which for most events is all there is to know."""
+    if len(marks) == 1:
+        word = itemgetter(marks[0])
+        return lambda event: word(event) != 0
+    words = itemgetter(*marks)
+    return lambda event: any(words(event))
 
 
 def _raw_method(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.site import TracepointSite
+
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.bound import Bound
@@ -105,6 +107,11 @@ class ProbePlan:
         size = layout.head_size + layout.tail_size + layout.slack_size
         size = -(-size // 8) * 8 + self.filter_text_bytes
         return size + (8 if self.placed is Memory.SLOTS else 0)
+
+    @property
+    def is_tracepoint(self) -> bool:
+        """Whether the programs are handed a tracepoint's record, not registers."""
+        return isinstance(self.site, TracepointSite)
 
     @property
     def program(self) -> str:

@@ -105,9 +105,7 @@ def check_capture_name(name: str, span: Span) -> None:
             if name in RESERVED_NAMES
             else "names that begin with _ are kept for events themselves",
             span,
-            f"call it {name.lstrip('_') or 'value'}_"
-            if name in RESERVED_NAMES or name.startswith("_")
-            else None,
+            f"call it {name.lstrip('_') or 'value'}_",
         )
 
 

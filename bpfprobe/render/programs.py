@@ -174,7 +174,7 @@ def _frame(plan: Plan, pairing: Pairing, lower_by: int) -> str:
 
 
 def _context(probe: ProbePlan) -> Context:
-    return Context.RECORD if probe.mechanism.name == "tracepoint" else Context.REGISTERS
+    return Context.RECORD if probe.is_tracepoint else Context.REGISTERS
 
 
 def _struct(probe: ProbePlan) -> str:

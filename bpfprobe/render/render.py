@@ -43,8 +43,7 @@ def render(plan: Plan) -> CSource:
 
 
 def _kind(probe: ProbePlan) -> ProgramKind:
-    tracepoint = probe.mechanism.name == "tracepoint"
-    return ProgramKind.TRACEPOINT if tracepoint else ProgramKind.KPROBE
+    return ProgramKind.TRACEPOINT if probe.is_tracepoint else ProgramKind.KPROBE
 
 
 def tidy(text: str) -> str:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
 from bpfprobe.model.scalar import scalar_named
-from bpfprobe.model.value import ArrayValue, Space, TextAt, Value, View
+from bpfprobe.model.value import (
+    Argument,
+    ArrayValue,
+    Load,
+    ReturnValue,
+    Space,
+    SyscallArgument,
+    TextAt,
+    Value,
+    View,
+)
 from bpfprobe.resolve.expressions import resolve_operand
 from bpfprobe.resolve.operand import (
     ArgvOperand,
@@ -50,8 +60,6 @@ def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand
     if capture.type.count:
         return _array(capture, operand, capture.type), operand
     if isinstance(operand, MemoryOperand) and operand.ktype is None:
-        from bpfprobe.model.value import Load
-
         load = Load(operand.base, operand.offset, scalar, operand.space)
         return load, NumberOperand(load)
     value = number_of(operand)
@@ -139,8 +147,6 @@ def _any(space: Space) -> Space:
 
 
 def _is_plain_number(value: Value) -> bool:
-    from bpfprobe.model.value import Argument, ReturnValue, SyscallArgument
-
     return not isinstance(value, (Argument, ReturnValue, SyscallArgument))
 
 

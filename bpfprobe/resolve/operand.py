@@ -10,6 +10,7 @@ from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
 from bpfprobe.model.scalar import BOOL, CHAR, X64, Scalar
 from bpfprobe.model.value import (
     ArgumentVector,
+    BinaryOperation,
     Constant,
     Load,
     Space,
@@ -137,8 +138,6 @@ def address_of(operand: MemoryOperand) -> Value:
     """The address of what is in memory, as a number."""
     if operand.offset == 0:
         return operand.base
-    from bpfprobe.model.value import BinaryOperation
-
     return BinaryOperation("+", operand.base, Constant(operand.offset), X64)
 
 
