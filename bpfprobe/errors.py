@@ -145,13 +145,31 @@ class LoadError(BpfprobeError):
 
 
 class VerifierError(LoadError):
-    """The verifier refused a program; ``log`` is all that it said."""
+    """The verifier refused a program; ``log`` is all that it said.
+
+    ``instruction`` is the number of the one it objected to, None where the log does not say.
+    ``span`` is the part of the description that the instruction does the work of.
+    """
 
     code = "VERIFIER"
 
-    def __init__(self, message: str, *, errno: int, log: str, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        errno: int,
+        log: str,
+        hint: str | None = None,
+        instruction: int | None = None,
+        span: Span | None = None,
+    ) -> None:
         super().__init__(message, errno=errno, hint=hint)
         self.log = log
+        self.instruction = instruction
+        self.span = span
+
+    def __str__(self) -> str:
+        return str(Diagnostic(self.code, self.message, self.span, self.hint))
 
 
 class AttachError(BpfprobeError):

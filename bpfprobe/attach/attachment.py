@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.attach.refusal import tracing_refusals
 from bpfprobe.errors import AttachError
 from bpfprobe.model.plan import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
 from bpfprobe.model.site import KernelSite
@@ -64,7 +65,8 @@ class Attachment:
             self._open.callback(self.source.close)
             programs: dict[str, int] = {}
             for code in self._engine.compile(source):
-                fd = self._engine.load(code, self._map_fds)
+                with tracing_refusals(code, source):
+                    fd = self._engine.load(code, self._map_fds)
                 self._open.callback(self._engine.close_fd, fd)
                 programs[code.program.name] = fd
             for probe in self._plan.probes:

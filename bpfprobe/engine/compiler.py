@@ -15,11 +15,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import compiler_child as child
+from bpfprobe.engine.bpf import INSTRUCTION_SIZE
 from bpfprobe.engine.compiler_elsewhere import COMPILER_PLACE, compile_elsewhere
+from bpfprobe.engine.listing import lines_of, numbered
 from bpfprobe.errors import CompileError, MissingLibraryError
 
 if TYPE_CHECKING:
@@ -33,16 +36,28 @@ _ERROR_LINE = re.compile(r"^(?:.*/)?[^/:]*:(\d+):\d+: (?:fatal )?error: (.*)$", 
 _STACK = re.compile(r"BPF stack limit", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class CompiledFunction:
+    """Instructions of 8 bytes, and for each the line of C that it came from (0: none)."""
+
+    instructions: bytes
+    lines: tuple[int, ...]
+
+
 def compile_c(
     text: str, header: str, names: Sequence[str], *, timeout_s: float = TIMEOUT_S
-) -> tuple[bytes, ...]:
-    """The bytecode of each function in ``names``, in their order.
+) -> tuple[CompiledFunction, ...]:
+    """Each function in ``names``, in their order.
 
     ``header`` is all that the text can include. Raises `CompileError` (codes COMPILE,
     COMPILE_STACK, COMPILE_START, COMPILE_TIMEOUT, COMPILE_CRASH), `MissingLibraryError` (NO_LIBBCC,
     LIBBCC_MISMATCH).
     """
-    parts = [text.encode(), "\0".join(_FLAGS).encode(), *(name.encode() for name in names)]
+    parts = [
+        numbered(text).encode(),
+        "\0".join(_FLAGS).encode(),
+        *(name.encode() for name in names),
+    ]
     try:
         done = _run(child.pack(parts), header, timeout_s)
     except subprocess.TimeoutExpired as error:
@@ -63,7 +78,11 @@ def compile_c(
     log = _decode(done.stderr)
     if done.returncode != 0:
         raise _ended(done.returncode, text, log)
-    return _bytecode(done.stdout, text, log)
+    codes = _bytecode(done.stdout, text, log)
+    return tuple(
+        CompiledFunction(code, lines_of(log, name, len(code) // INSTRUCTION_SIZE))
+        for name, code in zip(names, codes, strict=True)
+    )
 
 
 def _run(request: bytes, header: str, timeout_s: float) -> subprocess.CompletedProcess[bytes]:

@@ -5,6 +5,8 @@ A message is a list of byte strings, each after its length (u32, little endian).
 
 - request: the C text, the compiler flags (separated by NUL), then the functions to give back
 - answer: ``ok`` and the bytecode of each function, or a word for what went wrong and its details
+
+What BCC prints goes to stderr: its complaints, and the listing of each function with its lines.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ LIBRARY = "libbcc.so.0"
 OK, NO_LIBRARY, WRONG_LIBRARY, REFUSED, NO_FUNCTION = b"ok", b"absent", b"wrong", b"no", b"missing"
 
 _LENGTH = struct.Struct("<I")
+_DEBUG_SOURCE = 8  # <bcc/bpf_module.h>: print each instruction, and the line of C it came from
 
 # <bcc/bcc_common.h> and <bcc/bpf_module.h>: result, then arguments; `void *` is the module.
 _PROTOTYPES = {
@@ -68,7 +71,9 @@ def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
         function.restype, function.argtypes = result, arguments
     array = (ctypes.c_char_p * len(flags))(*flags)
     # Not allow_rlimit: compiling creates no map, so nothing has to be locked in memory.
-    module = library.bpf_module_create_c_from_string(text, 0, array, len(flags), False, None)
+    module = library.bpf_module_create_c_from_string(
+        text, _DEBUG_SOURCE, array, len(flags), False, None
+    )
     if not module:
         return [REFUSED]
     codes = [OK]

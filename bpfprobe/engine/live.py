@@ -41,9 +41,10 @@ class LiveEngine:
         """Compile with BCC. A program that is in the object cache never comes here."""
         from bpfprobe.engine.compiler import compile_c  # a warm start compiles nothing
 
-        codes = compile_c(source.text, source.header, [p.name for p in source.programs])
+        made = compile_c(source.text, source.header, [p.name for p in source.programs])
         return tuple(
-            Bytecode(program, code) for program, code in zip(source.programs, codes, strict=True)
+            Bytecode(program, function.instructions, function.lines)
+            for program, function in zip(source.programs, made, strict=True)
         )
 
     def create_map(self, definition: MapDef) -> int:

@@ -192,12 +192,14 @@ def _program_refused(bytecode: Bytecode, error: OSError, log: str) -> BpfprobeEr
             errno=code,
             log=log,
             hint=found.hint or "capture and filter less in one probe; loops cost most",
+            instruction=found.instruction,
         )
     return VerifierError(
         f"the verifier refused program {name}: {found.text or error.strerror}",
         errno=code,
         log=log,
         hint=found.hint,
+        instruction=found.instruction,
     )
 
 

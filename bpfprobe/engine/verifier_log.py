@@ -64,12 +64,14 @@ _HINTS = (
 class Complaint:
     """``text`` is what the verifier objects to, in one line; ``hint`` the way out, if known.
 
-    ``processed`` counts the instructions that it walked, None if the log does not say.
+    ``processed`` counts the instructions that it walked, and ``instruction`` is the number of the
+    one it objected to; None where the log does not say.
     """
 
     text: str
     hint: str | None
     processed: int | None
+    instruction: int | None = None
 
 
 def complaint(log: str) -> Complaint:
@@ -77,11 +79,11 @@ def complaint(log: str) -> Complaint:
     counted = _PROCESSED.findall(log)
     lines = [line.rstrip() for line in log.splitlines() if not _STATISTICS.match(line)]
     told: list[str] = []
-    instruction = ""
+    instruction, number = "", None
     for line in reversed(lines):
         found = _INSTRUCTION.match(line)
         if found:
-            instruction = f"{found[1]}: {found[2]}"
+            instruction, number = f"{found[1]}: {found[2]}", int(found[1])
             break
         if not _STATE.match(line) and len(told) < 3:
             told.insert(0, line.strip())
@@ -89,4 +91,4 @@ def complaint(log: str) -> Complaint:
     if text and instruction:
         text += f" (at instruction {instruction})"
     hint = next((hint for pattern, hint in _HINTS if pattern.search("\n".join(told))), None)
-    return Complaint(text or instruction, hint, int(counted[-1]) if counted else None)
+    return Complaint(text or instruction, hint, int(counted[-1]) if counted else None, number)

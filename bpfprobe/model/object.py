@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bpfprobe.model.span import Span
 
 
 class MapKind(Enum):
@@ -49,22 +53,42 @@ class ProgramDef:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Lines of the C text, from 1, and the part of a description whose work they do."""
+
+    first: int
+    last: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class CSource:
     """A whole translation unit for BCC, with the maps it counts on and the programs in it.
 
     ``header`` is the text of the one header that BCC includes first: all that the C text may
-    count on, since no kernel header is read.
+    count on, since no kernel header is read. ``origins`` say which part of which description
+    lines of the text do the work of, ordered by line.
     """
 
     text: str
     header: str
     programs: tuple[ProgramDef, ...]
     maps: tuple[MapDef, ...]
+    origins: tuple[Origin, ...] = ()
+
+    def origin(self, line: int) -> Span | None:
+        """The part of a description that a line (from 1) of the text does the work of."""
+        return next((part.span for part in self.origins if part.first <= line <= part.last), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Bytecode:
-    """What the compiler made of a program: BPF instructions of 8 bytes each."""
+    """What the compiler made of a program: BPF instructions of 8 bytes each.
+
+    ``lines`` has for each the line of the C text that it came from, 0 where that is not known; it
+    is empty where nothing is.
+    """
 
     program: ProgramDef
     instructions: bytes
+    lines: tuple[int, ...] = ()

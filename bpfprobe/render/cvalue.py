@@ -34,12 +34,14 @@ from bpfprobe.model.value import (
     Value,
     View,
 )
+from bpfprobe.render.origins import OriginRegister
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.scalar import Scalar
+    from bpfprobe.model.span import Span
     from bpfprobe.model.value import Condition
     from bpfprobe.render.structs import StructRegister
 
@@ -73,6 +75,7 @@ class ValueWriter:
         *,
         kept: Mapping[Value, CExpression] | None = None,
         kept_time: str = "",
+        origins: OriginRegister | None = None,
     ) -> None:
         self.lines: list[str] = []
         self._arch = arch
@@ -80,14 +83,23 @@ class ValueWriter:
         self._context = context
         self._kept = dict(kept or {})
         self._kept_time = kept_time
+        self._origins = origins or OriginRegister()
         self._known: dict[Value, CExpression] = {}
         self._numbers = 0
         self._depth = 1
+        self._mark = ""
         self.print_condition: Callable[[Condition], str] | None = None
 
     def line(self, text: str) -> None:
         """Add a line at the current depth."""
-        self.lines.append("    " * self._depth + text if text else "")
+        self.lines.append("    " * self._depth + text + self._mark if text else "")
+
+    @contextmanager
+    def doing(self, span: Span | None) -> Iterator[None]:
+        """Lines written meanwhile do the work of that part of a description."""
+        outer, self._mark = self._mark, self._origins.mark(span) if span else self._mark
+        yield
+        self._mark = outer
 
     def fresh(self, stem: str) -> str:
         """A variable name that is not in use."""

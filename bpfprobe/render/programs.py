@@ -16,7 +16,9 @@ from bpfprobe.render.template import fill
 
 if TYPE_CHECKING:
     from bpfprobe.model.plan import Pairing, Plan, ProbePlan
+    from bpfprobe.model.span import Span
     from bpfprobe.model.value import Value
+    from bpfprobe.render.origins import OriginRegister
     from bpfprobe.render.structs import StructRegister
 
 
@@ -50,17 +52,19 @@ def event_struct(probe: ProbePlan) -> list[str]:
     ]
 
 
-def entry_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str:
+def entry_function(
+    plan: Plan, probe: ProbePlan, structs: StructRegister, origins: OriginRegister
+) -> str:
     """The program on entry of a return probe."""
     pairing = probe.pairing
     assert pairing is not None
-    values, conditions = _writers(plan, probe, structs, None)
+    values, conditions = _writers(plan, probe, structs, origins, None)
     for guard in probe.task_guards:
         conditions.guard(guard)
     guards = values.take()
     own = loads(pairing.kept) > MANY_LOADS
     for slot, value in enumerate(pairing.kept):
-        with values.scope(own=own):
+        with values.doing(_asks_for(probe, value)), values.scope(own=own):
             seen = values.value(value)
             values.line(f"kept[{slot}] = {seen.text};")
             if seen.fault:
@@ -80,10 +84,12 @@ def entry_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
     )
 
 
-def probe_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str:
+def probe_function(
+    plan: Plan, probe: ProbePlan, structs: StructRegister, origins: OriginRegister
+) -> str:
     """The program that sends the event."""
     pairing = probe.pairing
-    values, conditions = _writers(plan, probe, structs, pairing)
+    values, conditions = _writers(plan, probe, structs, origins, pairing)
     for guard in probe.task_guards:
         conditions.guard(guard)
     task_guards = values.take()
@@ -91,8 +97,9 @@ def probe_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
     early = probe.filter_text_bytes > 0
     guards = _place(plan, probe) + "\n" if early else ""
     release = early and probe.placed is Memory.SLOTS
-    for guard in probe.guards:
-        conditions.guard(guard, before_leaving=_RELEASE if release else "")
+    with values.doing(_filter_span(probe)):
+        for guard in probe.guards:
+            conditions.guard(guard, before_leaving=_RELEASE if release else "")
     guards += values.take()
     return fill(
         "probe.c",
@@ -112,14 +119,20 @@ def probe_function(plan: Plan, probe: ProbePlan, structs: StructRegister) -> str
 
 
 def _writers(
-    plan: Plan, probe: ProbePlan, structs: StructRegister, pairing: Pairing | None
+    plan: Plan,
+    probe: ProbePlan,
+    structs: StructRegister,
+    origins: OriginRegister,
+    pairing: Pairing | None,
 ) -> tuple[ValueWriter, ConditionWriter]:
     kept: dict[Value, CExpression] = {}
     kept_time = ""
     if pairing is not None:
         kept = {value: _kept(value, slot) for slot, value in enumerate(pairing.kept)}
         kept_time = "began" if pairing.keeps_time else ""
-    values = ValueWriter(plan.arch, structs, _context(probe), kept=kept, kept_time=kept_time)
+    values = ValueWriter(
+        plan.arch, structs, _context(probe), kept=kept, kept_time=kept_time, origins=origins
+    )
     strings = StringWriter(
         values,
         stack_bytes=STACK_TEXT_BYTES + 8,
@@ -140,12 +153,25 @@ def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter
         writer.capture(probe.layout.field("comm"), CommText())
     for bound in probe.bound.captures:
         field = probe.layout.field(bound.capture.name)
-        with values.scope(own=own):
+        with values.doing(bound.capture.span), values.scope(own=own):
             writer.capture(field, bound.value)
             if own and field.mark >= 0:
                 # Else the compiler holds each fault on the stack until it joins all of them.
                 values.line(f'asm volatile("" : "+r"(marks{field.mark // MARKS_PER_WORD}));')
     return values.take()
+
+
+def _filter_span(probe: ProbePlan) -> Span | None:
+    condition = probe.bound.spec.filter
+    return condition.span if condition is not None else None
+
+
+def _asks_for(probe: ProbePlan, kept: Value) -> Span | None:
+    """The part of the description for whose sake a value is kept from entry."""
+    for bound in probe.bound.captures:
+        if any(node == kept for node in walk(bound.value)):
+            return bound.capture.span
+    return _filter_span(probe)
 
 
 def _kept(value: Value, slot: int) -> CExpression:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.object import CSource, ProgramDef, ProgramKind
 from bpfprobe.model.plan import COUNTERS
+from bpfprobe.render.origins import OriginRegister
 from bpfprobe.render.programs import entry_function, event_struct, probe_function
 from bpfprobe.render.structs import StructRegister
 from bpfprobe.render.template import fill
@@ -19,7 +20,7 @@ _WAKE_WINDOW = 16384
 
 def render(plan: Plan) -> CSource:
     """The C for all probes of a plan."""
-    structs = StructRegister()
+    structs, origins = StructRegister(), OriginRegister()
     programs: list[ProgramDef] = []
     functions: list[str] = []
     events: list[str] = []
@@ -27,9 +28,9 @@ def render(plan: Plan) -> CSource:
         kind = _kind(probe)
         events += [f"/* probe {probe.index} */", *event_struct(probe), ""]
         if probe.pairing is not None:
-            functions.append(entry_function(plan, probe, structs))
+            functions.append(entry_function(plan, probe, structs, origins))
             programs.append(ProgramDef(probe.entry_program, kind))
-        functions.append(probe_function(plan, probe, structs))
+        functions.append(probe_function(plan, probe, structs, origins))
         programs.append(ProgramDef(probe.program, kind))
     shared = fill(
         "shared.c",
@@ -39,7 +40,8 @@ def render(plan: Plan) -> CSource:
     )
     text = "\n".join([shared, *structs.declarations(), *events, *functions])
     header = fill("kconfig.h", registers=fill(plan.arch.header))
-    return CSource(tidy(text), header, tuple(programs), plan.maps)
+    clean, places = origins.settle(tidy(text))
+    return CSource(clean, header, tuple(programs), plan.maps, places)
 
 
 def _kind(probe: ProbePlan) -> ProgramKind:

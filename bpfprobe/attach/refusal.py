@@ -1,0 +1,28 @@
+"""What the verifier refused, traced back to the part of the description that asked for it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import VerifierError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfprobe.model.object import Bytecode, CSource
+
+
+@contextmanager
+def tracing_refusals(bytecode: Bytecode, source: CSource) -> Iterator[None]:
+    """Give a `VerifierError` its place: the instruction's line of C, and that line's origin.
+
+    The work that every event takes has no such place, nor has what inlined functions do.
+    """
+    try:
+        yield
+    except VerifierError as error:
+        number = error.instruction
+        if number is not None and number < len(bytecode.lines):
+            error.span = source.origin(bytecode.lines[number])
+        raise
