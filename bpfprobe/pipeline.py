@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.options import Options
 from bpfprobe.plan.plan import plan
+from bpfprobe.plan.wiring import wire
 from bpfprobe.render.render import render
 from bpfprobe.resolve.resolve import resolve
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfprobe.model.bound import BoundProbes
-    from bpfprobe.model.object import CSource
+    from bpfprobe.model.object import CSource, Wiring
     from bpfprobe.model.plan import Plan
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.target import Target
@@ -35,6 +36,7 @@ class Compilation:
     bound: BoundProbes
     plan: Plan
     source: CSource
+    wiring: Wiring
 
 
 def describe(
@@ -46,4 +48,4 @@ def describe(
     """
     bound = resolve(specs, target)
     chosen = plan(bound, options or Options())
-    return Compilation(tuple(specs), bound, chosen, render(chosen))
+    return Compilation(tuple(specs), bound, chosen, render(chosen), wire(chosen))

@@ -7,12 +7,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from bpfprobe.attach.attachment import Attachment, refuse_obstacles
+from bpfprobe.attach.attachment import Attachment
 from bpfprobe.deliver.event_types import event_type
 from bpfprobe.errors import DecodeError, SessionError
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.pipeline import describe
+from bpfprobe.plan.obstacles import refuse_obstacles
 from bpfprobe.read.pump import Pump
 from bpfprobe.target.threads import thread_is_inside
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from bpfprobe.engine import Engine
     from bpfprobe.model.event import Event
-    from bpfprobe.model.plan import Plan
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.target import Target
 
@@ -58,7 +58,6 @@ class Session:
         self._engine = engine
         self._callbacks: dict[int, Callback] = {}
         self._attachment: Attachment | None = None
-        self._plan: Plan | None = None
         self._pump: Pump | None = None
         self._types: list[type[Event]] = []
         self._decoders: list[Callable[[bytes], Event]] = []
@@ -87,12 +86,11 @@ class Session:
         compiled = describe(self.probes, target, self._options)
         refuse_obstacles(compiled.plan)
         engine = self._engine or _live_engine()
-        self._plan = compiled.plan
-        made = [event_type(probe.layout) for probe in compiled.plan.probes]
+        made = [event_type(probe.layout) for probe in compiled.wiring.probes]
         self._types = [kind for kind, _ in made]
         self._decoders = [decode for _, decode in made]
-        attachment = Attachment(compiled.plan, engine, thread_is_inside)
-        attachment.attach(compiled.source)
+        attachment = Attachment(compiled.wiring, engine, thread_is_inside)
+        attachment.attach(lambda: engine.compile(compiled.source), compiled.source)
         self._attachment = attachment
         self._pump = Pump(attachment.source, self._options.latency_s, self._idle)
         self._catch_sigterm()
@@ -243,8 +241,7 @@ class Session:
 
     def _count(self, *, ended: bool) -> Statistics:
         assert self._attachment is not None
-        assert self._plan is not None
-        tallies = [self._attachment.tally(probe) for probe in self._plan.probes]
+        tallies = [self._attachment.tally(index) for index in range(len(self.probes))]
         produced = sum(tally.produced for tally in tallies)
         lost = sum(tally.lost for tally in tallies)
         rest = produced - lost - self._delivered

@@ -1,4 +1,4 @@
-"""Everything of a plan that is open in the kernel, and what its counters say."""
+"""Everything of an object that is open in the kernel, and what its counters say."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bpfprobe.attach.refusal import tracing_refusals
-from bpfprobe.errors import AttachError
-from bpfprobe.model.plan import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
+from bpfprobe.model.object import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
 from bpfprobe.model.site import KernelSite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bpfprobe.engine import Engine, Link, RecordSource
-    from bpfprobe.model.object import CSource
-    from bpfprobe.model.plan import Plan, ProbePlan
+    from bpfprobe.model.object import Bytecode, CSource, Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +32,12 @@ class Tally:
 
 
 class Attachment:
-    """Owns maps, programs, links and the buffer of a plan until `close`."""
+    """Owns maps, programs, links and the buffer of a wiring until `close`."""
 
     def __init__(
-        self, plan: Plan, engine: Engine, is_inside: Callable[[int, str], bool | None]
+        self, wiring: Wiring, engine: Engine, is_inside: Callable[[int, str], bool | None]
     ) -> None:
-        self._plan = plan
+        self.wiring = wiring
         self._engine = engine
         self._is_inside = is_inside
         self._open = ExitStack()
@@ -50,46 +47,57 @@ class Attachment:
         self._map_fds: list[int] = []
         self.source: RecordSource
 
-    def attach(self, source: CSource) -> None:
+    def attach(
+        self, compile_: Callable[[], Sequence[Bytecode]], source: CSource | None = None
+    ) -> None:
         """Create the maps, compile, load, attach; undo all if any of it fails.
 
-        The maps come first: whoever may not create them is told before a compiler has run.
+        The maps come first: whoever may not create them is told before a compiler has run. With
+        the ``source`` that is compiled, what the verifier refuses has a place in a description.
         """
         with ExitStack() as undo:
             undo.callback(self.close)
-            for definition in self._plan.maps:
+            for definition in self.wiring.maps:
                 fd = self._engine.create_map(definition)
                 self._open.callback(self._engine.close_fd, fd)
                 self._map_fds.append(fd)
             self.source = self._open_source()
             self._open.callback(self.source.close)
             programs: dict[str, int] = {}
-            for code in self._engine.compile(source):
-                with tracing_refusals(code, source):
-                    fd = self._engine.load(code, self._map_fds)
+            for code in compile_():
+                fd = self._load(code, source)
                 self._open.callback(self._engine.close_fd, fd)
                 programs[code.program.name] = fd
-            for probe in self._plan.probes:
-                self._attach_probe(probe, programs)
+            for index in range(len(self.wiring.probes)):
+                self._attach_probe(index, programs)
             undo.pop_all()
 
-    def _open_source(self) -> RecordSource:
-        plan = self._plan
-        if plan.uses_ring:
-            return self._engine.open_ring(self._map_fds[EVENTS_MAP], plan.buffer_bytes)
-        pages = plan.buffer_bytes // plan.facts.page_size
-        return self._engine.open_perf(self._map_fds[EVENTS_MAP], pages, plan.wake_bytes)
+    def _load(self, code: Bytecode, source: CSource | None) -> int:
+        if source is None:
+            return self._engine.load(code, self._map_fds)
+        from bpfprobe.attach.refusal import tracing_refusals  # not for what was loaded before
 
-    def _attach_probe(self, probe: ProbePlan, programs: Mapping[str, int]) -> None:
+        with tracing_refusals(code, source):
+            return self._engine.load(code, self._map_fds)
+
+    def _open_source(self) -> RecordSource:
+        wiring = self.wiring
+        if wiring.uses_ring:
+            return self._engine.open_ring(self._map_fds[EVENTS_MAP], wiring.buffer_bytes)
+        pages = wiring.buffer_bytes // wiring.page_size
+        return self._engine.open_perf(self._map_fds[EVENTS_MAP], pages, wiring.wake_bytes)
+
+    def _attach_probe(self, index: int, programs: Mapping[str, int]) -> None:
         """The return first: a call that has begun before is then known by its missing entry."""
+        probe = self.wiring.probes[index]
         places = [(programs[probe.program], probe.site)]
-        if probe.pairing is not None:
-            places.append((programs[probe.entry_program], probe.pairing.site))
+        if probe.entry_site is not None:
+            places.append((programs[probe.entry_program], probe.entry_site))
         for fd, site in places:
-            self._programs_of.setdefault(probe.index, []).append(fd)
+            self._programs_of.setdefault(index, []).append(fd)
             link = self._engine.attach(fd, site)
             self._links.callback(link.close)
-            self._links_of.setdefault(probe.index, []).append(link)
+            self._links_of.setdefault(index, []).append(link)
 
     def detach(self) -> None:
         """Take the programs off; what they sent can still be read."""
@@ -100,12 +108,12 @@ class Attachment:
         self.detach()
         self._open.close()
 
-    def tally(self, probe: ProbePlan) -> Tally:
-        """What a probe has counted until now."""
+    def tally(self, probe: int) -> Tally:
+        """What the probe of that number has counted until now."""
         counts = self._counters(probe)
         known = self._missed_by_links(probe)
         missed, in_flight = known or 0, 0
-        if probe.pairing is not None:
+        if self._is_paired(probe):
             open_calls = counts["entries"] - counts["returns"]
             if known is None:
                 in_flight = self._still_inside(probe)
@@ -121,51 +129,35 @@ class Attachment:
             in_flight=in_flight,
         )
 
-    def _counters(self, probe: ProbePlan) -> dict[str, int]:
+    def _counters(self, probe: int) -> dict[str, int]:
         size = 8 * len(COUNTERS)
         totals = dict.fromkeys(COUNTERS, 0)
-        for value in self._engine.read_percpu(self._map_fds[COUNTERS_MAP], probe.index, size):
+        for value in self._engine.read_percpu(self._map_fds[COUNTERS_MAP], probe, size):
             for name, number in zip(
                 COUNTERS, struct.unpack(f"<{len(COUNTERS)}Q", value), strict=True
             ):
                 totals[name] += number
         return totals
 
-    def _missed_by_links(self, probe: ProbePlan) -> int | None:
+    def _missed_by_links(self, probe: int) -> int | None:
         """What the kernel says it missed; None for a pair of probes of which it does not say."""
-        counts = [link.missed() for link in self._links_of.get(probe.index, [])]
+        counts = [link.missed() for link in self._links_of.get(probe, [])]
         known = [count for count in counts if count is not None]
-        if probe.pairing is not None and len(known) < len(counts):
+        if self._is_paired(probe) and len(known) < len(counts):
             return None
-        recursive = [self._engine.recursion_misses(fd) for fd in self._programs_of[probe.index]]
+        recursive = [self._engine.recursion_misses(fd) for fd in self._programs_of[probe]]
         return sum(known) + sum(count or 0 for count in recursive)
 
-    def _still_inside(self, probe: ProbePlan) -> int:
+    def _is_paired(self, probe: int) -> bool:
+        return self.wiring.probes[probe].entry_site is not None
+
+    def _still_inside(self, probe: int) -> int:
         """Remembered calls whose thread is in the function now, or may be."""
-        assert probe.pairing is not None
-        site = probe.pairing.site
+        wired = self.wiring.probes[probe]
+        site = wired.entry_site
         function = site.function if isinstance(site, KernelSite) else ""
         inside = 0
-        for key in self._engine.keys(self._map_fds[probe.pairing.map_index], INFLIGHT_KEY_BYTES):
+        for key in self._engine.keys(self._map_fds[wired.inflight_map], INFLIGHT_KEY_BYTES):
             thread = struct.unpack_from("<I", key)[0]
             inside += self._is_inside(thread, function) is not False
         return inside
-
-
-def refuse_obstacles(plan: Plan) -> None:
-    """Raise for a choice that is known not to work on this machine, before anything is compiled."""
-    for probe in plan.probes:
-        if probe.mechanism.obstacle:
-            raise AttachError(
-                f"{probe.site}: {probe.mechanism.obstacle}",
-                site=str(probe.site),
-                hint=probe.mechanism.way_out or None,
-                code=f"NO_{probe.mechanism.name.upper()}S",
-            )
-    if plan.transport.obstacle:
-        raise AttachError(
-            plan.transport.obstacle,
-            site="the buffer",
-            hint=plan.transport.way_out or None,
-            code="NO_RING_BUFFER",
-        )

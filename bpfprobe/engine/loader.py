@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -59,16 +60,41 @@ def relocate(instructions: bytes, map_fds: Sequence[int]) -> bytes:
 
 
 def create_map(kernel: Kernel, definition: MapDef) -> int:
-    """Create a map. Raises `LoadError` (MAP, MAP_SIZE, MEMLOCK, NO_MAP_KIND), `PrivilegeError`."""
+    """Create a map.
+
+    Raises `LoadError` (MAP, MAP_SIZE, MAP_VALUE, MEMLOCK, NO_MAP_KIND), `PrivilegeError`.
+    """
     try:
-        return bpf.create_map(kernel, definition)
+        fd = bpf.create_map(kernel, definition)
     except OSError as error:
         if error.errno != errno.EPERM or not raise_memlock(kernel_release()):
             raise _map_refused(definition, error) from error
-    try:
-        return bpf.create_map(kernel, definition)
-    except OSError as error:
-        raise _map_refused(definition, error) from error
+        try:
+            fd = bpf.create_map(kernel, definition)
+        except OSError as again:
+            raise _map_refused(definition, again) from again
+    if definition.initial:
+        _fill(kernel, definition, fd)
+    return fd
+
+
+def _fill(kernel: Kernel, definition: MapDef, fd: int) -> None:
+    """Put the first value into a map of one entry; the map is closed if it does not take it."""
+    problem, code = "", 0
+    if len(definition.initial) != definition.value_size:
+        problem = f"{len(definition.initial)} bytes for a value of {definition.value_size}"
+    else:
+        try:
+            bpf.update(kernel, fd, bytes(definition.key_size), definition.initial)
+        except OSError as error:
+            problem, code = str(error.strerror), error.errno or 0
+    if problem:
+        os.close(fd)
+        raise LoadError(
+            f"map {definition.name} did not take its first value: {problem}",
+            errno=code,
+            code="MAP_VALUE",
+        )
 
 
 def map_bytes(definition: MapDef, cpus: int) -> int:

@@ -1,4 +1,8 @@
-"""What crosses the waterline: C text down to the compiler, bytecode and maps up to the kernel."""
+"""What crosses the waterline: C text down to the compiler, bytecode and maps up to the kernel.
+
+An `Object` is all that is needed to load, attach, read and deliver: what stands above the waterline
+made it, and is not asked again. It can be kept in a file.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,18 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bpfprobe.model.layout import Layout
+    from bpfprobe.model.site import Site
     from bpfprobe.model.span import Span
+
+COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full")
+"""What each probe counts on each CPU, a u64 each, in this order."""
+
+EVENTS_MAP, COUNTERS_MAP = 0, 1
+"""The numbers of the maps that all probes share."""
+
+INFLIGHT_KEY_BYTES = 16
+"""A thread and a stack pointer, a u64 each."""
 
 
 class MapKind(Enum):
@@ -26,7 +41,8 @@ class MapDef:
     """A map to create. Sizes are in bytes; for RINGBUF ``max_entries`` is the size in bytes.
 
     The place of a map in `CSource.maps` is its number in the C text: the program names map N as
-    ``bpf_pseudo_fd(1, N)``, and the loader puts the real file descriptor there.
+    ``bpf_pseudo_fd(1, N)``, and the loader puts the real file descriptor there. ``initial``, where
+    it is not empty, is put into the one entry of an ARRAY before any program is loaded.
     """
 
     name: str
@@ -35,6 +51,7 @@ class MapDef:
     value_size: int
     max_entries: int
     flags: int = 0
+    initial: bytes = b""
 
 
 class ProgramKind(Enum):
@@ -92,3 +109,42 @@ class Bytecode:
     program: ProgramDef
     instructions: bytes
     lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWiring:
+    """One probe: its event, and which program goes where.
+
+    A return probe whose calls are remembered has a second program at ``entry_site``, and
+    ``inflight_map`` is the number of the map that it fills; without, it is -1.
+    """
+
+    layout: Layout
+    site: Site
+    program: str
+    entry_site: Site | None = None
+    entry_program: str = ""
+    inflight_map: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """An object without its code: maps, places, buffer. Sizes are in bytes.
+
+    ``buffer_bytes`` is that of the ring, or of the perf buffer of each CPU.
+    """
+
+    maps: tuple[MapDef, ...]
+    probes: tuple[ProbeWiring, ...]
+    uses_ring: bool
+    buffer_bytes: int
+    wake_bytes: int
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What was compiled: programs, and how they are to be wired up."""
+
+    wiring: Wiring
+    programs: tuple[Bytecode, ...]

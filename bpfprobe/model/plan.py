@@ -44,16 +44,6 @@ SCRATCH_SLOTS = 4
 STACK_TEXT_BYTES = 64
 """The longest text of a filter that is held on the stack; longer ones go to scratch memory."""
 
-COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full")
-"""What each probe counts on each CPU, a u64 each, in this order."""
-
-
-EVENTS_MAP, COUNTERS_MAP = 0, 1
-"""The numbers of the maps that all probes share."""
-
-INFLIGHT_KEY_BYTES = 16
-"""A thread and a stack pointer, a u64 each."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pairing:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import spec_error
 from bpfprobe.model.arch import arch_named
 from bpfprobe.model.glob import is_prefix_glob
-from bpfprobe.model.object import MapDef, MapKind
+from bpfprobe.model.object import COUNTERS, INFLIGHT_KEY_BYTES, MapDef, MapKind
 from bpfprobe.model.options import OptionError
 from bpfprobe.model.plan import (
-    COUNTERS,
-    INFLIGHT_KEY_BYTES,
     SCRATCH_SLOTS,
     STACK_TEXT_BYTES,
     Choice,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.object import CSource, ProgramDef, ProgramKind
-from bpfprobe.model.plan import COUNTERS
+from bpfprobe.model.object import COUNTERS, CSource, ProgramDef, ProgramKind
 from bpfprobe.render.origins import OriginRegister
 from bpfprobe.render.programs import entry_function, event_struct, probe_function
 from bpfprobe.render.structs import StructRegister

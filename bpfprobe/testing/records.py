@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD, FieldKind
-from bpfprobe.model.plan import COUNTERS
+from bpfprobe.model.object import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,8 +65,8 @@ def pack_counters(**counts: int) -> bytes:
 
         engine.counters["counters", 0] = [pack_counters(produced=3, lost=1)]
 
-    The names are those of `bpfprobe.model.plan.COUNTERS`; what is left out is 0. Raises ValueError
-    for any other.
+    The names are those of `bpfprobe.model.object.COUNTERS`; what is left out is 0. Raises
+    ValueError for any other.
     """
     unknown = counts.keys() - set(COUNTERS)
     if unknown:

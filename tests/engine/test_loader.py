@@ -4,7 +4,7 @@ import ctypes
 import errno
 import os
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -61,6 +61,35 @@ def test_the_second_half_of_a_wide_instruction_is_no_instruction() -> None:
     first = struct.pack("<BBhi", 0x18, 0x01, 0, 5)
     lookalike = struct.pack("<BBhi", 0x18, 0x11, 0, 0)
     assert loader.relocate(first + lookalike + EXIT, [33]) == first + lookalike + EXIT
+
+
+MAP_UPDATE = 2
+PARAMETERS = MapDef("params", MapKind.ARRAY, 4, 8, 1, initial=b"12345678")
+
+
+def test_a_first_value_is_put_into_the_map() -> None:
+    kernel = StubKernel([7, 0])
+    assert loader.create_map(kernel, PARAMETERS) == 7  # type: ignore[arg-type]
+    assert [command for command, _ in kernel.asked] == [MAP_CREATE, MAP_UPDATE]
+    assert struct.unpack_from("=I", kernel.asked[1][1]) == (7,)
+
+
+@pytest.mark.parametrize(
+    ("definition", "answers", "problem"),
+    [
+        (PARAMETERS, [-errno.E2BIG], "Argument list too long"),
+        (replace(PARAMETERS, value_size=16), [], "8 bytes for a value of 16"),
+    ],
+)
+def test_a_map_that_does_not_take_its_first_value_is_closed(
+    definition: MapDef, answers: list[int], problem: str
+) -> None:
+    made = os.dup(0)
+    with pytest.raises(LoadError, match=problem) as caught:
+        loader.create_map(StubKernel([made, *answers]), definition)  # type: ignore[arg-type]
+    assert caught.value.code == "MAP_VALUE"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(made)
 
 
 @pytest.mark.parametrize("code", [b"", EXIT[:-1], ld_imm64(1, 2), ld_imm64(1, -1)])

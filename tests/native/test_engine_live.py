@@ -216,6 +216,14 @@ def test_each_call_is_a_record(
     assert loaded.failed() == 0
 
 
+def test_a_map_has_its_first_value_from_the_start() -> None:
+    engine = LiveEngine()
+    value = bytes(range(23))
+    fd = engine.create_map(MapDef("params", MapKind.ARRAY, 4, 23, 1, initial=value))
+    assert bpf.lookup(Kernel(), fd, bytes(4), 23) == value
+    engine.close_fd(fd)
+
+
 def test_the_older_way_without_links(
     loaded: Loaded, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

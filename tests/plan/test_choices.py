@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 import bpfprobe as bp
-from bpfprobe.attach.attachment import refuse_obstacles
 from bpfprobe.model.object import MapKind
 from bpfprobe.model.scalar import U64, X64
 from bpfprobe.model.site import KernelSite, TracepointSite
@@ -23,6 +22,7 @@ from bpfprobe.model.value import (
     TextEquals,
     TextMatches,
 )
+from bpfprobe.plan.obstacles import refuse_obstacles
 from bpfprobe.plan.pairing import MAX_KEPT
 from tests.sample_machine import FACTS, MACHINE, NO, complaint, machine, one_plan, planned
 

@@ -1,0 +1,35 @@
+"""Plan -> wiring: what of a plan is still needed once its programs are compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.object import ProbeWiring, Wiring
+
+if TYPE_CHECKING:
+    from bpfprobe.model.plan import Plan, ProbePlan
+
+
+def wire(plan: Plan) -> Wiring:
+    """Where the programs of a plan go, and what they send."""
+    return Wiring(
+        maps=plan.maps,
+        probes=tuple(_wire_probe(probe) for probe in plan.probes),
+        uses_ring=plan.uses_ring,
+        buffer_bytes=plan.buffer_bytes,
+        wake_bytes=plan.wake_bytes,
+        page_size=plan.facts.page_size,
+    )
+
+
+def _wire_probe(probe: ProbePlan) -> ProbeWiring:
+    if probe.pairing is None:
+        return ProbeWiring(probe.layout, probe.site, probe.program)
+    return ProbeWiring(
+        layout=probe.layout,
+        site=probe.site,
+        program=probe.program,
+        entry_site=probe.pairing.site,
+        entry_program=probe.entry_program,
+        inflight_map=probe.pairing.map_index,
+    )
