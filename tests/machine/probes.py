@@ -1,0 +1,61 @@
+"""Runs the programs of a description on the machine, and gives its events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.deliver.event_types import event_type
+from bpfprobe.engine.live import LiveEngine
+from bpfprobe.pipeline import describe
+from tests.machine.machine import Machine, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.model.event import Event
+    from bpfprobe.model.options import Options
+    from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.target import Target
+    from tests.machine.machine import Run
+
+REGISTERS = (
+    *("r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx"),
+    *("si", "di", "orig_ax", "ip", "cs", "flags", "sp", "ss"),
+)
+
+
+class Probes:
+    """Descriptions compiled for a target (with libbcc, not a kernel), and a machine to run them.
+
+    ``names`` are the programs' in the order of the C text: for a probe that keeps something from
+    entry, the program of the entry comes before that of the return.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ProbeSpec],
+        target: Target,
+        task: Task | None = None,
+        options: Options | None = None,
+    ) -> None:
+        made = describe(specs, target, options)
+        codes = LiveEngine().compile(made.source)
+        self.code = {code.program.name: code.instructions for code in codes}
+        self.names = tuple(self.code)
+        self.machine = Machine(task or Task(), dict(enumerate(made.source.maps)))
+        self._decoders = [event_type(probe.layout)[1] for probe in made.plan.probes]
+
+    def run(self, name: str, context: bytes) -> Run:
+        """Hit a program."""
+        return self.machine.run(self.code[name], context)
+
+    def events(self) -> list[Event]:
+        """What was sent since this was last asked."""
+        records = self.machine.buffer(0).take()
+        return [self._decoders[int.from_bytes(r[:2], "little")](r) for r in records]
+
+
+def registers(**values: int) -> bytes:
+    """A ``struct pt_regs`` of x86-64."""
+    assert values.keys() <= set(REGISTERS)
+    return b"".join((values.get(n, 0) & (1 << 64) - 1).to_bytes(8, "little") for n in REGISTERS)
