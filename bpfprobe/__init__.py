@@ -12,40 +12,45 @@
 `probe` takes a definition as text; `kprobe`, `kretprobe`, `uprobe`, `uretprobe`, `tracepoint` and
 `syscall` take its parts. `Session` attaches them. `bpfprobe.errors` has every exception,
 `bpfprobe.testing` what is needed to test probes without root.
+
+A name is imported when it is first asked for: a tracer that starts again needs few of them.
 """
 
-from bpfprobe.deliver.clock import WallClock
-from bpfprobe.deliver.escape import escape
-from bpfprobe.errors import (
-    AttachError,
-    BpfprobeError,
-    CompileError,
-    DecodeError,
-    Diagnostic,
-    LabError,
-    LoadError,
-    MissingLibraryError,
-    PrivilegeError,
-    SessionError,
-    SpecError,
-    TargetError,
-    VerifierError,
-)
-from bpfprobe.model.event import Event
-from bpfprobe.model.options import OptionError, Options
-from bpfprobe.model.spec import ProbeSpec
-from bpfprobe.model.statistics import Statistics
-from bpfprobe.parse.builder import (
-    kprobe,
-    kretprobe,
-    probe,
-    syscall,
-    tracepoint,
-    uprobe,
-    uretprobe,
-)
-from bpfprobe.session import Session
-from bpfprobe.tool import run_tool, user_id
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bpfprobe.deliver.clock import WallClock as WallClock
+    from bpfprobe.deliver.escape import escape as escape
+    from bpfprobe.errors import AttachError as AttachError
+    from bpfprobe.errors import BpfprobeError as BpfprobeError
+    from bpfprobe.errors import CompileError as CompileError
+    from bpfprobe.errors import DecodeError as DecodeError
+    from bpfprobe.errors import Diagnostic as Diagnostic
+    from bpfprobe.errors import LabError as LabError
+    from bpfprobe.errors import LoadError as LoadError
+    from bpfprobe.errors import MissingLibraryError as MissingLibraryError
+    from bpfprobe.errors import PrivilegeError as PrivilegeError
+    from bpfprobe.errors import SessionError as SessionError
+    from bpfprobe.errors import SpecError as SpecError
+    from bpfprobe.errors import TargetError as TargetError
+    from bpfprobe.errors import VerifierError as VerifierError
+    from bpfprobe.model.event import Event as Event
+    from bpfprobe.model.options import OptionError as OptionError
+    from bpfprobe.model.options import Options as Options
+    from bpfprobe.model.spec import ProbeSpec as ProbeSpec
+    from bpfprobe.model.statistics import Statistics as Statistics
+    from bpfprobe.probes import Probe as Probe
+    from bpfprobe.probes import kprobe as kprobe
+    from bpfprobe.probes import kretprobe as kretprobe
+    from bpfprobe.probes import probe as probe
+    from bpfprobe.probes import syscall as syscall
+    from bpfprobe.probes import tracepoint as tracepoint
+    from bpfprobe.probes import uprobe as uprobe
+    from bpfprobe.probes import uretprobe as uretprobe
+    from bpfprobe.session import Session as Session
+    from bpfprobe.tool import run_tool as run_tool
+    from bpfprobe.tool import user_id as user_id
 
 __version__ = "0.1.0"
 
@@ -62,6 +67,7 @@ __all__ = [
     "OptionError",
     "Options",
     "PrivilegeError",
+    "Probe",
     "ProbeSpec",
     "Session",
     "SessionError",
@@ -81,3 +87,49 @@ __all__ = [
     "uretprobe",
     "user_id",
 ]
+
+_HOMES = {
+    "AttachError": "bpfprobe.errors",
+    "BpfprobeError": "bpfprobe.errors",
+    "CompileError": "bpfprobe.errors",
+    "DecodeError": "bpfprobe.errors",
+    "Diagnostic": "bpfprobe.errors",
+    "Event": "bpfprobe.model.event",
+    "LabError": "bpfprobe.errors",
+    "LoadError": "bpfprobe.errors",
+    "MissingLibraryError": "bpfprobe.errors",
+    "OptionError": "bpfprobe.model.options",
+    "Options": "bpfprobe.model.options",
+    "PrivilegeError": "bpfprobe.errors",
+    "Probe": "bpfprobe.probes",
+    "ProbeSpec": "bpfprobe.model.spec",
+    "Session": "bpfprobe.session",
+    "SessionError": "bpfprobe.errors",
+    "SpecError": "bpfprobe.errors",
+    "Statistics": "bpfprobe.model.statistics",
+    "TargetError": "bpfprobe.errors",
+    "VerifierError": "bpfprobe.errors",
+    "WallClock": "bpfprobe.deliver.clock",
+    "escape": "bpfprobe.deliver.escape",
+    "kprobe": "bpfprobe.probes",
+    "kretprobe": "bpfprobe.probes",
+    "probe": "bpfprobe.probes",
+    "run_tool": "bpfprobe.tool",
+    "syscall": "bpfprobe.probes",
+    "tracepoint": "bpfprobe.probes",
+    "uprobe": "bpfprobe.probes",
+    "uretprobe": "bpfprobe.probes",
+    "user_id": "bpfprobe.tool",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.options import Options
+from bpfprobe.model.spec import ProbeSpec
 from bpfprobe.plan.plan import plan
 from bpfprobe.plan.wiring import wire
 from bpfprobe.render.render import render
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.bound import BoundProbes
     from bpfprobe.model.object import CSource, Wiring
     from bpfprobe.model.plan import Plan
-    from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.probes import Probe
     from bpfprobe.target import Target
 
 
@@ -40,12 +41,18 @@ class Compilation:
 
 
 def describe(
-    specs: Sequence[ProbeSpec], target: Target, options: Options | None = None
+    probes: Sequence[Probe | ProbeSpec], target: Target, options: Options | None = None
 ) -> Compilation:
     """Everything above the waterline: needs no root, no compiler, and the target may be a file.
 
     Raises `SpecError`, `TargetError`.
     """
+    specs = tuple(spec_of(probe) for probe in probes)
     bound = resolve(specs, target)
     chosen = plan(bound, options or Options())
-    return Compilation(tuple(specs), bound, chosen, render(chosen), wire(chosen))
+    return Compilation(specs, bound, chosen, render(chosen), wire(chosen))
+
+
+def spec_of(probe: Probe | ProbeSpec) -> ProbeSpec:
+    """What a probe asks for; one that has been parsed already is that itself."""
+    return probe if isinstance(probe, ProbeSpec) else probe.spec

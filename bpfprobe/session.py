@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bpfprobe.engine import Engine
     from bpfprobe.model.event import Event
     from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.probes import Probe
     from bpfprobe.target import Target
 
     Callback = Callable[[Event], object]
@@ -44,7 +45,7 @@ class Session:
 
     def __init__(
         self,
-        *probes: ProbeSpec,
+        *probes: Probe | ProbeSpec,
         target: Target | None = None,
         engine: Engine | None = None,
         **options: Any,
@@ -114,7 +115,7 @@ class Session:
             attachment.close()
             self._release_sigterm()
 
-    def on(self, probe: ProbeSpec) -> Callable[[Callback], Callback]:
+    def on(self, probe: Probe | ProbeSpec) -> Callable[[Callback], Callback]:
         """Decorate a function to be called with each event of a probe of this session."""
         index = self._index(probe)
 
@@ -196,14 +197,14 @@ class Session:
             return Statistics()
         return self._count(ended=False)
 
-    def event_type(self, probe: ProbeSpec) -> type[Event]:
+    def event_type(self, probe: Probe | ProbeSpec) -> type[Event]:
         """The class of a probe's events; needs the session to be open, or to have been."""
         index = self._index(probe)
         if not self._types:
             raise SessionError("the session has not been opened", hint="with Session(...):")
         return self._types[index]
 
-    def _index(self, probe: ProbeSpec) -> int:
+    def _index(self, probe: Probe | ProbeSpec) -> int:
         for index, own in enumerate(self.probes):
             if own is probe:
                 return index

@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def probes(args: argparse.Namespace) -> list[bp.ProbeSpec]:
+def probes(args: argparse.Namespace) -> list[bp.Probe]:
     wanted = [] if args.fails else ["retval == 0"]
     if args.ppid is not None:
         wanted.append(f"ppid == {args.ppid}")

@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def probes(args: argparse.Namespace) -> list[bp.ProbeSpec]:
+def probes(args: argparse.Namespace) -> list[bp.Probe]:
     flags = reduce(or_, (getattr(os, name) for name in args.flag_filter), 0)
     wanted = ["fd < 0"] * args.failed + [f"flags & {flags}"] * bool(flags)
     condition = " && ".join(wanted) or None

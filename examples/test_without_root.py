@@ -16,7 +16,7 @@ KERNEL = StaticTarget(
 )
 
 
-def opened(**changed: str) -> bp.ProbeSpec:
+def opened(**changed: str) -> bp.Probe:
     captures = {"path": "filename:ustring", "fd": "$retval:s32", **changed}
     return bp.kretprobe("do_sys_openat2", captures=captures)
 

@@ -1,4 +1,4 @@
-"""What all tests share: no test fails for being slow, and none finds its examples by chance."""
+"""What all tests share: none fails for being slow, finds examples by chance, or uses a cache."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def pytest_configure() -> None:
         return  # where importing hypothesis takes seconds, and no test uses it
     from hypothesis import settings
 
+    # What is kept on this machine is none of a test's business; those of the cache say where.
+    os.environ["BPFPROBE_CACHE"] = "off"
     # The machine may be busy, or emulated; a failure is of the code, not of the day.
     settings.register_profile("steady", deadline=None, derandomize=True)
     settings.load_profile("steady")

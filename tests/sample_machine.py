@@ -10,7 +10,7 @@ import pytest
 import bpfprobe as bp
 from bpfprobe.errors import Diagnostic, SpecError, TargetError
 from bpfprobe.model.machine import Answer, MachineFacts
-from bpfprobe.pipeline import Compilation, describe
+from bpfprobe.pipeline import Compilation, describe, spec_of
 from bpfprobe.resolve.resolve import resolve
 from bpfprobe.testing.static_target import FACTS, StaticTarget
 
@@ -120,43 +120,47 @@ MACHINE = machine()
 ARM = machine(replace(FACTS, arch="aarch64"))
 
 
-def as_spec(probe: str | bp.ProbeSpec) -> bp.ProbeSpec:
-    return bp.probe(probe) if isinstance(probe, str) else probe
+def as_spec(probe: str | bp.Probe | bp.ProbeSpec) -> bp.ProbeSpec:
+    return spec_of(bp.probe(probe) if isinstance(probe, str) else probe)
 
 
-def bound(probe: str | bp.ProbeSpec, target: StaticTarget = MACHINE) -> Bound:
+def bound(probe: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE) -> Bound:
     """One description, resolved."""
     return resolve([as_spec(probe)], target).probes[0]
 
 
-def value(probe: str | bp.ProbeSpec, target: StaticTarget = MACHINE) -> Capturable:
+def value(probe: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE) -> Capturable:
     """What the first capture takes."""
     return bound(probe, target).captures[0].value
 
 
 def compiled(
-    *probes: str | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
+    *probes: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
 ) -> Compilation:
     """Descriptions through all stages above the waterline."""
     return describe([as_spec(probe) for probe in probes], target, bp.Options(**options))
 
 
-def planned(*probes: str | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any) -> Plan:
+def planned(
+    *probes: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
+) -> Plan:
     return compiled(*probes, target=target, **options).plan
 
 
 def one_plan(
-    probe: str | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
+    probe: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
 ) -> ProbePlan:
     return planned(probe, target=target, **options).probes[0]
 
 
-def c_text(*probes: str | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any) -> str:
+def c_text(
+    *probes: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
+) -> str:
     return compiled(*probes, target=target, **options).source.text
 
 
 def complaint(
-    probe: str | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
+    probe: str | bp.Probe | bp.ProbeSpec, target: StaticTarget = MACHINE, **options: Any
 ) -> Diagnostic:
     """The one thing that is wrong with a description."""
     with pytest.raises(SpecError) as caught:

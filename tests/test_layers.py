@@ -37,7 +37,7 @@ TALKS_TO_C = {
     "target/libbpf_btf.py",  # a reader of BTF, no more
     "lab/agent/system.py",  # mount(2) and its like, in the guest
 }
-TOUCHES_FILES = ("target", "engine", "lab", "cli")
+TOUCHES_FILES = ("target", "engine", "lab", "cli", "store")
 
 
 def name_of(path: Path) -> str:

@@ -25,7 +25,7 @@ RETURNS = bp.kretprobe("vfs_write", event="writes", n="count:u64")
 class Bench:
     """A session on fakes, and a kernel that counts what it sends."""
 
-    def __init__(self, *probes: bp.ProbeSpec, **options: Any) -> None:
+    def __init__(self, *probes: bp.Probe, **options: Any) -> None:
         self.engine = FakeEngine()
         self.probes = probes or (READS,)
         self.session = bp.Session(*self.probes, target=MACHINE, engine=self.engine, **options)

@@ -22,7 +22,7 @@ class Mistake:
 
     name: str
     text: str
-    call: Callable[[], bp.ProbeSpec]
+    call: Callable[[], bp.Probe]
     code: str
     caret: str
     cause: str
@@ -142,7 +142,7 @@ MISTAKES = [
 ]
 
 
-def spoken(make: Callable[[], bp.ProbeSpec]) -> SpecError:
+def spoken(make: Callable[[], bp.Probe]) -> SpecError:
     with pytest.raises(SpecError) as caught:
         describe([make()], MACHINE)
     assert len(caught.value.diagnostics) == 1

@@ -44,17 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
     from bpfprobe.model.options import Options
-    from bpfprobe.model.span import SourceText
-    from bpfprobe.parse.definition import parse_definition
     from bpfprobe.pipeline import describe
+    from bpfprobe.probes import probe
 
-    specs = [parse_definition(SourceText(text)) for text in args.specs]
+    probes = [probe(text) for text in args.specs]
     target = _target(args)
     if args.record:
         from bpfprobe.testing import record_target
 
         target = recording = record_target(target)
-    compiled = describe(specs, target, Options(transport=args.transport))
+    compiled = describe(probes, target, Options(transport=args.transport))
     if args.record:
         recording.write(Path(args.record))
     wanted = [args.stage] if args.stage else ["plan", "layout"]

@@ -6,11 +6,9 @@ import argparse
 import os
 import signal
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SessionError
-from bpfprobe.model.spec import UserPoint
 from bpfprobe.tool import user_id
 
 if TYPE_CHECKING:
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.cli.child import Child
     from bpfprobe.model.event import Event
-    from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.probes import Probe
     from bpfprobe.session import Session
 
 HELP = "attach probes and print their events until Ctrl-C"
@@ -64,11 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
-    from bpfprobe.model.span import SourceText
-    from bpfprobe.parse.definition import parse_definition
+    from bpfprobe.probes import probe
     from bpfprobe.session import Session
 
-    probes = [_of_process(parse_definition(SourceText(text)), args.pid) for text in args.specs]
+    probes = [probe(text) for text in args.specs]
+    if args.pid is not None:
+        # A place in a program is looked up, and attached to, in that process alone.
+        probes = [described.of_process(args.pid) for described in probes]
     if args.command is not None and args.pid is not None:
         raise SessionError("-c and -p exclude each other", hint="-c traces the command it starts")
     child = _start_child(args)
@@ -98,13 +98,6 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def _of_process(spec: ProbeSpec, pid: int | None) -> ProbeSpec:
-    """With ``-p`` a place in a program is looked up, and attached to, in that process alone."""
-    if pid is None or not isinstance(spec.point, UserPoint):
-        return spec
-    return replace(spec, point=replace(spec.point, pid=pid))
-
-
 def _start_child(args: argparse.Namespace) -> Child | None:
     if args.command is None:
         return None
@@ -114,7 +107,7 @@ def _start_child(args: argparse.Namespace) -> Child | None:
 
 
 def _print_events(
-    session: Session, probes: list[ProbeSpec], args: argparse.Namespace, child: Child | None
+    session: Session, probes: list[Probe], args: argparse.Namespace, child: Child | None
 ) -> None:
     line, header = _printer(session, probes, args)
     if header:
@@ -134,7 +127,7 @@ def _events(session: Session, args: argparse.Namespace, child: Child | None) -> 
 
 
 def _printer(
-    session: Session, probes: list[ProbeSpec], args: argparse.Namespace
+    session: Session, probes: list[Probe], args: argparse.Namespace
 ) -> tuple[Callable[[Event], str], str]:
     if args.json:
         from bpfprobe.deliver.json_lines import json_line

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.description import DEFAULT_STRING_BYTES
 from bpfprobe.model.span import SourceText, Span
 
 if TYPE_CHECKING:
     from bpfprobe.model.expression import Expression
-
-DEFAULT_STRING_BYTES = 4096
-"""The most that a string capture takes, its NUL included: the kernel's PATH_MAX."""
 
 
 @dataclass(frozen=True, slots=True)

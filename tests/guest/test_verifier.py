@@ -31,7 +31,7 @@ FILTERS = (
 )
 
 
-def shapes() -> list[bp.ProbeSpec]:
+def shapes() -> list[bp.Probe]:
     """Captures by ones, twos, ... all, each with one of the filters in turn."""
     filters = itertools.cycle(FILTERS)
     return [

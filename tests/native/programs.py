@@ -177,7 +177,7 @@ class Worker:
         assert self.process.stdout.read(1) == b"k"
 
 
-def hot(worker: Worker) -> bp.ProbeSpec:
+def hot(worker: Worker) -> bp.Probe:
     """A probe of the worker's hot()."""
     return bp.uprobe(worker.program.path, "hot", pid=worker.pid, n="$arg1")
 

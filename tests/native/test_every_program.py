@@ -24,9 +24,7 @@ GLOBS = [
 ]
 
 
-def load_all(
-    probes: list[str | bp.ProbeSpec], *, changes: dict[str, object], transport: str
-) -> int:
+def load_all(probes: list[str | bp.Probe], *, changes: dict[str, object], transport: str) -> int:
     target = machine(replace(FACTS, **changes))  # type: ignore[arg-type]
     made = compiled(*probes, target=target, transport=transport)
     engine = LiveEngine()
@@ -54,7 +52,7 @@ def test_it_loads(changes: dict[str, object], transport: str) -> None:
 
 
 def test_globs_that_the_plan_lets_through_do_too() -> None:
-    probes: list[str | bp.ProbeSpec] = [
+    probes: list[str | bp.Probe] = [
         bp.uprobe("bash", "main", filter=f'+0($arg1) ~ "{glob}"', s="$arg1:string")
         for glob in GLOBS
     ]

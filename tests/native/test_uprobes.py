@@ -35,7 +35,7 @@ def everything(session: bp.Session) -> list[Any]:
     return sorted(session.events(duration=0), key=lambda event: event.time)
 
 
-def values(events: list[Any], probe: bp.ProbeSpec, *names: str) -> list[tuple[Any, ...]]:
+def values(events: list[Any], probe: bp.Probe, *names: str) -> list[tuple[Any, ...]]:
     return [tuple(getattr(e, n) for n in names) for e in events if e.probe == probe.name]
 
 

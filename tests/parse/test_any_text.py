@@ -48,7 +48,7 @@ def said(error: SpecError) -> None:
 @example("uprobe:/bin/x:0")
 def test_a_definition(text: str) -> None:
     try:
-        spec = bp.probe(text)
+        spec = bp.probe(text).spec
     except SpecError as error:
         said(error)
     else:

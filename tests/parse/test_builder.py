@@ -17,7 +17,7 @@ from bpfprobe.model.spec import (
 
 
 @pytest.mark.parametrize(
-    ("spec", "name", "point"),
+    ("probe", "name", "point"),
     [
         (bp.kprobe("vfs_read"), "vfs_read", KernelPoint("vfs_read")),
         (bp.kprobe("vfs_read+0x10"), "vfs_read", KernelPoint("vfs_read", 0x10)),
@@ -37,22 +37,22 @@ from bpfprobe.model.spec import (
         (bp.kprobe("f", event="other"), "other", KernelPoint("f")),
     ],
 )
-def test_points(spec: bp.ProbeSpec, name: str, point: Point) -> None:
-    assert (spec.name, spec.point) == (name, point)
+def test_points(probe: bp.Probe, name: str, point: Point) -> None:
+    assert (probe.name, probe.spec.point) == (name, point)
 
 
 def test_options_and_captures() -> None:
     spec = bp.kretprobe(
         "f", path="name:ustring", fd="$retval:s32", captures={"filter": "a"}, filter="fd > 2",
         comm=False, string_bytes=100,
-    )  # fmt: skip
+    ).spec  # fmt: skip
     assert [c.name for c in spec.captures] == ["filter", "path", "fd"]
     assert [c.value.span.text for c in spec.captures] == ["a", "name", "$retval"]
     assert spec.filter is not None
     assert spec.filter.span.source.label == "filter"
     assert spec.captures[1].span.source.label == "capture path"
     assert (spec.comm, spec.string_bytes) == (False, 100)
-    plain = bp.kprobe("f")
+    plain = bp.kprobe("f").spec
     assert (plain.comm, plain.string_bytes) == (True, DEFAULT_STRING_BYTES)
 
 
@@ -116,7 +116,7 @@ def test_an_error_says_which_keyword(
 
 
 def test_text_and_calls_give_the_same() -> None:
-    text = bp.probe("reads=kretprobe:vfs_read n=$retval:s64 if n > 10")
-    call = bp.kretprobe("vfs_read", event="reads", n="$retval:s64", filter="n > 10")
+    text = bp.probe("reads=kretprobe:vfs_read n=$retval:s64 if n > 10").spec
+    call = bp.kretprobe("vfs_read", event="reads", n="$retval:s64", filter="n > 10").spec
     assert (text.name, text.point) == (call.name, call.point)
     assert [c.name for c in text.captures] == [c.name for c in call.captures]

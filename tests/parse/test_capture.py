@@ -35,13 +35,13 @@ from bpfprobe.parse.capture import MAX_CAPTURES, RESERVED_NAMES
     ],
 )  # fmt: skip
 def test_names_and_types(text: str, name: str, type_name: tuple[str, int] | None) -> None:
-    (capture,) = bp.probe(f"p f {text}").captures
+    (capture,) = bp.probe(f"p f {text}").spec.captures
     seen = capture.type and (capture.type.base, capture.type.count)
     assert (capture.name, seen) == (name, type_name)
 
 
 def test_a_default_name_that_is_taken_gives_way_to_the_place() -> None:
-    spec = bp.probe("p f flags how->flags a->b c->b")
+    spec = bp.probe("p f flags how->flags a->b c->b").spec
     assert [capture.name for capture in spec.captures] == ["flags", "arg2", "b", "arg4"]
 
 
@@ -75,7 +75,7 @@ def test_errors(text: str, code: str, place: str) -> None:
 
 def test_there_is_a_most() -> None:
     all_of_them = "p f " + " ".join(f"c{n}=1" for n in range(MAX_CAPTURES))
-    assert len(bp.probe(all_of_them).captures) == MAX_CAPTURES
+    assert len(bp.probe(all_of_them).spec.captures) == MAX_CAPTURES
     with pytest.raises(SpecError) as caught:
         bp.probe(f"{all_of_them} more=1")
     assert caught.value.code == "TOO_MANY_ARGS"
@@ -87,6 +87,6 @@ def test_no_capture_can_hide_what_an_event_has() -> None:
 
 
 def test_the_type_has_a_span_without_the_space_around_it() -> None:
-    (capture,) = bp.kprobe("f", x="a :  u32 ").captures
+    (capture,) = bp.kprobe("f", x="a :  u32 ").spec.captures
     assert capture.type is not None
     assert capture.type.span.text == "u32"

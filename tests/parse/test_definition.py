@@ -41,7 +41,7 @@ from bpfprobe.model.spec import KernelPoint, Point, SyscallPoint, TracepointPoin
     ],
 )  # fmt: skip
 def test_where(text: str, name: str, point: Point) -> None:
-    spec = bp.probe(text)
+    spec = bp.probe(text).spec
     assert (spec.name, spec.point) == (name, point)
 
 
@@ -100,7 +100,7 @@ def test_errors_have_the_code_of_the_kernel_and_a_place(text: str, code: str, pl
 
 
 def test_captures_and_filter_come_in_order() -> None:
-    spec = bp.probe('p:open do_sys_open dfd=%ax name=+0( %si ):string "x y" if pid == 1 && a')
+    spec = bp.probe('p:open do_sys_open dfd=%ax name=+0( %si ):string "x y" if pid == 1 && a').spec
     assert [capture.name for capture in spec.captures] == ["dfd", "name", "arg3"]
     assert [capture.span.text for capture in spec.captures] == [
         "dfd=%ax",
@@ -113,14 +113,14 @@ def test_captures_and_filter_come_in_order() -> None:
 
 
 def test_a_name_that_begins_with_if_is_no_filter() -> None:
-    spec = bp.probe("p f ifindex if iflag == 1")
+    spec = bp.probe("p f ifindex if iflag == 1").spec
     assert [capture.name for capture in spec.captures] == ["ifindex"]
     assert spec.filter is not None
 
 
 def test_the_place_is_a_span() -> None:
-    assert bp.probe("x=kprobe:vfs_read a").point_span.text == "vfs_read"
-    assert bp.probe("p:x vfs_read+8 a").point_span.text == "vfs_read+8"
+    assert bp.probe("x=kprobe:vfs_read a").spec.point_span.text == "vfs_read"
+    assert bp.probe("p:x vfs_read+8 a").spec.point_span.text == "vfs_read+8"
 
 
 def test_an_error_of_a_long_line_shows_the_part_around_it() -> None:

@@ -11,7 +11,7 @@ from bpfprobe.plan.layouts import MAX_RECORD_BYTES
 from tests.sample_machine import complaint, machine, one_plan, planned
 
 
-def layout(probe: str | bp.ProbeSpec) -> Layout:
+def layout(probe: str | bp.Probe) -> Layout:
     return one_plan(probe).layout
 
 

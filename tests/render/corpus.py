@@ -14,7 +14,7 @@ _GLOBS += ["[z-a]"]
 _MORE = ["ppid", "func", "comm", "argv"]
 _ON_RETURN = ["retval", "duration", "count", "argv"]
 
-KERNEL: list[str | bp.ProbeSpec] = [
+KERNEL: list[str | bp.Probe] = [
     "p:plain vfs_read",
     bp.kprobe("vfs_read", comm=False, captures={f"c_{t}": f"count:{t}" for t in TYPES}),
     bp.kprobe("vfs_read", captures={f"c_{t}": f"+8(file):{t}" for t in [*TYPES, "char", "bool"]}),
@@ -57,7 +57,7 @@ KERNEL: list[str | bp.ProbeSpec] = [
     "syscall:execve filename argv",
     "syscall:execve%return argv $retval ppid",
 ]  # fmt: skip
-USER: list[str | bp.ProbeSpec] = [
+USER: list[str | bp.Probe] = [
     "uprobe:bash:main",
     "uprobe:bash:main a=$arg1 b=$arg2:string c=+8(%di):u32 d=@0x404000:u8 e=$stack1 f=argv",
     'uprobe:bash:main a=$arg1:string if $arg1 == 4 && +0($arg2) ~ "*x*"',
@@ -65,7 +65,7 @@ USER: list[str | bp.ProbeSpec] = [
     "uretprobe:bash:main $retval",
     bp.uprobe("bash", "main", captures={f"c{n}": f"+{8 * n}(%di):x64[16]" for n in range(10)}),
 ]
-RECORDS: list[str | bp.ProbeSpec] = [
+RECORDS: list[str | bp.Probe] = [
     "tracepoint:sched:sched_switch prev_comm prev_pid prev_prio prev_state if prev_comm == \"sh\"",
     "tracepoint:sched:sched_process_exec filename pid_=pid old_pid if filename ~ \"*/bin/*\"",
     "tracepoint:lab:shapes text n=numbers[1] m=numbers:u32[3] four small f=file->f_flags why",

@@ -255,7 +255,7 @@ def test_exec_gives_the_arguments_of_the_new_program() -> None:
     ],
 )
 def test_a_system_call_is_a_return_when_something_needs_it(
-    probe: str | bp.ProbeSpec, returns: bool
+    probe: str | bp.Probe, returns: bool
 ) -> None:
     assert bound(probe).returns is returns
 
@@ -266,9 +266,9 @@ def test_a_capture_name_goes_before_an_argument_in_a_filter() -> None:
 
 
 def test_every_mistake_of_every_probe_is_told() -> None:
-    probes = [bp.probe(text) for text in ("p vfs_read a b", "p nothing", "p untyped")]
+    specs = [bp.probe(text).spec for text in ("p vfs_read a b", "p nothing", "p untyped")]
     with pytest.raises(bp.SpecError) as caught:
-        resolve(probes, MACHINE)
+        resolve(specs, MACHINE)
     assert [d.code for d in caught.value.diagnostics] == [
         "NO_BTFARG",
         "NO_BTFARG",

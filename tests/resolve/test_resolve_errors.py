@@ -35,7 +35,7 @@ from tests.sample_machine import FACTS, NO, bound, complaint, machine, place
         ("tracepoint:sched:sched_switch", TracepointSite("sched", "sched_switch", 302)),
     ],
 )  # fmt: skip
-def test_sites(probe: str | bp.ProbeSpec, site: Site) -> None:
+def test_sites(probe: str | bp.Probe, site: Site) -> None:
     assert bound(probe).site == site
 
 

@@ -1,0 +1,51 @@
+"""A probe as it was described, before anything of it is looked at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DEFAULT_STRING_BYTES = 4096
+"""The most that a string capture takes, its NUL included: the kernel's PATH_MAX."""
+
+DEFINITION = "definition"
+"""The kind of a description that is one text."""
+
+
+class Description(NamedTuple):
+    """What a function of `bpfprobe.probes` was given; nothing of it has been checked.
+
+    ``kind`` is the function's name, ``place`` the function, path, tracepoint or system call, or for
+    ``probe`` the whole text. ``captures`` are names with their texts. ``pid`` is the process in
+    which a place in a program is looked up and probed.
+    """
+
+    kind: str
+    place: str
+    symbol: str | None = None
+    address: int | None = None
+    offset: int | None = None
+    pid: int | None = None
+    returns: bool | None = None
+    filter: str | None = None
+    event: str | None = None
+    captures: tuple[tuple[str, str], ...] = ()
+    comm: bool = True
+    string_bytes: int = DEFAULT_STRING_BYTES
+
+    def canonical(self) -> bytes | None:
+        """The same bytes for the same description; another ``pid`` makes no difference.
+
+        None for what holds other things than it should, which the parser will refuse.
+        """
+        for word in self:
+            if type(word) not in _PLAIN:
+                return None
+        if self.pid is not None and (type(self.pid) is not int or self.pid < 0):
+            return None
+        if not all(type(text) is str for pair in self.captures for text in pair):
+            return None
+        pid = None if self.pid is None else 0
+        return ascii(tuple(self._replace(pid=pid))).encode("ascii")
+
+
+_PLAIN = frozenset({str, int, bool, type(None), tuple})

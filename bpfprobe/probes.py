@@ -1,0 +1,256 @@
+"""Probes from Python calls, and from text.
+
+Each capture is a keyword: ``path="filename:ustring"``. A capture whose name is taken by an option
+(``filter``, ``event``) goes into ``captures={"filter": "..."}``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
+from bpfprobe.store.known import is_known, remember
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bpfprobe.model.spec import ProbeSpec
+
+
+class Probe:
+    """A probe that was described. What it says is parsed when that is needed.
+
+    A description is parsed when it is made, and what is wrong with it raised there, unless the same
+    one has been found right before: then a start that needs nothing else of it never parses it.
+    """
+
+    __slots__ = ("_spec", "description")
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self._spec: ProbeSpec | None = None
+        if not is_known(description):
+            _ = self.spec
+            remember(description)
+
+    @property
+    def spec(self) -> ProbeSpec:
+        """What was asked for, as the other stages want it."""
+        if self._spec is None:
+            from bpfprobe.parse.builder import build  # a warm start parses nothing
+
+            self._spec = build(self.description)
+        return self._spec
+
+    @property
+    def name(self) -> str:
+        """The name of its events."""
+        return self.spec.name
+
+    def of_process(self, pid: int) -> Probe:
+        """The same probe; a place in a program is looked up, and probed, in that process alone."""
+        return Probe(self.description._replace(pid=pid))
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+    def __repr__(self) -> str:
+        return f"<Probe {self}>"
+
+
+def probe(definition: str) -> Probe:
+    """A probe from text, in any form that ``bpfprobe trace`` takes.
+
+    Raises `SpecError`.
+    """
+    return Probe(Description(DEFINITION, definition))
+
+
+def kprobe(
+    function: str,
+    *,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """The entry of a kernel function: ``vfs_read``, ``vfs_read+0x10``, ``module:function``.
+
+    ``filter`` says which hits to keep; ``event`` names the event (the function's name by default);
+    ``comm`` False leaves the thread's name out of the event; ``string_bytes`` bounds each string,
+    its NUL included. Raises `SpecError` for what can be seen to be wrong without the machine.
+    Needs a kernel with CONFIG_KPROBES.
+    """
+    return Probe(
+        Description(
+            "kprobe",
+            function,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
+def kretprobe(
+    function: str,
+    *,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """The return of a kernel function. Options as for `kprobe`.
+
+    ``retval`` is what it returned and ``duration`` how long it took, in nanoseconds. A name of an
+    argument means the value it was called with; memory behind it is read at the return, as the
+    kernel does (``entry(...)`` reads at entry).
+    """
+    return Probe(
+        Description(
+            "kretprobe",
+            function,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
+def uprobe(
+    path: str,
+    sym: str | None = None,
+    *,
+    address: int | None = None,
+    offset: int | None = None,
+    pid: int | None = None,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """A function of a program or library.
+
+    Exactly one of ``sym`` (a symbol, ``name`` or ``name+0x10``), ``address`` (virtual, as nm(1)
+    prints it) and ``offset`` (bytes into the file) says where. ``path`` is a file, a program in
+    PATH, or a library as the loader finds it (``c``). With ``pid`` only that process is probed.
+    Other options as for `kprobe`.
+    """
+    return Probe(
+        Description(
+            "uprobe",
+            path,
+            symbol=sym,
+            address=address,
+            offset=offset,
+            pid=pid,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
+def uretprobe(
+    path: str,
+    sym: str | None = None,
+    *,
+    address: int | None = None,
+    offset: int | None = None,
+    pid: int | None = None,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """The return of a function of a program or library: `uprobe` with ``retval``, ``duration``."""
+    return Probe(
+        Description(
+            "uretprobe",
+            path,
+            symbol=sym,
+            address=address,
+            offset=offset,
+            pid=pid,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
+def tracepoint(
+    name: str,
+    *,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """A tracepoint, ``category:name``; its fields go by the names in its ``format`` file."""
+    return Probe(
+        Description(
+            "tracepoint",
+            name,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
+def syscall(
+    name: str,
+    *,
+    returns: bool | None = None,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """A system call by its name in the manual, its arguments by theirs.
+
+    ``returns`` True takes the event when the call returns, False when it begins; left open, it is
+    the return exactly when ``retval`` or ``duration`` is asked for. Calls of 32-bit programs are
+    not seen. Other options as for `kprobe`.
+    """
+    return Probe(
+        Description(
+            "syscall",
+            name,
+            returns=returns,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
+def _pairs(
+    captures: Mapping[str, str] | None, values: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    return (*(captures or {}).items(), *values.items())

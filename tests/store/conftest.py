@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the cache is to be: not there yet."""
+    path = tmp_path / "cache" / "objects"
+    monkeypatch.setenv("BPFPROBE_CACHE", str(path))
+    return path
