@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bpfprobe.errors import SessionError as SessionError
     from bpfprobe.errors import SpecError as SpecError
     from bpfprobe.errors import TargetError as TargetError
+    from bpfprobe.errors import UsageError as UsageError
     from bpfprobe.errors import VerifierError as VerifierError
     from bpfprobe.model.event import Event as Event
     from bpfprobe.model.options import OptionError as OptionError
@@ -74,6 +75,7 @@ __all__ = [
     "SpecError",
     "Statistics",
     "TargetError",
+    "UsageError",
     "VerifierError",
     "WallClock",
     "escape",
@@ -108,6 +110,7 @@ _HOMES = {
     "SpecError": "bpfprobe.errors",
     "Statistics": "bpfprobe.model.statistics",
     "TargetError": "bpfprobe.errors",
+    "UsageError": "bpfprobe.errors",
     "VerifierError": "bpfprobe.errors",
     "WallClock": "bpfprobe.deliver.clock",
     "escape": "bpfprobe.deliver.escape",

@@ -13,6 +13,7 @@
     ├── AttachError               a probe could not be attached; carries the errno
     ├── DecodeError               a record does not have the shape of its layout
     ├── SessionError              a session was used in a way that has no meaning
+    ├── UsageError                a command line asks for what has no meaning
     └── LabError                  the guest could not be set up or run
 
 Each carries ``code`` (stable, for programs), a message that names the cause, and where there is one
@@ -204,6 +205,12 @@ class SessionError(BpfprobeError):
     """A session was used in a way that has no meaning (iterated after it was closed, say)."""
 
     code = "SESSION"
+
+
+class UsageError(BpfprobeError):
+    """A command line asks for what has no meaning: options that exclude or need each other."""
+
+    code = "USAGE"
 
 
 class LabError(BpfprobeError):

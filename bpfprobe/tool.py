@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bpfprobe.errors import BpfprobeError, PrivilegeError, SpecError
+from bpfprobe.errors import BpfprobeError, PrivilegeError, SpecError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +19,9 @@ FAILED, WRONG, NOT_ALLOWED, INTERRUPTED = 1, 2, 77, 130
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoReturn:
     """Run ``main`` and exit with what it returns (None is 0).
 
-    Errors of this package become a message on stderr and status 1, 2 for a wrong description, 77
-    for a missing privilege. Ctrl-C is the usual way to end a tracer: status 0. So is a reader
-    that has gone (``| head``).
+    Errors of this package become a message on stderr and status 1, 2 for a wrong description or
+    command line, 77 for a missing privilege. Ctrl-C is the usual way to end a tracer: status 0. So
+    is a reader that has gone (``| head``).
     """
     prefix = name or Path(sys.argv[0]).name
     try:
@@ -36,7 +36,7 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
     except BpfprobeError as error:
         print(f"{prefix}: {error}", file=sys.stderr)  # noqa: T201 - a tool speaks to a person
         status = FAILED
-        if isinstance(error, SpecError):
+        if isinstance(error, (SpecError, UsageError)):
             status = WRONG
         elif isinstance(error, PrivilegeError):
             status = NOT_ALLOWED

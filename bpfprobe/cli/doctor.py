@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
+from bpfprobe.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -19,12 +20,18 @@ EPILOG = """\
 Each line has ok, no, or ? where it cannot be told, what was looked at, and the way out. Nothing is
 loaded, attached or changed.
 
-exit status: 0 when probes (kprobes, or at least uprobes) can be compiled and attached here, else 1.
+With --stale: events in kprobe_events and uprobe_events that dead processes of bcc's left (named
+*_bcc_PID). bpfprobe leaves none. --clean removes them one by one, and nothing of anybody else's.
+
+exit status: 0 when probes (kprobes, or at least uprobes) can be compiled and attached here, else 1;
+with --stale 0 when no stale event is left, else 1.
 
 examples:
   bpfprobe doctor
   sudo bpfprobe doctor
   bpfprobe doctor --json
+  sudo bpfprobe doctor --stale
+  sudo bpfprobe doctor --stale --clean
 """
 
 _WORDS = {True: "ok", False: "no", None: "?"}
@@ -36,11 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--stale", action="store_true", help="show events in tracefs that dead tracers left"
+    )
+    parser.add_argument("--clean", action="store_true", help="with --stale: remove them")
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line, and return the exit status."""
+    if args.clean and not args.stale:
+        raise UsageError("--clean removes what --stale finds", hint="give --stale with it")
+    if args.stale:
+        return _stale(args)
     from bpfprobe.target.checks import examine
 
     examination = examine()
@@ -50,6 +65,14 @@ def run(args: argparse.Namespace) -> int:
         for line in report(examination):
             print(escape(line))
     return 0 if examination.works else 1
+
+
+def _stale(args: argparse.Namespace) -> int:
+    from bpfprobe.cli.stale import doctor_stale
+    from bpfprobe.target.event_files import EventFiles
+    from bpfprobe.target.processes import Processes
+
+    return doctor_stale(EventFiles(), Processes(), clean=args.clean, as_json=args.json)
 
 
 def report(examination: Examination) -> Iterator[str]:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
-from bpfprobe.errors import BpfprobeError, TargetError
+from bpfprobe.errors import BpfprobeError, TargetError, UsageError
 from bpfprobe.target.nearness import nearest_names
 
 if TYPE_CHECKING:
@@ -28,12 +28,18 @@ patterns:
 Names of kernel functions need no privilege. Tracepoints are in tracefs, which only root may read
 unless it was mounted otherwise.
 
+With --defined: the events in kprobe_events, uprobe_events and dynamic_events whose GROUP/EVENT or
+place fits, and every other kprobe; STATE is the kernel's (debugfs, kprobes/list), ARMED is one with
+a breakpoint, HITS and MISSED are of its profiles.
+
 exit status: 0 when something was found, else 1.
 
 examples:
   bpfprobe list -v 'kprobe:vfs_*'
   bpfprobe list 'tracepoint:sched:*'
   bpfprobe list -p 1234 'uprobe:c:mem*'
+  sudo bpfprobe list --defined
+  sudo bpfprobe list --defined --json 'kprobes/*'
 """
 
 _WRAPPERS = ("__x64_sys_", "__arm64_sys_", "__s390x_sys_", "__riscv_sys_", "sys_")
@@ -52,10 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--pid", type=int, help="find the file of uprobe: as this process sees it"
     )
+    parser.add_argument(
+        "--defined", action="store_true", help="what is defined in tracefs, whoever did it"
+    )
+    parser.add_argument("--json", action="store_true", help="with --defined: as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line, and return the exit status."""
+    if args.defined:
+        return _defined(args)
+    if args.json:
+        raise UsageError("--json is for --defined", hint="places to probe are a line each")
     from bpfprobe.target.live import LiveTarget
 
     try:
@@ -68,6 +82,18 @@ def run(args: argparse.Namespace) -> int:
         print(*(escape(line) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
         return 1
     return 0
+
+
+def _defined(args: argparse.Namespace) -> int:
+    if args.pid is not None:
+        raise UsageError("-p and --defined exclude each other", hint="events have no process")
+    from bpfprobe.cli.defined import list_defined
+    from bpfprobe.target.event_files import EventFiles
+    from bpfprobe.target.processes import Processes
+
+    return list_defined(
+        EventFiles(), Processes(), args.pattern, verbose=args.verbose, as_json=args.json
+    )
 
 
 def list_points(

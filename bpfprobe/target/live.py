@@ -15,6 +15,7 @@ from bpfprobe.target.binaries import LiveBinaries
 from bpfprobe.target.files import Files, Reading
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.kernel_config import KernelConfig, read_config
+from bpfprobe.target.mounts import TracingMounts
 from bpfprobe.target.nearness import matching_names
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class LiveTarget:
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._files = Files(root)
+        self._mounts = TracingMounts(self._files)
         self._binaries = LiveBinaries(self._files, self._arch)
         self._modules: dict[str, BtfTypes | None] = {}
 
@@ -95,9 +97,11 @@ class LiveTarget:
 
     def tracepoint(self, category: str, name: str) -> Tracepoint | None:
         """From its ``format`` file in tracefs; None also where tracefs cannot be read."""
-        if self._tracefs is None or not (_MODULE.fullmatch(category) and _MODULE.fullmatch(name)):
+        if self._mounts.tracefs is None or not (
+            _MODULE.fullmatch(category) and _MODULE.fullmatch(name)
+        ):
             return None
-        text = self._files.read(f"{self._tracefs}/events/{category}/{name}/format").text
+        text = self._files.read(f"{self._mounts.tracefs}/events/{category}/{name}/format").text
         if text is None:
             return None
         event_id = tracefs.read_event_id(text)
@@ -144,7 +148,7 @@ class LiveTarget:
 
     @cached_property
     def _blacklist(self) -> frozenset[str] | None:
-        for debugfs in self._debugfs:
+        for debugfs in self._mounts.debugfs:
             text = self._files.read(f"{debugfs}/kprobes/blacklist").text
             if text is not None:
                 return tracefs.read_blacklist(text.splitlines())
@@ -157,33 +161,17 @@ class LiveTarget:
 
     @cached_property
     def _available_functions(self) -> Reading | None:
-        if self._tracefs is None:
+        if self._mounts.tracefs is None:
             return None
-        return self._files.read(f"{self._tracefs}/available_filter_functions")
+        return self._files.read(f"{self._mounts.tracefs}/available_filter_functions")
 
     @cached_property
     def _events(self) -> tuple[str, ...]:
-        if self._tracefs is None:
+        if self._mounts.tracefs is None:
             return ()
-        return tuple((self._files.read(f"{self._tracefs}/available_events").text or "").split())
-
-    @cached_property
-    def _mounts(self) -> list[tuple[str, str]]:
-        lines = (self._files.read("/proc/mounts").text or "").splitlines()
-        return list(tracefs.mounts_of(("tracefs", "debugfs"), lines))
-
-    @cached_property
-    def _debugfs(self) -> list[str]:
-        return [place for kind, place in self._mounts if kind == "debugfs"]
-
-    @cached_property
-    def _tracefs(self) -> str | None:
-        """Where tracefs is; old kernels have it as a directory of debugfs, not a mount."""
-        own = [place for kind, place in self._mounts if kind == "tracefs"]
-        for place in [*own, *(f"{debugfs}/tracing" for debugfs in self._debugfs)]:
-            if not self._files.names(place).missing:
-                return place
-        return None
+        return tuple(
+            (self._files.read(f"{self._mounts.tracefs}/available_events").text or "").split()
+        )
 
     def _types(self, module: str) -> BtfTypes | None:
         """BTF of the kernel or of a module; None where there is none."""
@@ -220,7 +208,9 @@ class LiveTarget:
         release = read("/proc/sys/kernel/osrelease").text or os.uname().release
         config = read_config(self._files, release)
         types = capability.btf(read(f"{_BTF}/vmlinux", most=4), config)
-        events = self._files.names(f"{self._tracefs}/events") if self._tracefs else None
+        events = (
+            self._files.names(f"{self._mounts.tracefs}/events") if self._mounts.tracefs else None
+        )
         possible = read("/sys/devices/system/cpu/possible").text
         return MachineFacts(
             arch=self._arch,
@@ -231,7 +221,7 @@ class LiveTarget:
             kprobes=self._kprobes(config),
             kprobe_pmu=self._pmu("kprobe"),
             uprobe_pmu=self._pmu("uprobe"),
-            tracefs=capability.tracefs(self._tracefs, events),
+            tracefs=capability.tracefs(self._mounts.tracefs, events),
             ring_buffer=self._by_enumerator(
                 "BPF_MAP_TYPE_RINGBUF", "bpf_map_type", "bpf_ringbuf_output"
             ),
@@ -246,7 +236,7 @@ class LiveTarget:
 
     def _kprobes(self, config: KernelConfig) -> Answer:
         read = self._files.read
-        debugfs = self._debugfs[0] if self._debugfs else "/sys/kernel/debug"
+        debugfs = self._mounts.debugfs[0] if self._mounts.debugfs else "/sys/kernel/debug"
         return capability.kprobes(
             config,
             read(f"{_DEVICES}/kprobe/type"),
