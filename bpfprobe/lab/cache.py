@@ -22,9 +22,12 @@ PRIVATE = 0o700
 
 
 def default_root(environ: Mapping[str, str], euid: int) -> Path:
-    """``$BPFPROBE_CACHE/lab``, else /var/cache/bpfprobe/lab for root, else the user's own cache."""
+    """``$BPFPROBE_CACHE/lab``, else /var/cache/bpfprobe/lab for root, else the user's own cache.
+
+    ``off`` there is meant for compiled programs; guests are kept all the same.
+    """
     chosen = environ.get("BPFPROBE_CACHE")
-    if chosen:
+    if chosen and chosen != "off":
         return Path(chosen).absolute() / "lab"
     if euid == 0:
         return Path("/var/cache/bpfprobe/lab")

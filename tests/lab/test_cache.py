@@ -18,6 +18,7 @@ from bpfprobe.lab.errors import LabUnavailable
         ({"HOME": "/home/u"}, 1000, "/home/u/.cache/bpfprobe/lab"),
         ({"HOME": "/home/u", "XDG_CACHE_HOME": "/x"}, 1000, "/x/bpfprobe/lab"),
         ({"BPFPROBE_CACHE": "/c"}, 0, "/c/lab"),
+        ({"BPFPROBE_CACHE": "off"}, 0, "/var/cache/bpfprobe/lab"),
         ({"BPFPROBE_CACHE": "/c", "XDG_CACHE_HOME": "/x"}, 1000, "/c/lab"),
     ],
 )
