@@ -14,7 +14,7 @@ help:
 	@echo 'make unit    the tests that need no kernel and no root'
 	@echo 'make native  the tests that attach to this kernel, as root'
 	@echo 'make guest   the tests that run in kernels of the lab'
-	@echo 'make bench   time to describe, compile and attach, beside BCC'"'"'s Python'
+	@echo 'make bench   the figures, beside BCC'"'"'s Python and bpftrace (BENCH=--quick: a rough idea)'
 	@echo 'make lab     fetch and build the guest of the lab'
 	@echo 'make setup   only install what the others need'
 	@echo 'make clean   remove what make made here'
@@ -43,8 +43,9 @@ guest: setup
 	$(PYTEST) tests/guest
 
 bench: setup
+	@tools/setup bpfcc-tools bpftrace
 	@$(PYTHON) -m compileall -q bpfprobe
-	@$(AS_ROOT) $(PYTHON) -m tests.bench
+	@$(AS_ROOT) tools/with-tracefs $(PYTHON) -m tests.bench $(BENCH)
 
 lab: setup
 	@$(PYTHON) -m bpfprobe lab --build

@@ -1,117 +1,172 @@
-"""How long a probe takes to start: bpfprobe and BCC's Python, the same uprobe, side by side.
+"""What bpfprobe costs beside bcc's Python and bpftrace, measured side by side in one run.
 
-``python -m tests.bench``, as root. Each figure is the median of some runs on this machine in this
-minute; what carries over to another is the ratio.
+Every contestant is a process of its own, and they take turns. What carries over from one machine to
+another is the ratio: of two medians, with the lowest and highest ratio of a single turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import statistics
+import platform
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-RUNS = 7
-TIMEOUT_S = 120
-PROGRAM = """
-__attribute__((noinline)) int work(int n) { return n * 3; }
-int main(void) { return work(7); }
-"""
-OURS = "tests.bench.ours"
-BCC = "tests.bench.bcc_python"
-STEPS = ("import", "describe", "compile", "load and attach", "whole process")
-HEADERS = (Path("/lib/modules") / os.uname().release / "build", Path("/sys/kernel/kheaders.tar.xz"))
+from tests.bench.headers import NoHeaders, fetch_headers, own_headers
+from tests.bench.processes import build_producer
+from tests.bench.report import CURVE_HEAD, RATIO_HEAD, Report, markdown_table, plain_table
+from tests.bench.setting import Setting, choose_cpus
+from tests.bench.workload import measure
+from tests.bench.workloads import consumer, growth, instructions, start, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+WORKLOADS = (
+    start.START,
+    stream.STREAM,
+    consumer.CONSUMER,
+    instructions.INSTRUCTIONS,
+    growth.PROBES,
+    growth.BYTES,
+    growth.THREADS,
+    growth.CHOICES,
+)
+RUNS, QUICK_RUNS = 7, 2
 
 
 def main() -> int:
-    """Measure, and print one table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--runs", metavar="N", type=int, default=RUNS, help="runs of each")
-    parser.add_argument("--program", metavar="PATH", type=Path, help="has work(int); else gcc's")
-    args = parser.parse_args()
-    runs = args.runs
+    """Measure, and print the tables."""
+    args = arguments()
     if os.geteuid() != 0:
         print("bench: attaching needs root", file=sys.stderr)
         return 77
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    chosen = [workload for workload in WORKLOADS if not args.only or workload.name in args.only]
     with tempfile.TemporaryDirectory(prefix="bpfprobe-bench-") as folder:
-        program = args.program or build_program(Path(folder))
-        print(f"one uprobe with one argument, Linux {os.uname().release}, median of {runs} runs")
-        modules, absent = [OURS], why_bcc_cannot_compile()
-        if not absent:
-            modules.append(BCC)
-        medians = measure(modules, program, runs)
-    for row in table(medians[OURS], medians.get(BCC, {})):
-        print(row)
-    if absent:
-        print(f"BCC's Python: {absent}")
+        setting = make_setting(
+            Path(folder), args.runs or (QUICK_RUNS if args.quick else RUNS), args
+        )
+        measured = [(workload, measure(workload, setting, progress)) for workload in chosen]
+    progress("")
+    report = Report(machine_facts(), setting.runs, measured)
+    if args.json:
+        print(json.dumps(report.as_json(), indent=1))
+    else:
+        for line in text(report, markdown=args.markdown):
+            print(line)
     return 0
 
 
-def build_program(folder: Path) -> Path:
-    """A program with a function to probe."""
-    source, program = folder / "program.c", folder / "program"
-    source.write_text(PROGRAM)
-    subprocess.run(["gcc", "-O1", "-o", program, source], check=True)
-    return program
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    add, yes = parser.add_argument, "store_true"
+    names = [workload.name for workload in WORKLOADS]
+    add("--only", action="append", choices=names, help="this workload (repeatable)")
+    add("--runs", metavar="N", type=int, help=f"turns of each contestant (default {RUNS})")
+    add("--quick", action=yes, help=f"{QUICK_RUNS} turns and a tenth of the events: a rough idea")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action=yes, help="everything, with each sample")
+    form.add_argument("--markdown", action=yes, help="tables for a README")
+    args = parser.parse_args()
+    if args.runs is not None and args.runs < 1:
+        parser.error("--runs takes a number from 1 on")
+    return args
 
 
-def why_bcc_cannot_compile() -> str:
-    """Why there is nothing to compare with; empty where there is."""
-    if not any(path.exists() for path in HEADERS):
-        return "it cannot compile here, for want of headers of this kernel"
+def make_setting(folder: Path, runs: int, args: argparse.Namespace) -> Setting:
+    """What there is to measure with."""
+    headers, without_bcc = None, _why_no_bcc()
+    if not without_bcc and not own_headers():
+        progress("fetching kernel headers for bcc")
+        try:
+            headers = fetch_headers(folder)
+        except NoHeaders as error:
+            without_bcc = f"no kernel headers: {error}"
+    tracer_cpu, producer_cpu = choose_cpus()
+    without_bpftrace = "" if shutil.which("bpftrace") else "it is not installed"
+    for name, reason in (("bcc", without_bcc), ("bpftrace", without_bpftrace)):
+        if reason:
+            print(f"bench: without {name}: {reason}", file=sys.stderr)
+    return Setting(
+        folder=folder,
+        runs=runs,
+        quick=args.quick,
+        producer=build_producer(folder),
+        headers=headers,
+        without_bcc=without_bcc,
+        without_bpftrace=without_bpftrace,
+        tracer_cpu=tracer_cpu,
+        producer_cpu=producer_cpu,
+    )
+
+
+def _why_no_bcc() -> str:
     code = "import bcc; raise SystemExit(not hasattr(bcc, 'BPF'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     return "it is not installed (Debian: python3-bpfcc)" if done.returncode else ""
 
 
-def measure(modules: list[str], program: Path, runs: int) -> dict[str, dict[str, float]]:
-    """The median of each step of each module in seconds.
-
-    They take turns, so that whatever else the machine does meets all of them, and the first turn
-    does not count, so that all find their files in memory.
-    """
-    taken: dict[str, dict[str, list[float]]] = {module: {} for module in modules}
-    for turn in range(runs + 1):
-        for module in modules:
-            for step, seconds in one_run(module, program).items():
-                if turn:
-                    taken[module].setdefault(step, []).append(seconds)
-    return {
-        module: {step: statistics.median(times) for step, times in steps.items()}
-        for module, steps in taken.items()
+def machine_facts() -> dict[str, str]:
+    """What the figures were measured on."""
+    facts = {
+        "Linux": os.uname().release,
+        "processor": platform.machine(),
+        "processors": str(os.cpu_count()),
+        "Python": platform.python_version(),
     }
+    code = "import bcc; print(bcc.__version__)"
+    for name, command in (
+        ("bcc", [sys.executable, "-c", code]),
+        ("bpftrace", ["bpftrace", "--version"]),
+    ):
+        if shutil.which(command[0]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            facts[name] = done.stdout.strip().removeprefix("bpftrace v")
+    return {name: value for name, value in facts.items() if value}
 
 
-def one_run(module: str, program: Path) -> dict[str, float]:
-    """What each step took, in a process of its own."""
-    start = time.perf_counter()
-    command = [sys.executable, "-m", module, str(program)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=True)
-    steps = {"whole process": time.perf_counter() - start}
-    for line in done.stdout.decode().splitlines():
-        step, seconds = line.rsplit(" ", 1)
-        steps[step] = float(seconds)
-    return steps
+def text(report: Report, *, markdown: bool) -> list[str]:
+    """The tables, and what is to be said below them."""
+    table = markdown_table if markdown else plain_table
+    facts = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    lines = [f"{facts}; medians of {report.runs} turns", ""]
+    for head, rows in ((RATIO_HEAD, report.ratio_rows()), (CURVE_HEAD, report.curve_rows())):
+        if rows:
+            lines += [*table(head, rows), ""]
+    lost = [_lost(name, samples) for name, samples in _losses(report)]
+    return [*lines, *lost, *report.notes()]
 
 
-def table(ours: dict[str, float], theirs: dict[str, float]) -> list[str]:
-    """A line a step, in milliseconds; a ratio over 1 is in favour of bpfprobe."""
-    rows = [f"{'':16} {'bpfprobe':>12} {'bcc':>12} {'bcc/bpfprobe':>14}"]
-    for step in STEPS:
-        mine, other = (milliseconds(times.get(step)) for times in (ours, theirs))
-        both = step in ours and step in theirs
-        ratio = f"{theirs[step] / ours[step]:.2f}" if both else "-"
-        rows.append(f"{step:16} {mine:>12} {other:>12} {ratio:>14}")
-    return rows
+def _losses(report: Report) -> Sequence[tuple[str, float]]:
+    return [
+        (f"{workload.name}: {contestant}", spread.high)
+        for workload, samples in report.measured
+        for contestant in samples.values
+        if (spread := samples.spread(contestant, "lost")) is not None and spread.high
+    ]
 
 
-def milliseconds(seconds: float | None) -> str:
-    """A time as a table shows it."""
-    return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
+def _lost(name: str, events: float) -> str:
+    return f"{name} lost up to {events:.0f} events in a turn"
+
+
+def progress(text: str) -> None:
+    """One line that is written over, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

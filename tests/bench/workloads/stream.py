@@ -1,0 +1,127 @@
+"""Events of 48 bytes from the tracepoint of getppid(2), while they are read.
+
+The traced program and the tracer each have a CPU of their own. What a hit costs is the time of the
+system call less that of the same call untraced. The rate is that of a fixed number of events, from
+the first call until the last event was handed to a Python function that reads three attributes; it
+counts only if none was lost, for which the buffers of bpfprobe and of bcc's ring have 64 MiB, and
+bcc's perf buffer the size that it has by default, as its readers keep up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from tests.bench.figure import Figure
+from tests.bench.processes import Process, Producer, Tracer
+from tests.bench.workload import Unmeasurable, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import ExitStack
+
+    from tests.bench.setting import Setting
+    from tests.bench.workload import Turn
+
+OURS_EVENTS, BCC_EVENTS, BPFTRACE_EVENTS = 500_009, 50_021, 20_011
+DEFAULT_PAGES, BEST_PAGES = 8, 1 << 14
+
+
+def contestants(setting: Setting, stack: ExitStack) -> Mapping[str, Turn]:
+    def untraced() -> Mapping[str, float]:
+        count = setting.count(OURS_EVENTS)
+        with Producer(setting, "getppid") as producer:
+            start, end = producer.run(count)
+        return {"hit": (end - start) / count}
+
+    def traced(make: Callable[[int, int], list[str]], events: int) -> Turn:
+        return lambda: _stream(setting, make, setting.count(events))
+
+    def ours(pid: int, count: int) -> list[str]:
+        return setting.python("ours_stream", pid, count, "now", "each")
+
+    def bcc(kind: str, pages: int) -> Callable[[int, int], list[str]]:
+        return lambda pid, count: setting.python("bcc_stream", pid, count, "now", kind, pages)
+
+    turns: dict[str, Turn] = {"untraced": untraced, "bpfprobe": traced(ours, OURS_EVENTS)}
+    if not setting.without_bcc:
+        turns["bcc, empty"] = traced(bcc("empty", 0), OURS_EVENTS)
+        turns["bcc"] = traced(bcc("perf", DEFAULT_PAGES), BCC_EVENTS)
+        turns["bcc, best"] = traced(bcc("ring", BEST_PAGES), OURS_EVENTS)
+    if not setting.without_bpftrace:
+        turns["bpftrace"] = lambda: _bpftrace(setting, setting.count(BPFTRACE_EVENTS))
+    return turns
+
+
+def _stream(
+    setting: Setting, make: Callable[[int, int], list[str]], count: int
+) -> dict[str, float]:
+    with (
+        Producer(setting, "getppid") as producer,
+        Tracer(setting, make(producer.pid, count)) as tracer,
+    ):
+        tracer.answer()
+        start, end = producer.run(count)
+        tracer.tell()
+        answer = tracer.answer()
+    found = {"hit": (end - start) / count}
+    if answer["events"]:
+        found["lost"] = float(count - answer["events"])
+    if answer["events"] == count:
+        found["rate"] = count / (answer["ended_ns"] - start) * 1e3
+    return found
+
+
+def _bpftrace(setting: Setting, count: int) -> dict[str, float]:
+    with Producer(setting, "getppid") as producer:
+        text = (
+            f"tracepoint:syscalls:sys_enter_getppid /pid == {producer.pid}/ "
+            '{ printf("%llu %d %d %s %d\\n", nsecs, pid, tid, comm, args->__syscall_nr); }'
+        )
+        argv = ["bpftrace", "-B", "line", "-e", text]
+        with Process(argv, setting.environment(), setting.tracer_cpu) as tracer:
+            _await_bpftrace(producer, tracer)
+            start, end = producer.run(count)
+    return {"hit": (end - start) / count}
+
+
+def _await_bpftrace(producer: Producer, tracer: Process) -> None:
+    """It says that it attaches, and not when it has: so until an event is printed."""
+    tracer.line()
+    for _ in range(300):
+        producer.run(1)
+        with contextlib.suppress(Unmeasurable):
+            tracer.line(timeout_s=0.1)
+            return
+    raise Unmeasurable("it printed no event")
+
+
+STREAM = Workload(
+    name="stream",
+    title="getppid(2), each call an event of 48 bytes to a Python function that reads three fields",
+    units={"hit": "ns", "rate": "M/s", "lost": "events"},
+    contestants=contestants,
+    figures=(
+        Figure(
+            "cost of a hit to the traced program", "hit", "bpfprobe", "bcc", 0.03, base="untraced"
+        ),
+        Figure(
+            "cost of a hit over that of an empty program",
+            *("hit", "bpfprobe", "bcc, best", 1.0),
+            base="bcc, empty",
+        ),
+        Figure(
+            "cost of a hit to the traced program", "hit", "bpfprobe", "bpftrace", base="untraced"
+        ),
+        Figure(
+            "events a second to a Python callback, none lost",
+            *("rate", "bpfprobe", "bcc", 10.0),
+            more=True,
+        ),
+        Figure(
+            "events a second to a Python callback, none lost",
+            *("rate", "bpfprobe", "bcc, best"),
+            more=True,
+        ),
+    ),
+)
