@@ -1,7 +1,8 @@
-/* holes: $name $context $map $probe $frame $kept_size $task_guards $keep */
+/* holes: $name $context $map $probe $frame $kept_size $parameters $task_guards $keep */
 int $name($context)
 {
     u64 thread = bpf_get_current_pid_tgid();
+$parameters
 $task_guards
     struct counters *counters = counters_of($probe);
     if (!counters) {

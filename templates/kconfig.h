@@ -26,6 +26,7 @@ $registers
 /* A map is named by its number; the loader puts the file descriptor there. */
 u64 bpf_pseudo_fd(u64, u64) asm("llvm.bpf.pseudo");
 #define MAP(number) ((void *)bpf_pseudo_fd(1, number))
+#define MAP_VALUE(number) ((void *)bpf_pseudo_fd(2, number))
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;

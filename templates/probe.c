@@ -1,7 +1,8 @@
-/* holes: $name $context $probe $task_guards $paired $guards $place $captures $marks $send */
+/* holes: $name $context $probe $parameters $task_guards $paired $guards $place $captures $marks $send */
 int $name($context)
 {
     u64 thread = bpf_get_current_pid_tgid();
+$parameters
 $task_guards
     struct counters *counters = counters_of($probe);
     if (!counters) {

@@ -22,6 +22,9 @@ struct inflight_key {
     })
 #define REGISTER(name) IN_CONTEXT(64, __builtin_offsetof(struct pt_regs, name))
 
+/* A u64 of what the program is handed, and the ones behind it by their number. */
+#define PARAMETER(offset, number) (((u64 *)(parameters + offset))[number])
+
 inlined struct counters *counters_of(u32 probe)
 {
     return bpf_map_lookup_elem(COUNTERS, &probe);

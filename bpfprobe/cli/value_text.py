@@ -22,10 +22,13 @@ from bpfprobe.model.value import (
     ContextAddress,
     ContextField,
     Duration,
+    GlobText,
     Kept,
     Load,
+    MaskedText,
     NonZero,
     Not,
+    Parameter,
     RegisterValue,
     ReturnValue,
     SymbolAddress,
@@ -57,7 +60,7 @@ def bound_text(bound: Bound) -> str:
 def value_text(value: Capturable) -> str:
     """A value in words."""
     match value:
-        case Constant(number):
+        case Constant(number) | Parameter(value=number):
             return str(number)
         case Argument(number) | SyscallArgument(number):
             return f"argument {number}"
@@ -115,6 +118,8 @@ def condition_text(condition: Condition) -> str:
             return f"{value_text(text)} {'!=' if negated else '=='} {_quoted(literal)}"
         case TextMatches(text, pattern, negated):
             return f"{'!' * negated}({value_text(text)} ~ {_quoted(pattern)})"
+        case MaskedText(asked) | GlobText(asked):
+            return condition_text(asked)
         case NonZero(value):
             return f"{value_text(value)} != 0"
         case Not(inner):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bpfprobe.engine.syscalls import Kernel
     from bpfprobe.model.object import Bytecode, MapDef
 
-_LD_IMM64, _PSEUDO_MAP_FD = 0x18, 1
+_LD_IMM64, _PSEUDO_MAP_FD, _PSEUDO_MAP_VALUE = 0x18, 1, 2
 _INSTRUCTION = struct.Struct("<BBhi")
 
 _LOG_SIZES = (1 << 16, 1 << 20, (1 << 24) - 1)  # the last is the most that kernels before 5.2 take
@@ -37,7 +37,8 @@ _TRIES = 5
 def relocate(instructions: bytes, map_fds: Sequence[int]) -> bytes:
     """``instructions`` with each map number replaced by its descriptor.
 
-    A map number is the immediate of a ``ld_imm64`` whose source register is BPF_PSEUDO_MAP_FD.
+    A map number is the immediate of a ``ld_imm64`` whose source register is BPF_PSEUDO_MAP_FD, or
+    BPF_PSEUDO_MAP_VALUE, which gives the address of the map's one value (Linux 5.2).
     Raises `LoadError` (code BYTECODE) for bytes that are no instructions, or a map that is not
     there.
     """
@@ -48,7 +49,7 @@ def relocate(instructions: bytes, map_fds: Sequence[int]) -> bytes:
     while at < len(text):
         opcode, registers, offset, number = _INSTRUCTION.unpack_from(text, at)
         if opcode == _LD_IMM64:
-            if registers >> 4 == _PSEUDO_MAP_FD:
+            if registers >> 4 in (_PSEUDO_MAP_FD, _PSEUDO_MAP_VALUE):
                 if not 0 <= number < len(map_fds):
                     raise LoadError(
                         f"the program names map {number} of {len(map_fds)}", code="BYTECODE"

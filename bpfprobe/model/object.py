@@ -41,8 +41,9 @@ class MapDef:
     """A map to create. Sizes are in bytes; for RINGBUF ``max_entries`` is the size in bytes.
 
     The place of a map in `CSource.maps` is its number in the C text: the program names map N as
-    ``bpf_pseudo_fd(1, N)``, and the loader puts the real file descriptor there. ``initial``, where
-    it is not empty, is put into the one entry of an ARRAY before any program is loaded.
+    ``bpf_pseudo_fd(1, N)``, or with a 2 the address of the value of an ARRAY of one entry (Linux
+    5.2), and the loader puts the real file descriptor there. ``initial``, where it is not empty, is
+    put into the one entry of an ARRAY before any program is loaded.
     """
 
     name: str
@@ -52,6 +53,10 @@ class MapDef:
     max_entries: int
     flags: int = 0
     initial: bytes = b""
+
+
+MMAPABLE = 1 << 10
+"""A flag of `MapDef` (BPF_F_MMAPABLE, Linux 5.5): the value can be written word by word."""
 
 
 class ProgramKind(Enum):
@@ -131,7 +136,9 @@ class ProbeWiring:
 class Wiring:
     """An object without its code: maps, places, buffer. Sizes are in bytes.
 
-    ``buffer_bytes`` is that of the ring, or of the perf buffer of each CPU.
+    ``buffer_bytes`` is that of the ring, or of the perf buffer of each CPU. ``parameter_map`` is
+    the number of the map that holds what programs compare with, -1 for none; ``option_offsets``
+    are the places in its first value of the u64 that come from options of the session, by name.
     """
 
     maps: tuple[MapDef, ...]
@@ -140,6 +147,8 @@ class Wiring:
     buffer_bytes: int
     wake_bytes: int
     page_size: int
+    parameter_map: int = -1
+    option_offsets: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

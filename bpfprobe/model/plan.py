@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout
     from bpfprobe.model.machine import MachineFacts
     from bpfprobe.model.object import MapDef
+    from bpfprobe.model.parameters import ParameterBlock
     from bpfprobe.model.site import Site
     from bpfprobe.model.value import Condition, Value
 
@@ -116,7 +117,10 @@ class ProbePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All probes of a session and what they share. Sizes are in bytes."""
+    """All probes of a session and what they share. Sizes are in bytes.
+
+    ``parameters`` is what the programs are handed in map ``parameter_map``, None if it is nothing.
+    """
 
     facts: MachineFacts
     arch: Arch
@@ -127,3 +131,5 @@ class Plan:
     buffer_bytes: int
     wake_bytes: int
     latency_s: float
+    parameters: ParameterBlock
+    parameter_map: int | None

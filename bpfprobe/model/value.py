@@ -63,6 +63,19 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that the program is handed, so that it can change while the code stays.
+
+    ``offset`` is its place among the parameters; ``value`` is what it is now, which the code does
+    not depend on. A comparison is signed or not as its other side says.
+    """
+
+    offset: int
+    value: int
+    type: Scalar = S64
+
+
+@dataclass(frozen=True, slots=True)
 class Argument:
     """Argument ``number`` (from 1) of the function, as the calling convention passes it.
 
@@ -213,6 +226,7 @@ class Truth:
 
 Value = (
     Constant
+    | Parameter
     | Argument
     | SyscallArgument
     | RegisterValue
@@ -311,6 +325,32 @@ class TextMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedText:
+    """A comparison of text, done by words and masks that the program is handed.
+
+    Of ``asked`` the code depends on the text, and on whether it is negated. ``room`` is how many
+    bytes of the text are looked at, a multiple of 8. At ``offset`` of the parameters stand, for
+    each 8 of them, the mask and the word that must be under it.
+    """
+
+    asked: TextEquals | TextMatches
+    offset: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class GlobText:
+    """A glob, done by a table that the program is handed; see `bpfprobe.plan.patterns`.
+
+    Of ``asked`` the code depends on the text, and on whether it is negated.
+    """
+
+    asked: TextMatches
+    offset: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
 class NonZero:
     """A number is not 0."""
 
@@ -338,4 +378,6 @@ class AnyOf:
     conditions: tuple[Condition, ...]
 
 
-Condition = Compare | TextEquals | TextMatches | NonZero | Not | AllOf | AnyOf
+Condition = (
+    Compare | TextEquals | TextMatches | MaskedText | GlobText | NonZero | Not | AllOf | AnyOf
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.glob import distinct_sets, is_prefix_glob, parse_glob
 from bpfprobe.model.value import (
     AllOf,
     Builtin,
@@ -13,39 +12,37 @@ from bpfprobe.model.value import (
     CommText,
     Compare,
     Constant,
+    GlobText,
     Load,
+    Parameter,
     TextAt,
-    TextMatches,
 )
 from bpfprobe.model.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bpfprobe.model.options import Options
     from bpfprobe.model.span import Span
     from bpfprobe.model.value import Condition
+    from bpfprobe.plan.parameters import Parameters
 
-MAX_GLOBS = 7
-"""The verifier keeps 8192 jumps in mind; each of the 1024 bytes that a glob looks at has one."""
-MAX_GLOB_STEPS = 300
-"""Instructions for a byte, all globs together; the verifier walks them for each of 1024."""
+MAX_GLOB_BYTES = 7 * 1024
+"""The verifier keeps 8192 jumps in mind; each byte that a glob may look at has one."""
 _COSTS: dict[type, int] = {CommText: 1, Load: 2, TextAt: 3}
 _SAME_ON_ENTRY = (Builtin.PID, Builtin.TID)
 
 
-def task_guards(options: Options) -> tuple[Condition, ...]:
+def task_guards(options: Options, parameters: Parameters) -> tuple[Condition, ...]:
     """What a session asks of who is running."""
     wanted = (
-        (Builtin.PID, "==", options.pid),
-        (Builtin.PID, "!=", options.not_pid),
-        (Builtin.TID, "==", options.tid),
-        (Builtin.UID, "==", options.uid),
+        (Builtin.PID, "==", "pid"),
+        (Builtin.PID, "!=", "not_pid"),
+        (Builtin.TID, "==", "tid"),
+        (Builtin.UID, "==", "uid"),
     )
     return tuple(
-        Compare(operator, BuiltinValue(builtin), Constant(number))
-        for builtin, operator, number in wanted
-        if number is not None
+        Compare(operator, BuiltinValue(builtin), parameters.number(number, name))
+        for builtin, operator, name in wanted
+        if (number := getattr(options, name)) is not None
     )
 
 
@@ -65,18 +62,10 @@ def cost(condition: Condition) -> int:
     return max((_COSTS.get(type(node), 0) for node in walk(condition)), default=0)
 
 
-def check_globs(guards: Iterable[Condition], span: Span) -> None:
-    """Raise when the verifier would have to walk further than it does (a million instructions)."""
-    globs = [
-        node
-        for node in walk(tuple(guards))
-        if isinstance(node, TextMatches)
-        and isinstance(node.text, TextAt)
-        and not is_prefix_glob(node.pattern)
-    ]
-    sets = [distinct_sets(parse_glob(node.pattern)) for node in globs]
-    steps = sum(12 + sum(4 + 6 * len(token.ranges) for token, _ in found) for found in sets)
-    if len(globs) > MAX_GLOBS or steps > MAX_GLOB_STEPS:
+def check_globs(conditions: object, span: Span) -> None:
+    """Raise when the verifier would have to remember more jumps than it does."""
+    looked_at = sum(node.room for node in walk(conditions) if isinstance(node, GlobText))
+    if looked_at > MAX_GLOB_BYTES:
         raise spec_error(
             "TOO_MANY_OPS",
             "these globs are more than the verifier would follow through a string",
@@ -97,7 +86,7 @@ def _looks_at_thread_only(condition: Condition) -> bool:
         return False
     sides = (condition.left, condition.right)
     return all(
-        isinstance(side, Constant)
+        isinstance(side, (Constant, Parameter))
         or (isinstance(side, BuiltinValue) and side.builtin in _SAME_ON_ENTRY)
         for side in sides
     )

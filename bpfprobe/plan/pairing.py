@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.plan import Pairing
+from bpfprobe.model.plan import STACK_TEXT_BYTES, Pairing
 from bpfprobe.model.site import TracepointSite
-from bpfprobe.model.value import Argument, Duration, Kept, SyscallArgument
+from bpfprobe.model.value import Argument, Duration, GlobText, Kept, MaskedText, SyscallArgument
 from bpfprobe.model.walk import can_fail, walk
 
 if TYPE_CHECKING:
@@ -69,5 +69,14 @@ def pair(
             f"{len(kept)} values would have to be kept from entry, and {MAX_KEPT} is the most",
             bound.spec.point_span,
             "take some of them in a probe of their own, on entry",
+        )
+    rooms = [node.room for node in walk(kept) if isinstance(node, (MaskedText, GlobText))]
+    if any(room > STACK_TEXT_BYTES for room in rooms):
+        raise spec_error(
+            "OPERAND_TOO_LONG",
+            f"text that entry(...) compares has {STACK_TEXT_BYTES - 2} bytes at most, and no * but "
+            "at its end",
+            bound.spec.point_span,
+            "compare it without entry(...), or in a probe of its own, on entry",
         )
     return Pairing(entry, kept, keeps_time, by_frame, map_index, because, keeps_faults)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.arch import arch_named
-from bpfprobe.model.glob import is_prefix_glob
-from bpfprobe.model.object import COUNTERS, INFLIGHT_KEY_BYTES, MapDef, MapKind
+from bpfprobe.model.object import COUNTERS, INFLIGHT_KEY_BYTES, MMAPABLE, MapDef, MapKind
 from bpfprobe.model.options import OptionError
 from bpfprobe.model.plan import (
     SCRATCH_SLOTS,
@@ -18,18 +18,20 @@ from bpfprobe.model.plan import (
     Plan,
     ProbePlan,
 )
-from bpfprobe.model.value import CommText, TextAt, TextEquals, TextMatches
+from bpfprobe.model.value import GlobText, MaskedText, TextAt
 from bpfprobe.model.walk import walk
 from bpfprobe.plan.guards import check_globs, split_filter, task_guards
 from bpfprobe.plan.layouts import make_layout
 from bpfprobe.plan.mechanism import choose_mechanism
 from bpfprobe.plan.pairing import pair
+from bpfprobe.plan.parameters import Parameters
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import Bound, BoundProbes
     from bpfprobe.model.layout import Layout
     from bpfprobe.model.machine import MachineFacts
     from bpfprobe.model.options import Options
+    from bpfprobe.model.parameters import ParameterBlock
     from bpfprobe.model.value import Condition
 
 DEFAULT_RING_BYTES = 4 << 20
@@ -37,13 +39,15 @@ DEFAULT_PERF_BYTES = 256 << 10  # a CPU
 STACK_EVENT_BYTES = 256
 MAX_PERCPU_BYTES = 32768
 """The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE)."""
-FILTER_TEXT_BYTES = 1024
-"""How much of a string a glob looks at; the kernel's filters look at as much."""
 
 
 def plan(bound: BoundProbes, options: Options) -> Plan:
     """Choose how each probe is done. Raises `SpecError`, `OptionError`."""
     facts = bound.facts
+    parameters = Parameters()
+    of_session = task_guards(options, parameters)
+    handed = [_with_parameters(probe, parameters) for probe in bound.probes]
+    block = parameters.block()
     transport, uses_ring = _transport(options, facts)
     buffer_bytes = _buffer_bytes(options, facts, uses_ring=uses_ring)
     maps = [
@@ -52,9 +56,12 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
         else MapDef("events", MapKind.PERF_EVENT_ARRAY, 4, 4, facts.cpus),
         MapDef("counters", MapKind.PERCPU_ARRAY, 4, 8 * len(COUNTERS), len(bound.probes)),
     ]
+    parameter_map = len(maps) if block.slots else None
+    if block.slots:
+        maps.append(_parameter_map(block))
     probes = []
-    for index, probe in enumerate(bound.probes):
-        planned = _plan_probe(probe, index, options, facts, maps, uses_ring=uses_ring)
+    for index, probe in enumerate(handed):
+        planned = _plan_probe(probe, index, of_session, options, maps, facts, uses_ring=uses_ring)
         _check_fits(planned, buffer_bytes)
         probes.append(planned)
     return Plan(
@@ -67,22 +74,40 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
         buffer_bytes=buffer_bytes,
         wake_bytes=buffer_bytes // 4,
         latency_s=options.latency_s,
+        parameters=block,
+        parameter_map=parameter_map,
     )
+
+
+def _with_parameters(bound: Bound, parameters: Parameters) -> Bound:
+    """The probe with all that may change between runs taken out of its conditions."""
+    captures = tuple(
+        replace(capture, value=parameters.in_capture(capture.value)) for capture in bound.captures
+    )
+    asked = None if bound.filter is None else parameters.in_filter(bound.filter)
+    return replace(bound, captures=captures, filter=asked)
+
+
+def _parameter_map(block: ParameterBlock) -> MapDef:
+    size = block.value_bytes
+    return MapDef("parameters", MapKind.ARRAY, 4, size, 1, MMAPABLE, block.image())
 
 
 def _plan_probe(
     bound: Bound,
     index: int,
+    of_session: tuple[Condition, ...],
     options: Options,
-    facts: MachineFacts,
     maps: list[MapDef],
+    facts: MachineFacts,
     *,
     uses_ring: bool,
 ) -> ProbePlan:
     mechanism, site, entry = choose_mechanism(bound, facts)
     of_task, guards = split_filter(bound.filter)
-    if bound.spec.filter is not None:
-        check_globs(guards, bound.spec.filter.span)
+    values = tuple(capture.value for capture in bound.captures)
+    where = bound.spec.point_span if bound.spec.filter is None else bound.spec.filter.span
+    check_globs((tuple(guards), values), where)
     layout = make_layout(bound)
     pairing = None
     if entry is not None:
@@ -90,7 +115,7 @@ def _plan_probe(
         pairing = pair(bound, entry, guards, map_index=len(maps), kernel=kernel)
     if pairing is not None:
         maps.append(_inflight_map(pairing, index, options))
-    text_bytes = max((_filter_text_bytes(guard) for guard in guards), default=0)
+    text_bytes = _filter_text_bytes((tuple(guards), values))
     placed, memory = _place(layout, text_bytes, mechanism, uses_ring=uses_ring)
     scratch = len(maps) if placed in (Memory.SCRATCH, Memory.SLOTS) else None
     planned = ProbePlan(
@@ -99,7 +124,7 @@ def _plan_probe(
         mechanism=mechanism,
         site=site,
         pairing=pairing,
-        task_guards=task_guards(options) + of_task,
+        task_guards=of_session + of_task,
         guards=tuple(guards),
         layout=layout,
         memory=memory,
@@ -142,18 +167,14 @@ def _place(
     return placed, Choice(placed.value, because)
 
 
-def _filter_text_bytes(condition: Condition) -> int:
-    """Scratch that a guard needs to hold a string; short ones go on the stack."""
-    most = 0
-    for node in walk(condition):
-        if isinstance(node, TextEquals) and isinstance(node.text, TextAt):
-            need = len(node.literal) + 2
-            most = max(most, need if need > STACK_TEXT_BYTES else 0)
-        if isinstance(node, TextMatches) and not isinstance(node.text, CommText):
-            if is_prefix_glob(node.pattern) and len(node.pattern) <= STACK_TEXT_BYTES:
-                continue
-            most = FILTER_TEXT_BYTES
-    return -(-most // 8) * 8
+def _filter_text_bytes(conditions: object) -> int:
+    """Scratch that is needed to hold a string while it is compared; short ones go on the stack."""
+    rooms = [
+        node.room
+        for node in walk(conditions)
+        if isinstance(node, (MaskedText, GlobText)) and isinstance(node.asked.text, TextAt)
+    ]
+    return max((room for room in rooms if room > STACK_TEXT_BYTES), default=0)
 
 
 def _inflight_map(pairing: Pairing, index: int, options: Options) -> MapDef:

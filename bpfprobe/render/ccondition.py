@@ -10,13 +10,17 @@ from bpfprobe.model.value import (
     Compare,
     Condition,
     Constant,
+    GlobText,
+    MaskedText,
     NonZero,
     Not,
+    Parameter,
     TextAt,
     TextEquals,
     TextMatches,
 )
 from bpfprobe.model.walk import walk
+from bpfprobe.render.cstring import known_already
 
 if TYPE_CHECKING:
     from bpfprobe.render.cstring import StringWriter
@@ -54,10 +58,12 @@ class ConditionWriter:
                 return _unless_faulted(f"{seen.text} != 0", seen.fault)
             case Not(inner):
                 return f"(!{self.condition(inner)})"
-            case TextEquals():
-                return self._strings.equals(condition)
-            case TextMatches():
-                return self._strings.matches(condition)
+            case MaskedText():
+                return self._strings.masked(condition)
+            case GlobText():
+                return self._strings.glob(condition)
+            case TextEquals() | TextMatches():
+                return "1" if known_already(condition) else "0"
             case AllOf(parts):
                 return self._chain(parts, start="1", go_on="")
             case AnyOf(parts):
@@ -88,7 +94,7 @@ class ConditionWriter:
 def _compares_signed(condition: Compare) -> bool:
     """Signed, unless a side is an unsigned number of 64 bits."""
     return not any(
-        side.type.size == 8 and not side.type.signed and not isinstance(side, Constant)
+        side.type.size == 8 and not side.type.signed and not isinstance(side, (Constant, Parameter))
         for side in (condition.left, condition.right)
     )
 

@@ -24,6 +24,7 @@ from bpfprobe.model.value import (
     Duration,
     Kept,
     Load,
+    Parameter,
     RegisterValue,
     ReturnValue,
     Space,
@@ -141,6 +142,8 @@ class ValueWriter:
         match value:
             case Constant(number):
                 return CExpression(c_constant(number))
+            case Parameter(offset):
+                return CExpression(parameter(offset))
             case Argument() | SyscallArgument() if value in self._kept:
                 return self._kept[value]
             case Kept(inner):
@@ -262,6 +265,11 @@ class ValueWriter:
 def register(member: str) -> str:
     """C for a register at the probe, by its member of ``struct pt_regs``."""
     return f"REGISTER({member})"
+
+
+def parameter(offset: int, index: str = "0") -> str:
+    """C for a u64 of what the program is handed, or the one that is ``index`` behind it."""
+    return f"PARAMETER({offset}, {index})"
 
 
 def _in_record(offset: int, size: int) -> str:

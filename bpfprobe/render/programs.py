@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD
 from bpfprobe.model.plan import SCRATCH_SLOTS, STACK_TEXT_BYTES, Memory
-from bpfprobe.model.value import CommText, Load
+from bpfprobe.model.value import CommText, GlobText, Load, MaskedText, Parameter
 from bpfprobe.model.walk import can_fail, walk
 from bpfprobe.render.ccapture import CaptureWriter, struct_lines
 from bpfprobe.render.ccondition import ConditionWriter
@@ -74,6 +74,7 @@ def entry_function(
     return fill(
         "entry.c",
         name=probe.entry_program,
+        parameters=_parameters(plan, (probe.task_guards, pairing.kept)),
         context=_context(probe).value,
         map=str(pairing.map_index),
         probe=str(probe.index),
@@ -104,6 +105,9 @@ def probe_function(
     return fill(
         "probe.c",
         name=probe.program,
+        parameters=_parameters(
+            plan, (probe.task_guards, probe.guards, probe.bound.captures, probe.bound.filter)
+        ),
         context=_context(probe).value,
         probe=str(probe.index),
         task_guards=task_guards,
@@ -135,7 +139,7 @@ def _writers(
     )
     strings = StringWriter(
         values,
-        stack_bytes=STACK_TEXT_BYTES + 8,
+        stack_bytes=STACK_TEXT_BYTES,
         scratch="event->text",
         scratch_bytes=probe.filter_text_bytes,
     )
@@ -197,6 +201,16 @@ def _frame(plan: Plan, pairing: Pairing, lower_by: int) -> str:
         return "0"
     minus = f" - {lower_by}" if lower_by else ""
     return f"{register(plan.arch.stack_pointer)}{minus}"
+
+
+def _parameters(plan: Plan, conditions: object) -> str:
+    """C that finds what the program is handed, where it looks at any of it."""
+    used = (Parameter, MaskedText, GlobText)
+    if not any(isinstance(node, used) for node in walk(conditions)):
+        return ""
+    bank = plan.parameters.bank_bytes
+    choose = f"    parameters += *(volatile u64 *)parameters & {bank};" if bank else ""
+    return fill("parameters.c", map=str(plan.parameter_map), choose=choose)
 
 
 def _context(probe: ProbePlan) -> Context:

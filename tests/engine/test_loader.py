@@ -50,6 +50,7 @@ def ld_imm64(source: int, number: int, target: int = 1) -> bytes:
         (EXIT, EXIT),
         (ld_imm64(1, 0) + EXIT, ld_imm64(1, 33) + EXIT),
         (ld_imm64(1, 1, 7) + ld_imm64(1, 0), ld_imm64(1, 44, 7) + ld_imm64(1, 33)),
+        (ld_imm64(2, 1) + EXIT, ld_imm64(2, 44) + EXIT),  # the address of its one value
         (ld_imm64(0, 1) + EXIT, ld_imm64(0, 1) + EXIT),  # a plain number of 64 bits
     ],
 )
@@ -92,7 +93,7 @@ def test_a_map_that_does_not_take_its_first_value_is_closed(
         os.fstat(made)
 
 
-@pytest.mark.parametrize("code", [b"", EXIT[:-1], ld_imm64(1, 2), ld_imm64(1, -1)])
+@pytest.mark.parametrize("code", [b"", EXIT[:-1], ld_imm64(1, 2), ld_imm64(2, 2), ld_imm64(1, -1)])
 def test_bytes_that_are_no_program(code: bytes) -> None:
     with pytest.raises(LoadError) as caught:
         loader.relocate(code, [33, 44])

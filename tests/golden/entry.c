@@ -26,9 +26,11 @@ struct event0 {
 int p0_reads(struct pt_regs *ctx)
 {
     u64 thread = bpf_get_current_pid_tgid();
+    void *parameters = MAP_VALUE(2);
+    parameters += *(volatile u64 *)parameters & 16;
     u64 pid1 = thread >> 32;
     asm volatile("" : "+r"(pid1));
-    if (!((s64)pid1 == (s64)7ULL)) {
+    if (!((s64)pid1 == (s64)PARAMETER(8, 0))) {
         return 0;
     }
     struct counters *counters = counters_of(0);
@@ -36,7 +38,7 @@ int p0_reads(struct pt_regs *ctx)
         return 0;
     }
     u64 now = bpf_ktime_get_ns();
-    if (!((u64)REGISTER(dx) > 4096ULL)) {
+    if (!((u64)REGISTER(dx) > PARAMETER(16, 0))) {
         return 0;
     }
     counters->produced++;

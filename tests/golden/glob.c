@@ -16,45 +16,33 @@ struct event0 {
 int p0_tmp(struct pt_regs *ctx)
 {
     u64 thread = bpf_get_current_pid_tgid();
+    void *parameters = MAP_VALUE(2);
+    parameters += *(volatile u64 *)parameters & 4096;
     struct counters *counters = counters_of(0);
     if (!counters) {
         return 0;
     }
     u64 now = bpf_ktime_get_ns();
     u32 slot = 0;
-    struct event0 *event = bpf_map_lookup_elem(MAP(2), &slot);
+    struct event0 *event = bpf_map_lookup_elem(MAP(3), &slot);
     if (!event) {
         return 0;
     }
     {
         long length1 = read_any_str(event->text, 1024, (u64)REGISTER(di));
-        u64 none4 = thread >> 63;
-        asm volatile("" : "+r"(none4));
-        none4 *= 0x7fffffffffffffffULL;
-        u64 states2 = none4 | 3;
+        s64 states2 = PARAMETER(8, 0);
+        u64 stars3 = PARAMETER(16, 0);
         #pragma clang loop unroll(disable)
         for (u32 i = 0; i < 1024; i++) {
             u64 byte = ((u8 *)event->text)[i];
-            if (!byte) {
+            u64 hit = states2 & PARAMETER(24, byte);
+            states2 = (hit << 1) | (hit & stars3);
+            states2 |= (states2 & stars3) << 1;
+            if (states2 <= 0) {
                 break;
             }
-            asm volatile("" : "+r"(byte));
-            u64 accepted = none4;
-            u64 hit;
-            hit = (((byte ^ 47) - 1) >> 63);
-            asm volatile("" : "+r"(hit));
-            accepted |= hit * 0x2ULL;
-            hit = ((((byte - 97) | (99 - byte)) >> 63) ^ 1);
-            asm volatile("" : "+r"(hit));
-            accepted |= hit * 0x4ULL;
-            hit = ((((byte - 1) | (255 - byte)) >> 63) ^ 1);
-            asm volatile("" : "+r"(hit));
-            accepted |= hit * 0x8ULL;
-            states2 = ((states2 & accepted) << 1) | (states2 & 0x11ULL);
-            states2 |= (states2 & 0x11ULL) << 1;
         }
-        u8 fits3 = (states2 & 0x20ULL) != 0;
-        if (!(length1 > 0 && fits3)) {
+        if (!(length1 > 0 && states2 < 0)) {
             return 0;
         }
     }

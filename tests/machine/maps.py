@@ -25,7 +25,7 @@ class Table:
         if self._fixed:
             # Values of an array lie side by side: a program may have the address of the first.
             size, count = definition.value_size, definition.max_entries
-            start = memory.make(bytes(size * count))
+            start = memory.make(definition.initial.ljust(size * count, b"\0"))
             for number in range(count):
                 self._places[number.to_bytes(4, "little")] = start + number * size
 

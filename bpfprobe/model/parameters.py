@@ -1,0 +1,77 @@
+"""What a program is handed to compare with, apart from its code: the block of parameters.
+
+The block is the one value of a map. It begins with an index; behind that stand the slots, once, or
+twice as two banks. A program reads the index once, and then every slot from the bank that it
+names: so all of a new set of values is seen, or none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INDEX_BYTES = 8
+_WORD_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSlot:
+    """A place in the block.
+
+    ``offset`` is in bytes from where the bank begins, the index included: 8 for the first.
+    ``data`` is what stands there, a multiple of 8 bytes. ``option`` names the option of the session
+    that it is made from (``pid``, ``tid``, ``uid``, ``not_pid``), "" for part of a filter.
+    """
+
+    offset: int
+    data: bytes
+    option: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterBlock:
+    """All slots of a session, in order, without gaps."""
+
+    slots: tuple[ParameterSlot, ...] = ()
+
+    @property
+    def bank_bytes(self) -> int:
+        """How far the second bank is behind the first, a power of two; 0 where one is enough.
+
+        A single number needs no second bank: 8 bytes are written at once.
+        """
+        size = sum(len(slot.data) for slot in self.slots)
+        return 0 if size <= _WORD_BYTES else 1 << (size - 1).bit_length()
+
+    @property
+    def value_bytes(self) -> int:
+        """The size of the map's value."""
+        return INDEX_BYTES + (2 * self.bank_bytes or _WORD_BYTES)
+
+    @property
+    def option_offsets(self) -> tuple[tuple[str, int], ...]:
+        """Where in the image the numbers stand that come from options, by their names."""
+        return tuple((slot.option, slot.offset) for slot in self.slots if slot.option)
+
+    def image(self) -> bytes:
+        """The whole value as a program finds it first."""
+        return (bytes(INDEX_BYTES) + self._bank()).ljust(self.value_bytes, b"\0")
+
+    def writes(self, index: int) -> tuple[tuple[tuple[int, bytes], ...], int]:
+        """What to write, and where, to put these values in the place of those in force.
+
+        ``index`` is the one in force. Gives offsets with bytes, in the order in which programs
+        must see them, and the index that is in force then.
+        """
+        if not self.bank_bytes:
+            return ((INDEX_BYTES, self._bank()),), index
+        other = index ^ self.bank_bytes
+        flip = other.to_bytes(INDEX_BYTES, "little")
+        return ((INDEX_BYTES + other, self._bank()), (0, flip)), other
+
+    def _bank(self) -> bytes:
+        return b"".join(slot.data for slot in self.slots)
+
+
+def number_bytes(number: int) -> bytes:
+    """A number from -(1 << 63) to (1 << 64) - 1 as a slot holds it."""
+    return (number % (1 << 64)).to_bytes(_WORD_BYTES, "little")
