@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.probes import Probe
     from bpfprobe.target import Target
+    from bpfprobe.update import InForce
 
     Callback = Callable[[Event], object]
 
@@ -64,6 +65,7 @@ class Session:
         self._decoders: list[Callable[[bytes], Event]] = []
         self._delivered = self._faults = self._truncated = 0
         self._final: Statistics | None = None
+        self._in_force: InForce | None = None
         self._old_sigterm: Any = None
         self._idle_action: Callable[[], object] | None = None
 
@@ -100,6 +102,55 @@ class Session:
         """The C that BCC would compile on this target. Attaches nothing and needs no root."""
         target = self._target or _live_target()
         return describe(self.probes, target, self._options).source.text
+
+    def update(
+        self,
+        probe: Probe | ProbeSpec | None = None,
+        /,
+        *,
+        filter: str | None = None,
+        pid: int | None = None,
+        tid: int | None = None,
+        uid: int | None = None,
+        not_pid: int | None = None,
+    ) -> None:
+        """Have the programs that run keep other hits: no hit is lost, none judged by halves.
+
+        ``filter`` is a new one for ``probe``, or for the only probe there is; the others stand for
+        the options of the same name. Numbers that values are compared with, texts and globs can
+        change; all else is code, also a number inside of arithmetic (the 3 of
+        ``(flags & 3) == 1``), and stays as it was when the session was opened. Of text, about the
+        same length fits; an option must have been given a value when the session was opened.
+
+        When it returns, nothing is judged by the old values any more, but calls that wait for their
+        return and whose beginning was. What is refused changes nothing. Takes some milliseconds.
+        Raises `SpecError` for a filter that is wrong in itself, `SessionError` (code UPDATE_SHAPE)
+        for one that needs other code, `LoadError` (MAP_WRITE).
+        """
+        attachment = self._attachment
+        if attachment is None:
+            raise SessionError("the session is not open", hint="with Session(...) as session:")
+        from bpfprobe.update import as_opened, describe_update  # most sessions stay as they began
+
+        changes = {"pid": pid, "tid": tid, "uid": uid, "not_pid": not_pid}
+        given = {name: number for name, number in changes.items() if number is not None}
+        index = None if filter is None else self._index_to_update(probe)
+        if self._in_force is None:
+            target = self._target or _live_target()
+            self._in_force = as_opened(self.probes, self._options, target)
+        update = describe_update(self._in_force, index, filter, given)
+        attachment.hand(update.parameters)
+        self._in_force = update
+
+    def _index_to_update(self, probe: Probe | ProbeSpec | None) -> int:
+        if probe is not None:
+            return self._index(probe)
+        if len(self.probes) > 1:
+            raise SessionError(
+                "several probes are open, and the filter is for one",
+                hint="session.update(probe, filter=...)",
+            )
+        return 0
 
     def close(self) -> None:
         """Detach everything. Closing twice does nothing."""

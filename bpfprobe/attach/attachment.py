@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.engine import Engine, Link, RecordSource
     from bpfprobe.model.object import Bytecode, CSource, Wiring
+    from bpfprobe.model.parameters import ParameterBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Attachment:
         self._links_of: dict[int, list[Link]] = {}
         self._programs_of: dict[int, list[int]] = {}
         self._map_fds: list[int] = []
+        self._index = 0  # of the parameters in force
         self.source: RecordSource
 
     def attach(
@@ -98,6 +100,19 @@ class Attachment:
             link = self._engine.attach(fd, site)
             self._links.callback(link.close)
             self._links_of.setdefault(index, []).append(link)
+
+    def hand(self, parameters: ParameterBlock) -> None:
+        """Have all programs compare with these values from now on, all at once.
+
+        ``parameters`` has the slots of those in force. When it returns, no program runs any more
+        that has seen the old ones.
+        """
+        if not parameters.slots:
+            return
+        writes, index = parameters.writes(self._index)
+        fd = self._map_fds[self.wiring.parameter_map]
+        self._engine.rewrite(fd, parameters.value_bytes, writes)
+        self._index = index
 
     def detach(self) -> None:
         """Take the programs off; what they sent can still be read."""

@@ -64,6 +64,15 @@ class Engine(Protocol):
         """Create a map and give its file descriptor. Raises `LoadError`, `PrivilegeError`."""
         ...
 
+    def rewrite(self, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]) -> None:
+        """Write into the value (``size`` bytes) of an ARRAY of one entry, made with MMAPABLE.
+
+        Each write is an offset and bytes, both multiples of 8. A program that reads meanwhile sees
+        each u64 whole, and none before those of the writes that come before. Returns when no
+        program runs any more that began before the last write. Raises `LoadError` (MAP_WRITE).
+        """
+        ...
+
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         """Put the map fds into the instructions, load the program, give its file descriptor.
 

@@ -51,6 +51,19 @@ class LiveEngine:
         """Create a map and give its descriptor."""
         return self._own(loader.create_map(self._kernel, definition))
 
+    def rewrite(self, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]) -> None:
+        """Put other values into the map that programs read theirs from."""
+        from bpfprobe.engine.handing import write_words  # most sessions keep what they began with
+
+        try:
+            write_words(self._kernel, map_fd, size, writes)
+        except OSError as error:
+            raise LoadError(
+                f"the kernel would not take new values: {error.strerror}",
+                errno=error.errno or 0,
+                code="MAP_WRITE",
+            ) from error
+
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         """Load a program and give its descriptor."""
         return self._own(loader.load(self._kernel, bytecode, map_fds))

@@ -1,4 +1,4 @@
-"""bpf(2), perf_event_open(2) and mmap(2), called through libc's ``syscall``.
+"""bpf(2), perf_event_open(2), membarrier(2) and mmap(2), called through libc's ``syscall``.
 
 libbpf has wrappers for them, but their argument structures grow from release to release, while
 the kernel's own are fixed: it takes a shorter structure from an older caller, and a longer one if
@@ -17,14 +17,16 @@ PROT_READ, PROT_WRITE = 1, 2
 MAP_SHARED = 1
 MADV_DONTFORK = 10
 
-# <asm/unistd.h>: (bpf, perf_event_open)
+_MEMBARRIER_CMD_GLOBAL = 1
+
+# <asm/unistd.h>: (bpf, perf_event_open, membarrier)
 _NUMBERS = {
-    "x86_64": (321, 298),
-    "aarch64": (280, 241),
-    "riscv64": (280, 241),
-    "loongarch64": (280, 241),
-    "ppc64le": (361, 319),
-    "s390x": (351, 331),
+    "x86_64": (321, 298, 324),
+    "aarch64": (280, 241, 283),
+    "riscv64": (280, 241, 283),
+    "loongarch64": (280, 241, 283),
+    "ppc64le": (361, 319, 365),
+    "s390x": (351, 331, 356),
 }
 
 _MMAP_FAILED = ctypes.c_void_p(-1).value
@@ -37,7 +39,7 @@ class Kernel:
         machine = os.uname().machine
         if machine not in _NUMBERS:
             raise LoadError(f"no system call numbers for {machine}", code="ARCH")
-        self._bpf, self._perf = _NUMBERS[machine]
+        self._bpf, self._perf, self._membarrier = _NUMBERS[machine]
         # A handle of its own, so that these prototypes are not shared with other users of ctypes.
         libc = ctypes.CDLL(None, use_errno=True)
         self._syscall = libc.syscall
@@ -70,6 +72,10 @@ class Kernel:
         buffer = ctypes.create_string_buffer(attr, len(attr))
         address = ctypes.addressof(buffer)
         return self._call(self._perf, address, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC, 0)
+
+    def membarrier_global(self) -> None:
+        """membarrier(2) with MEMBARRIER_CMD_GLOBAL: returns after a grace period of RCU."""
+        self._call(self._membarrier, _MEMBARRIER_CMD_GLOBAL, 0, 0, 0, 0, 0)
 
     def mmap(self, fd: int, size: int, offset: int, *, writable: bool) -> int:
         """Map ``size`` bytes of ``fd`` shared, not for forked children, and give the address."""

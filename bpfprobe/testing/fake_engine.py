@@ -92,7 +92,8 @@ class FakeEngine:
     ``sources``, ``maps`` and ``programs`` keep what was compiled, created and loaded (the latter
     two by descriptor, until closed); ``links`` every attachment ever made, in order. ``counters``
     is what `read_percpu` gives, by map name and key; ``pending`` what `keys` gives, by map name;
-    ``misses`` what `recursion_misses` gives.
+    ``misses`` what `recursion_misses` gives. ``values`` is what stands in maps of one
+    entry, by name.
     """
 
     cpus: int = 2
@@ -104,6 +105,7 @@ class FakeEngine:
     counters: dict[tuple[str, int], list[bytes]] = field(default_factory=dict)
     pending: dict[str, list[bytes]] = field(default_factory=dict)
     misses: int | None = 0
+    values: dict[str, bytes] = field(default_factory=dict)
     _early: list[bytes] = field(default_factory=list)
     _refusals: list[tuple[str, int]] = field(default_factory=list)
     _failures: dict[str, BpfprobeError] = field(default_factory=dict)
@@ -133,7 +135,7 @@ class FakeEngine:
         self._refusals.append((site_part, number))
 
     def fail(self, method: str, error: BpfprobeError) -> None:
-        """Make ``compile``, ``create_map``, ``load``, ``open_ring`` or ``open_perf`` raise."""
+        """Make a method raise: ``compile``, ``create_map``, ``rewrite``, ``load``, ``open_...``."""
         self._failures[method] = error
 
     def count(self, map_name: str, key: int, *values: int, size: int = 8) -> None:
@@ -152,7 +154,20 @@ class FakeEngine:
         self._check("create_map")
         fd = self._number()
         self.maps[fd] = definition
+        if definition.initial:
+            self.values[definition.name] = definition.initial
         return fd
+
+    def rewrite(self, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]) -> None:
+        """Keep what was written in ``values``."""
+        self._check("rewrite")
+        definition = self._map(map_fd)
+        if definition.kind is not MapKind.ARRAY or definition.value_size != size:
+            raise LoadError(f"{definition} holds no value of {size} bytes", code="MAP_WRITE")
+        value = bytearray(self.values[definition.name])
+        for offset, data in writes:
+            value[offset : offset + len(data)] = data
+        self.values[definition.name] = bytes(value[:size])
 
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         """A number that stands for the program. Raises `LoadError` for a map that is not there."""

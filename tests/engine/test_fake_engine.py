@@ -90,6 +90,16 @@ def test_counters_keys_and_misses() -> None:
     assert engine.recursion_misses(1) == 5
 
 
+def test_a_value_that_is_written_while_programs_run() -> None:
+    engine = FakeEngine()
+    fd = engine.create_map(MapDef("values", MapKind.ARRAY, 4, 16, 1, initial=bytes(range(16))))
+    engine.rewrite(fd, 16, [(8, b"\xff" * 8)])
+    assert engine.values == {"values": bytes(range(8)) + b"\xff" * 8}
+    with pytest.raises(LoadError) as caught:
+        engine.rewrite(fd, 24, [(8, b"\xff" * 8)])
+    assert caught.value.code == "MAP_WRITE"
+
+
 def test_what_can_be_made_to_fail() -> None:
     engine = FakeEngine()
     engine.fail("load", LoadError("no", code="PROGRAM"))
