@@ -81,6 +81,7 @@ class Report:
                 for w, s in self.shapes
             ],
             "samples": {w.name: samples.values for w, samples in self.measured},
+            "left_out": [note for _, samples in self.measured for note in samples.notes],
             "notes": self.notes(),
         }
 

@@ -7,17 +7,20 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench import headers
+from bpfprobe.lab import Result
+from tests.bench import guest, headers
 from tests.bench.figure import Curve, Figure, Samples, Spread, draw, judge
 from tests.bench.report import RATIO_HEAD, Report, markdown_table, number, plain_table
 from tests.bench.setting import ROOT, Setting
 from tests.bench.workload import Unmeasurable, Workload, measure
 from tests.bench.workloads.instructions import TOOLS, run_ours
+from tests.bench.workloads.kprobe import KPROBE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,6 +169,53 @@ def test_tables() -> None:
         "| --- | --- |",
         "| a | long cell |",
     ]
+
+
+class FakeGuest:
+    """A guest that answers every command alike."""
+
+    def __init__(self, status: int, stdout: bytes, stderr: bytes) -> None:
+        self._result = Result(status, stdout, stderr, b"", 0.0)
+        self.commands: list[list[str]] = []
+
+    def __enter__(self) -> FakeGuest:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def run(self, argv: list[str], **settings: object) -> Result:
+        self.commands.append(argv)
+        return self._result
+
+
+def in_guest(monkeypatch: pytest.MonkeyPatch, folder: Path, fake: FakeGuest) -> Samples:
+    class FakeLab:
+        def __init__(self, kernel: str, **settings: object) -> None: ...
+
+        def restore(self) -> FakeGuest:
+            return fake
+
+    monkeypatch.setattr(guest, "Lab", FakeLab)
+    producer = folder / "producer"
+    producer.write_bytes(b"\x7fELF")
+    made = replace(setting(5), producer=producer)
+    return guest.measure_in_guest(KPROBE, made, lambda text: None)
+
+
+def test_samples_of_a_guest_are_taken_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answer = {"samples": {"kprobe": {"bcc": {"hit": [2.0, None]}}}, "left_out": ["a note"]}
+    fake = FakeGuest(0, json.dumps(answer).encode(), b"")
+    found = in_guest(monkeypatch, tmp_path, fake)
+    assert found.of("bcc", "hit") == [2.0, None]
+    assert found.notes == ["a note"]
+    (command,) = fake.commands
+    assert command[command.index("--runs") + 1] == str(guest.MOST_RUNS)
+
+
+def test_a_guest_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = in_guest(monkeypatch, tmp_path, FakeGuest(1, b"", b"first\nlast words\n"))
+    assert found.values == {}
+    assert found.notes == ["kprobe: not measured, in the guest: last words"]
 
 
 def test_without_apt_bcc_has_no_headers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ class Unmeasurable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``units`` names each measure with its unit; ``once`` is for what is the same every time.
+    """``units`` names each measure with its unit; ``once`` is for what is the same every time,
+    ``kprobes`` for what needs a kernel with kprobes: a guest's where this one has none.
 
     ``contestants`` gives by name a function that measures once; what it puts on the stack is closed
     when the workload is over.
@@ -36,6 +37,7 @@ class Workload:
     figures: tuple[Figure, ...] = ()
     curves: tuple[Curve, ...] = ()
     once: bool = False
+    kprobes: bool = False
 
 
 def measure(workload: Workload, setting: Setting, progress: Callable[[str], object]) -> Samples:

@@ -1,7 +1,8 @@
-"""The same events with bcc: PID COUNT now|later perf|ring|empty PAGES.
+"""The same events with bcc: tracepoint|kprobe PID COUNT now|later perf|ring|empty PAGES.
 
 ``perf`` is as its documentation writes it; ``ring`` is the best that it can do: a ring buffer that
 wakes nobody and is emptied a hundred times a second. ``empty`` is a program that does nothing.
+A kprobe has the address of the function where the tracepoint has the number of the call.
 """
 
 import sys
@@ -12,6 +13,7 @@ from bcc import BPF
 LONGEST_S = 30
 PERIOD_S = 0.01
 HEAD = """
+#include <uapi/linux/ptrace.h>
 #include <linux/sched.h>
 
 struct data_t {
@@ -70,10 +72,17 @@ TRACEPOINT_PROBE(syscalls, sys_enter_getppid)
 }
 """
 
-pid, count, when, kind, pages = sys.argv[1:]
+point, pid, count, when, kind, pages = sys.argv[1:]
 got, wanted = 0, int(count)
-text = {"perf": PERF, "ring": RING, "empty": EMPTY}[kind]
-b = BPF(text=HEAD + text.replace("PID", pid).replace("PAGES", pages))
+text = {"perf": PERF, "ring": RING, "empty": EMPTY}[kind].replace("PID", pid)
+text = HEAD + text.replace("PAGES", pages)
+if point == "kprobe":
+    head = "TRACEPOINT_PROBE(syscalls, sys_enter_getppid)"
+    text = text.replace(head, "int hit(struct pt_regs *args)")
+    text = text.replace("args->__syscall_nr", "PT_REGS_IP(args)")
+b = BPF(text=text)
+if point == "kprobe":
+    b.attach_kprobe(event=b.get_syscall_fnname("getppid"), fn_name="hit")
 
 
 def take(cpu: int, data: object, size: int) -> None:

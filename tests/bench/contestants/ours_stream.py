@@ -1,4 +1,4 @@
-"""Events of a system call's tracepoint with bpfprobe: PID COUNT now|later each|batches.
+"""Events of getppid(2) with bpfprobe: tracepoint|kprobe PID COUNT now|later each|batches.
 
 ``later`` waits for a line on stdin before it looks at the events, which are all there by then.
 """
@@ -11,9 +11,13 @@ import bpfprobe as bp
 BUFFER_BYTES = 1 << 26
 LONGEST_S = 30
 
-pid, count, when, how = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-probe = bp.tracepoint("syscalls:sys_enter_getppid", nr="__syscall_nr:u64")
-session = bp.Session(probe, pid=pid, buffer_bytes=BUFFER_BYTES)
+point, pid, wanted, when, how = sys.argv[1:]
+count = int(wanted)
+if point == "kprobe":
+    probe = bp.kprobe("__x64_sys_getppid", place="%ip:u64")
+else:
+    probe = bp.tracepoint("syscalls:sys_enter_getppid", nr="__syscall_nr:u64")
+session = bp.Session(probe, pid=int(pid), buffer_bytes=BUFFER_BYTES)
 
 
 @session.on(probe)

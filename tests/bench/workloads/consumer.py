@@ -26,13 +26,18 @@ PERF_PAGES, RING_PAGES = 1 << 13, 1 << 14
 def contestants(setting: Setting, stack: ExitStack) -> Mapping[str, Turn]:
     def ours(how: str) -> Turn:
         return lambda: _consume(
-            setting, lambda pid, count: setting.python("ours_stream", pid, count, "later", how)
+            setting,
+            lambda pid, count: setting.python(
+                "ours_stream", "tracepoint", pid, count, "later", how
+            ),
         )
 
     def bcc(kind: str, pages: int) -> Turn:
         return lambda: _consume(
             setting,
-            lambda pid, count: setting.python("bcc_stream", pid, count, "later", kind, pages),
+            lambda pid, count: setting.python(
+                "bcc_stream", "tracepoint", pid, count, "later", kind, pages
+            ),
         )
 
     turns: dict[str, Turn] = {"bpfprobe": ours("each"), "bpfprobe, batches": ours("batches")}

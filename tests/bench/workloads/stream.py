@@ -28,28 +28,36 @@ DEFAULT_PAGES, BEST_PAGES = 8, 1 << 14
 
 
 def contestants(setting: Setting, stack: ExitStack) -> Mapping[str, Turn]:
+    turns = traced_by(setting, "tracepoint", OURS_EVENTS, BCC_EVENTS)
+    if not setting.without_bpftrace:
+        turns["bpftrace"] = lambda: _bpftrace(setting, setting.count(BPFTRACE_EVENTS))
+    return turns
+
+
+def traced_by(setting: Setting, point: str, events: int, fewer: int) -> dict[str, Turn]:
+    """Calls traced by nobody, by bpfprobe and by bcc, at a tracepoint or a kprobe."""
+
     def untraced() -> Mapping[str, float]:
-        count = setting.count(OURS_EVENTS)
+        count = setting.count(events)
         with Producer(setting, "getppid") as producer:
             start, end = producer.run(count)
         return {"hit": (end - start) / count}
 
-    def traced(make: Callable[[int, int], list[str]], events: int) -> Turn:
-        return lambda: _stream(setting, make, setting.count(events))
+    def traced(make: Callable[[int, int], list[str]], wanted: int) -> Turn:
+        return lambda: _stream(setting, make, setting.count(wanted))
 
     def ours(pid: int, count: int) -> list[str]:
-        return setting.python("ours_stream", pid, count, "now", "each")
+        return setting.python("ours_stream", point, pid, count, "now", "each")
 
     def bcc(kind: str, pages: int) -> Callable[[int, int], list[str]]:
-        return lambda pid, count: setting.python("bcc_stream", pid, count, "now", kind, pages)
+        what = ("now", kind, pages)
+        return lambda pid, count: setting.python("bcc_stream", point, pid, count, *what)
 
-    turns: dict[str, Turn] = {"untraced": untraced, "bpfprobe": traced(ours, OURS_EVENTS)}
+    turns: dict[str, Turn] = {"untraced": untraced, "bpfprobe": traced(ours, events)}
     if not setting.without_bcc:
-        turns["bcc, empty"] = traced(bcc("empty", 0), OURS_EVENTS)
-        turns["bcc"] = traced(bcc("perf", DEFAULT_PAGES), BCC_EVENTS)
-        turns["bcc, best"] = traced(bcc("ring", BEST_PAGES), OURS_EVENTS)
-    if not setting.without_bpftrace:
-        turns["bpftrace"] = lambda: _bpftrace(setting, setting.count(BPFTRACE_EVENTS))
+        turns["bcc, empty"] = traced(bcc("empty", 0), events)
+        turns["bcc"] = traced(bcc("perf", DEFAULT_PAGES), fewer)
+        turns["bcc, best"] = traced(bcc("ring", BEST_PAGES), events)
     return turns
 
 
