@@ -24,6 +24,7 @@ ALLOWED = {
     "resolve": {*SHARED, "bpfprobe.resolve", "bpfprobe.target:Target"},
     "plan": {*SHARED, "bpfprobe.plan"},
     "render": {*SHARED, "bpfprobe.render", "bpfprobe._resources"},
+    "ftrace": {*SHARED, "bpfprobe.ftrace", "bpfprobe.target:Target"},
     "deliver": {*SHARED, "bpfprobe.deliver"},
     "read": {*SHARED, "bpfprobe.read", "bpfprobe.engine:RecordSource"},
     "attach": {*SHARED, "bpfprobe.attach", "bpfprobe.engine:Engine,Link,RecordSource"},
@@ -81,7 +82,11 @@ def test_a_stage_imports_its_nouns_and_nothing_else(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in FILES if package_of(p) in ("model", "parse", "resolve", "plan", "render")],
+    [
+        p
+        for p in FILES
+        if package_of(p) in ("model", "parse", "resolve", "plan", "render", "ftrace")
+    ],
     ids=name_of,
 )
 def test_above_the_waterline_only_what_computes_is_imported(path: Path) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.cli.plan_text import layout_text, plan_text
+from bpfprobe.errors import UsageError
 
 if TYPE_CHECKING:
+    from bpfprobe.model.bound import BoundProbes
+    from bpfprobe.pipeline import Compilation
     from bpfprobe.target import Target
 
 HELP = "show what would be done for a description, and why; nothing is attached"
@@ -21,9 +24,15 @@ stages:
   render    the C that BCC compiles
   all       all of them
 
+With --ftrace: the line for dynamic_events of tracefs that means the same, which may be appended
+there as it is printed, and the text for the event's filter file; or why there is none.
+
+exit status: 0, with --ftrace 1 where a description has no such line.
+
 examples:
   bpfprobe explain 'kretprobe:do_sys_openat2 path=filename:ustring fd=$retval:s32 if fd < 0'
   bpfprobe explain --stage render 'syscall:execve argv retval'
+  bpfprobe explain --ftrace 'kprobe:vfs_read count if count > 4096'
   bpfprobe explain --record here.json.gz 'kprobe:vfs_read count'     save what was looked up
   bpfprobe explain --target here.json.gz 'kprobe:vfs_read count'     ask the file, on any machine
 """
@@ -36,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("specs", metavar="SPEC", nargs="+", help="see bpfprobe trace --help")
     parser.add_argument("--stage", choices=STAGES, help="show this stage only")
+    parser.add_argument("--ftrace", action="store_true", help="show the line of ftrace's own")
     parser.add_argument("--target", metavar="FILE", help="a recorded target, not this machine")
     parser.add_argument("--record", metavar="FILE", help="write what was looked up to a file")
     parser.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
@@ -43,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
+    if args.ftrace and args.stage:
+        raise UsageError("--ftrace and --stage exclude each other", hint="ask twice")
     from bpfprobe.model.options import Options
     from bpfprobe.pipeline import describe
     from bpfprobe.probes import probe
@@ -54,8 +66,18 @@ def run(args: argparse.Namespace) -> int:
 
         target = recording = record_target(target)
     compiled = describe(probes, target, Options(transport=args.transport))
+    if args.ftrace:
+        parts, status = _ftrace(compiled.bound, target)
+    else:
+        parts, status = _stages(args, compiled), 0
     if args.record:
         recording.write(Path(args.record))
+    print("\n\n".join(parts))
+    return status
+
+
+def _stages(args: argparse.Namespace, compiled: Compilation) -> list[str]:
+    """What the stages that were asked for made."""
     wanted = [args.stage] if args.stage else ["plan", "layout"]
     if args.stage == "all":
         wanted = ["resolve", "plan", "layout", "render"]
@@ -70,8 +92,18 @@ def run(args: argparse.Namespace) -> int:
         parts += [layout_text(probe.layout) for probe in compiled.plan.probes]
     if "render" in wanted:
         parts.append(compiled.source.text.rstrip())
-    print("\n\n".join(parts))
-    return 0
+    return parts
+
+
+def _ftrace(bound: BoundProbes, target: Target) -> tuple[list[str], int]:
+    """Each probe in ftrace's words, and the exit status."""
+    from bpfprobe.cli.ftrace_text import ftrace_text
+    from bpfprobe.ftrace.event import ftrace_event
+    from bpfprobe.model.ftrace import FtraceEvent
+
+    answers = [ftrace_event(probe, bound.facts.arch, target) for probe in bound.probes]
+    texts = [ftrace_text(p, answer) for p, answer in zip(bound.probes, answers, strict=True)]
+    return texts, 0 if all(isinstance(answer, FtraceEvent) for answer in answers) else 1
 
 
 def _target(args: argparse.Namespace) -> Target:
