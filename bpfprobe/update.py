@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import SessionError
-from bpfprobe.parse.filter import parse_filter
+from bpfprobe.parse.filter import parse_filter_text
 from bpfprobe.pipeline import describe
 from bpfprobe.plan.difference import filter_difference
 
@@ -64,7 +64,7 @@ def describe_update(
             )
     specs = list(running.made.specs)
     if index is not None and filter_text is not None:
-        specs[index] = replace(specs[index], filter=parse_filter(filter_text))
+        specs[index] = replace(specs[index], filter=parse_filter_text(filter_text))
     wanted = as_opened(tuple(specs), replace(running.options, **options), running.target)
     if wanted.made.source.text != running.made.source.text:
         raise SessionError(

@@ -14,17 +14,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """``42``, ``0x1f``, ``017``, ``'a'``, and the kernel's ``\\42``."""
+    """``42``, ``0x1f``, ``017``, ``'a'``, and the kernel's ``\\42``.
+
+    ``is_character`` tells ``'a'``, which is text where it is compared with text.
+    """
 
     value: int
     span: Span
+    is_character: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """``"nginx"``, and the kernel's ``\\"nginx"``, as bytes: the kernel knows no encoding."""
+    """``"nginx"``, ``'nginx'``, and the kernel's ``\\"nginx"``, as bytes of no known encoding."""
 
     value: bytes
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class CpuList:
+    """``CPUS{0-3,8}``: a set of CPUs, as text without the braces."""
+
+    text: str
     span: Span
 
 
@@ -139,6 +151,7 @@ class Binary:
 Expression = (
     Number
     | Text
+    | CpuList
     | Name
     | Variable
     | Register

@@ -25,6 +25,16 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolRange:
+    """The symbol that an address belongs to: ``size`` bytes from ``start`` to the next symbol."""
+
+    name: str
+    start: int
+    size: int
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TracepointField:
     """A field of a tracepoint as its ``format`` file declares it.
 

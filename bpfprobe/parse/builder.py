@@ -17,7 +17,7 @@ from bpfprobe.model.spec import (
 )
 from bpfprobe.parse.capture import check_capture_name, check_unused, parse_value
 from bpfprobe.parse.definition import check_event_name, default_name, parse_definition
-from bpfprobe.parse.expression import parse_expression
+from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.place import check_path, parse_kind_place
 from bpfprobe.parse.scanner import check_length
 
@@ -95,7 +95,7 @@ def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:
         taken.append(_capture(key, text, taken))
     parsed = None
     if description.filter is not None:
-        parsed = parse_expression(_source("filter", description.filter, "filter"))
+        parsed = parse_filter(_source("filter", description.filter, "filter"))
     source = SourceText(str(point))
     return ProbeSpec(
         name, point, span, tuple(taken), parsed, description.comm, string_bytes, source

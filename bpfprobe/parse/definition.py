@@ -26,7 +26,7 @@ from bpfprobe.model.spec import (
     UserPoint,
 )
 from bpfprobe.parse.capture import parse_capture
-from bpfprobe.parse.expression import parse_expression
+from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.place import KINDS, parse_kernel_place, parse_kind_place
 from bpfprobe.parse.scanner import check_length
 
@@ -68,7 +68,7 @@ def parse_definition(source: SourceText) -> ProbeSpec:
                 raise spec_error(
                     "NO_EP_FILTER", "no filter follows if", word, "for example: if pid == 42"
                 )
-            condition = parse_expression(source, word.end, end)
+            condition = parse_filter(source, word.end, end)
             break
         captures.append(parse_capture(source, word, captures))
     return ProbeSpec(

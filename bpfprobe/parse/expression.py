@@ -5,7 +5,11 @@ r"""The expression grammar, for captures and filters alike.
     expression = or
     or         = and { "||" and }
     and        = comparison { "&&" comparison }
-    comparison = bits [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "~") bits ]
+    comparison = "!" comparison
+               | bits [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "~") bits ]
+               | field ".ustring" ("==" | "!=" | "~") STRING
+               | field ".function" ("==" | "!=") (SYMBOL | NUMBER)
+               | field ("==" | "!=" | "&") "CPUS{" cpulist "}"
     bits       = xor { "|" xor }
     xor        = mask { "^" mask }
     mask       = shift { "&" shift }
@@ -23,7 +27,8 @@ r"""The expression grammar, for captures and filters alike.
 ``fetch``, ``$``, ``%``, ``@`` and ``\`` are the kernel's fetch arguments
 (Documentation/trace/kprobetrace.rst), and a kernel event filter
 (Documentation/trace/events.rst) is an expression of this grammar. ``&`` binds tighter than a
-comparison, unlike in C: ``flags & 4 == 4`` means what it looks like. ``~`` between two operands
+comparison, unlike in C: ``flags & 4 == 4`` means what it looks like. A ``!`` in front of a
+comparison is the opposite of all of it, as in the kernel's filters. ``~`` between two operands
 matches a glob, or with a ``!`` as its first character all that does not match. A comparison does
 not chain.
 """
@@ -38,6 +43,7 @@ from bpfprobe.model.expression import (
     Binary,
     Call,
     Cast,
+    CpuList,
     Element,
     Expression,
     Global,
@@ -55,7 +61,7 @@ from bpfprobe.parse.height import check_height
 from bpfprobe.parse.scanner import Token, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bpfprobe.model.span import SourceText, Span
 
@@ -104,15 +110,12 @@ class _Parser:
         self._depth = 0
 
     def any_of_or(self) -> Expression:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self._here(
-                "TOO_MANY_NESTED", f"this nests more than {MAX_DEPTH} deep", "split the expression"
-            )
+        return self._nested(self._any_of_or)
+
+    def _any_of_or(self) -> Expression:
         left = self._all_of_and()
         while (operator := self._take("||")) is not None:
             left = self._binary(operator, left, self._all_of_and())
-        self._depth -= 1
         return left
 
     def expect_end(self) -> None:
@@ -123,6 +126,8 @@ class _Parser:
             raise self._here("TOO_MANY_CLOSE", "this ) closes nothing", "remove it, or open a (")
         if token.text == "=":
             raise self._here("BAD_OPERATOR", "= does not compare", "write ==")
+        if token.text == "!" and self._peek(1).text == "~":
+            raise self._here("BAD_OPERATOR", "there is no !~", 'put a ! in front: !(path ~ "x*")')
         if token.text in _COMPARISONS:
             raise self._here("BAD_OPERATOR", "comparisons do not chain", "join two with &&")
         raise self._here("BAD_FETCH_ARG", f"an operator was expected before {token.text}")
@@ -134,11 +139,30 @@ class _Parser:
         return left
 
     def _comparison(self) -> Expression:
+        if self._token.kind == "operator" and self._token.text == "!":
+            return self._nested(self._opposite)
         left = self._arithmetic(0)
         operator = self._take(*_COMPARISONS)
         if operator is None:
             return left
+        of_function = isinstance(left, MemberOf) and left.name == "function" and not left.arrow
+        if of_function and self._token.kind == "name":
+            return self._binary(operator, left, self._symbol())
         return self._binary(operator, left, self._arithmetic(0))
+
+    def _opposite(self) -> Expression:
+        bang = self._next()
+        operand = self._comparison()
+        return Unary("!", operand, bang.span.to(operand.span))
+
+    def _symbol(self) -> Expression:
+        """The name of a function, which may hold dots: ``free_pages.part.0``."""
+        span = self._next().span
+        while self._token.touches and self._token.kind in ("name", "number", "operator"):
+            if self._token.kind == "operator" and self._token.text != ".":
+                break
+            span = span.to(self._next().span)
+        return Name(span.text, span)
 
     def _arithmetic(self, level: int) -> Expression:
         if level == len(_LEFT_ASSOCIATIVE):
@@ -149,12 +173,15 @@ class _Parser:
         return left
 
     def _unary(self) -> Expression:
+        return self._nested(self._unary_body)
+
+    def _nested(self, rule: Callable[[], Expression]) -> Expression:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._here(
                 "TOO_MANY_NESTED", f"this nests more than {MAX_DEPTH} deep", "split the expression"
             )
-        expression = self._unary_body()
+        expression = rule()
         self._depth -= 1
         return expression
 
@@ -256,9 +283,11 @@ class _Parser:
     def _primary(self) -> Expression:
         token = self._next()
         if token.kind == "number":
-            return Number(_number(token), token.span)
+            return self._plain_number(token)
         if token.kind == "character":
-            return Number(token.value[0], token.span)
+            return Number(token.value[0], token.span, is_character=True)
+        if token.kind == "cpus":
+            return _cpu_list(token)
         if token.kind == "string":
             return Text(token.value, token.span)
         if token.kind == "variable":
@@ -287,6 +316,13 @@ class _Parser:
                 "members of a struct inside a struct are reached with a dot",
             )
         raise _at(token.span, "BAD_FETCH_ARG", f"a value was expected, not {token.text}")
+
+    def _plain_number(self, token: Token) -> Expression:
+        follow = self._token
+        if follow.kind == "name" and follow.touches:
+            span = token.span.to(follow.span)
+            raise _at(span, "BAD_IMM", f"{span.text} is no number", "12, 0x1f and 017 (octal) are")
+        return Number(_number(token), token.span)
 
     def _register(self, percent: Token) -> Expression:
         name = self._next()
@@ -367,6 +403,14 @@ def _at(span: Span, code: str, message: str, hint: str | None = None) -> SpecErr
 
 def _span(expression: Expression) -> Span:
     return expression.span
+
+
+def _cpu_list(token: Token) -> Expression:
+    if not token.text.endswith("}"):
+        raise _at(
+            token.span, "MISSING_BRACE_CLOSE", "the list of CPUs is not closed", "add }: CPUS{0-3}"
+        )
+    return CpuList(token.text[len("CPUS{") : -1], token.span)
 
 
 def _number(token: Token) -> int:

@@ -16,9 +16,13 @@ MAX_CHARS = 4094
 
 _ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "\\": 92, '"': 34, "'": 39, "a": 7, "b": 8, "e": 27}
 
+_IN_GLOBS = ("\\*", "\\?", "\\[", "\\]")
+"""What these mean is for the glob to say: in it they stand for the character itself."""
+
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<number>0[xX][0-9a-fA-F]+|[0-9]+)
+      | (?P<cpus>CPUS\{[^}]*\}?)
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<variable>\$[A-Za-z_][A-Za-z0-9_]*|\$)
       | (?P<operator>->|&&|\|\||==|!=|<=|>=|<<|>>|[-+*/%&|^~!<>()\[\].,:=@\\])
@@ -41,7 +45,7 @@ def check_length(source: SourceText) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token: ``kind`` is number, name, variable, operator, string, character or end.
+    """A token: ``kind`` is number, cpus, name, variable, operator, string, character or end.
 
     ``touches`` is true where no white space stands before it.
     """
@@ -89,24 +93,20 @@ def _quoted(source: SourceText, start: int, stop: int, touches: bool) -> Token:
     while at < stop:
         char = source.text[at]
         if char == quote:
-            kind = "string" if quote == '"' else "character"
+            kind = "character" if quote == "'" and len(value) == 1 else "string"
             span = source.span(start, at + 1)
-            if kind == "character" and len(value) != 1:
-                raise spec_error(
-                    "BAD_IMM",
-                    "a character constant holds one byte",
-                    span,
-                    'write text in double quotes: "..."',
-                )
             return Token(kind, source.text[start : at + 1], span, touches, bytes(value))
-        if char == "\\":
+        if source.text[at : at + 2] in _IN_GLOBS:
+            value += source.text[at : at + 2].encode()
+            at += 2
+        elif char == "\\":
             at, byte = _escape(source, at, stop)
             value.append(byte)
         else:
             value += _encoded(source, at)
             at += 1
     raise spec_error(
-        "IMMSTR_NO_CLOSE" if quote == '"' else "BAD_IMM",
+        "IMMSTR_NO_CLOSE",
         f"the text that starts here is not closed with {quote}",
         source.span(start, stop),
         f"put {quote} at its end",

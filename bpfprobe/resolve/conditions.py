@@ -6,42 +6,29 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model import expression as ast
-from bpfprobe.model.glob import MAX_TOKENS, is_prefix_glob, parse_glob
+from bpfprobe.model.ktype import KStruct
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
-    CommText,
-    Compare,
+    BinaryOperation,
     Condition,
-    Constant,
-    ConstantText,
     NonZero,
     Not,
-    TextAt,
-    TextEquals,
-    TextMatches,
     Truth,
 )
+from bpfprobe.resolve.cpu_conditions import compare_with_cpus
 from bpfprobe.resolve.expressions import resolve_operand
-from bpfprobe.resolve.operand import (
-    ArgvOperand,
-    NumberOperand,
-    describe,
-    not_a_number,
-    number_of,
-    text_of,
-)
+from bpfprobe.resolve.function_conditions import in_function
+from bpfprobe.resolve.number_conditions import compare_numbers, test_bits
+from bpfprobe.resolve.operand import describe, ktype_of, not_a_number, number_of, text_of
+from bpfprobe.resolve.text_conditions import compare_text, in_user_memory
 
 if TYPE_CHECKING:
-    from bpfprobe.model.value import TextValue, Value
+    from bpfprobe.model.value import Value
     from bpfprobe.resolve.operand import Operand
     from bpfprobe.resolve.scope import Scope
 
-_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
-_MIRROR = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
-MAX_LITERAL_BYTES = 255
-"""The kernel's limit for a string in a filter (MAX_FILTER_STR_VAL)."""
-MAX_COMM_BYTES = 15
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "~"})
 
 
 def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
@@ -55,8 +42,13 @@ def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
                 resolve_condition(expression.right, scope),
             )
             return AllOf(_flat(AllOf, both)) if expression.operator == "&&" else _any_of(both)
-        if expression.operator == "~" or expression.operator in _COMPARISONS:
+        if expression.operator in _COMPARISONS or isinstance(expression.right, ast.CpuList):
             return _comparison(expression, scope)
+    return _truth(expression, scope)
+
+
+def _truth(expression: ast.Expression, scope: Scope) -> Condition:
+    """What stands alone, without a comparison."""
     if isinstance(expression, ast.Text):
         raise spec_error(
             "BAD_FILTER",
@@ -66,10 +58,19 @@ def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
         )
     operand = resolve_operand(expression, scope)
     value = number_of(operand)
+    if value is None and text_of(operand) is not None:
+        raise spec_error(
+            "INVALID_OP",
+            f"{expression.span.text} is {describe(operand)}, neither true nor false",
+            expression.span,
+            f'compare it: {expression.span.text} == "text", or ~ "glob*"',
+        )
     if value is None:
         raise not_a_number(operand, expression.span)
     if isinstance(value, Truth):
         return value.condition
+    if isinstance(value, BinaryOperation) and value.operator == "&":
+        return test_bits(value, expression.span)
     return NonZero(value)
 
 
@@ -87,137 +88,109 @@ def _flat(kind: type[AllOf | AnyOf], both: tuple[Condition, ...]) -> tuple[Condi
 
 def _comparison(expression: ast.Binary, scope: Scope) -> Condition:
     left, right = expression.left, expression.right
-    if isinstance(right, ast.Text):
-        return _text_comparison(expression, left, right, scope)
+    if isinstance(left, ast.MemberOf) and not left.arrow and left.name == "function":
+        base = _of_field(left, scope)
+        if base is not None:
+            return in_function(expression, left.base, base, scope)
+    if isinstance(right, ast.CpuList):
+        return compare_with_cpus(expression, resolve_operand(left, scope), right, scope)
+    literal = _literal(right)
+    if literal is not None:
+        operand = _field(left, scope)
+        if isinstance(right, ast.Text) or text_of(operand) is not None:
+            return compare_text(expression, left, operand, literal)
     if isinstance(left, ast.Text):
         if expression.operator == "~":
             raise spec_error(
                 "BAD_FILTER", "the glob stands to the right of ~", right.span, 'path ~ "/tmp/*"'
             )
-        return _text_comparison(expression, right, left, scope)
-    if expression.operator == "~":
-        raise spec_error(
-            "BAD_FILTER", "~ needs a glob in double quotes", right.span, 'path ~ "/tmp/*"'
+        return compare_text(expression, right, resolve_operand(right, scope), left)
+    return _numbers(expression, scope)
+
+
+def _literal(right: ast.Expression) -> ast.Text | None:
+    """The right side as a string: ``"x"``, ``'text'``, and ``'x'`` where text is compared."""
+    if isinstance(right, ast.Text):
+        return right
+    if isinstance(right, ast.Number) and right.is_character:
+        return ast.Text(bytes([right.value]), right.span)
+    return None
+
+
+def _field(expression: ast.Expression, scope: Scope) -> Operand:
+    """What is compared with a string: a field, or with ``.ustring`` what it points to."""
+    if isinstance(expression, ast.MemberOf) and not expression.arrow:
+        base = _of_field(expression, scope) if expression.name == "ustring" else None
+        if base is not None:
+            return in_user_memory(expression.base, base)
+    return resolve_operand(expression, scope)
+
+
+def _of_field(suffixed: ast.MemberOf, scope: Scope) -> Operand | None:
+    """What stands before ``.ustring`` or ``.function``; None where that is a struct's member."""
+    base = resolve_operand(suffixed.base, scope)
+    return None if isinstance(ktype_of(base), KStruct) else base
+
+
+def _numbers(expression: ast.Binary, scope: Scope) -> Condition:
+    left, right = expression.left, expression.right
+    operand = resolve_operand(left, scope)
+    is_text = number_of(operand) is None and text_of(operand) is not None
+    if expression.operator == "~" or (is_text and not isinstance(right, ast.Number)):
+        raise _no_glob_or_text(expression, is_text=is_text)
+    return compare_numbers(expression, _number(left, operand), _side(right, scope))
+
+
+def _no_glob_or_text(expression: ast.Binary, *, is_text: bool) -> SpecError:
+    right = expression.right
+    if isinstance(right, ast.Number):
+        if is_text:
+            return _expects_string(expression.left, "a string")
+        return spec_error(
+            "ILLEGAL_FIELD_OP",
+            "~ is for text",
+            expression.operator_span,
+            "numbers have == != < <= > >= and &",
         )
-    return _number_comparison(expression, _side(left, scope), _side(right, scope))
+    return spec_error(
+        "INVALID_VALUE",
+        f"{expression.operator} needs a text in quotes here",
+        right.span,
+        f'did you forget the quotes? "{right.span.text}"',
+    )
 
 
 def _side(expression: ast.Expression, scope: Scope) -> Value:
-    """A side of a comparison of numbers."""
-    operand = resolve_operand(expression, scope)
+    """The right side of a comparison of numbers."""
+    try:
+        operand = resolve_operand(expression, scope)
+    except SpecError as error:
+        if error.code != "FIELD_NOT_FOUND" or not isinstance(expression, ast.Name):
+            raise
+        raise spec_error("INVALID_VALUE", error.message, expression.span, error.hint) from error
+    if number_of(operand) is None and text_of(operand) is not None:
+        raise spec_error(
+            "INVALID_VALUE",
+            f"{expression.span.text} is {describe(operand)}, and a number is compared with it",
+            expression.span,
+            "a string stands to the left of a text in quotes",
+        )
+    return _number(expression, operand)
+
+
+def _number(expression: ast.Expression, operand: Operand) -> Value:
     value = number_of(operand)
     if value is not None:
         return value
     if text_of(operand) is not None:
-        raise spec_error(
-            "EXPECT_STRING",
-            f"{expression.span.text} is {describe(operand)} and compares with text only",
-            expression.span,
-            'put the text in double quotes: "..."',
-        )
+        raise _expects_string(expression, describe(operand))
     raise not_a_number(operand, expression.span)
 
 
-def _number_comparison(expression: ast.Binary, left: Value, right: Value) -> Condition:
-    operator = expression.operator
-    if isinstance(left, Constant) and not isinstance(right, Constant):
-        left, right, operator = right, left, _MIRROR[operator]
-    if isinstance(right, Constant) and not left.type.signed:
-        _check_range(expression, operator, left, right.value)
-    return Compare(operator, left, right)
-
-
-def _check_range(expression: ast.Binary, operator: str, left: Value, constant: int) -> None:
-    """Refuse what can never (or never not) be: an unsigned number below zero."""
-    never = (constant < 0 and left.type.size < 8) or (constant == 0 and operator == "<")
-    if never or (constant < 0 and operator in ("<", "<=", ">", ">=")):
-        raise spec_error(
-            "MEANINGLESS",
-            f"the left side is {left.type}, which is never negative",
-            expression.span,
-            "give it a signed type: (s32) or (s64) before it, or :s32 in the capture",
-        )
-
-
-def _text_comparison(
-    expression: ast.Binary, other: ast.Expression, literal: ast.Text, scope: Scope
-) -> Condition:
-    operand = resolve_operand(other, scope)
-    text = text_of(operand)
-    if text is None:
-        raise _no_text(other, operand)
-    _check_literal(literal, text, glob=expression.operator == "~")
-    if expression.operator == "~":
-        if isinstance(text, ConstantText):
-            raise spec_error(
-                "MEANINGLESS", "this is the same at every hit", expression.span, "leave it out"
-            )
-        return _matches(text, literal)
-    if expression.operator not in ("==", "!="):
-        raise spec_error(
-            "BAD_OPERATOR",
-            f"{expression.operator} does not compare strings",
-            expression.operator_span,
-            "== != and ~ do",
-        )
-    return TextEquals(text, literal.value, negated=expression.operator == "!=")
-
-
-def _matches(text: TextValue, literal: ast.Text) -> TextMatches:
-    """A glob; as in the kernel's filters a ``!`` in front turns it around."""
-    negated = literal.value.startswith(b"!")
-    pattern = literal.value[negated:]
-    if not is_prefix_glob(pattern) and len(parse_glob(pattern)) > MAX_TOKENS:
-        raise spec_error(
-            "OPERAND_TOO_LONG",
-            f"a glob has at most {MAX_TOKENS} characters, a class in brackets counted as one",
-            literal.span,
-            "plain text with one * at its end may be longer",
-        )
-    return TextMatches(text, pattern, negated)
-
-
-def _no_text(other: ast.Expression, operand: Operand) -> SpecError:
-    hint = "compare it with a number"
-    if isinstance(operand, ArgvOperand):
-        hint = "take it as a capture and look at it in the program"
-    elif isinstance(operand, NumberOperand) and operand.ktype is None:
-        hint = f"if it points to text, say so: +0({other.span.text}), or (char *){other.span.text}"
+def _expects_string(expression: ast.Expression, kind: str) -> SpecError:
     return spec_error(
-        "EXPECT_DIGIT",
-        f"{other.span.text} is {describe(operand)}, not a string",
-        other.span,
-        hint,
+        "EXPECT_STRING",
+        f"{expression.span.text} is {kind} and compares with text only",
+        expression.span,
+        'put the text in double quotes: "..."',
     )
-
-
-def _check_literal(literal: ast.Text, text: TextValue, *, glob: bool) -> None:
-    if len(literal.value) > MAX_LITERAL_BYTES:
-        raise spec_error(
-            "OPERAND_TOO_LONG",
-            f"a string in a filter has at most {MAX_LITERAL_BYTES} bytes",
-            literal.span,
-            'compare its beginning: ~ "beginning*"',
-        )
-    if b"\0" in literal.value:
-        raise spec_error(
-            "BAD_IMM",
-            "text in the kernel ends at a NUL, so none holds one",
-            literal.span,
-            "leave out the \\0 and what follows it",
-        )
-    most = _longest(text)
-    if most is not None and not glob and len(literal.value) > most:
-        raise spec_error(
-            "MEANINGLESS",
-            f"this text has at most {most} bytes, so it is never what is asked for",
-            literal.span,
-            f'the kernel cuts it: "{literal.value[:most].decode(errors="replace")}"',
-        )
-
-
-def _longest(text: TextValue) -> int | None:
-    """How long the text can be without its NUL, None where there is no bound."""
-    if isinstance(text, CommText):
-        return MAX_COMM_BYTES
-    return text.size - 1 if isinstance(text, TextAt) and text.size else None

@@ -48,6 +48,13 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
             return NumberOperand(Constant(value))
         case ast.Text(value):
             return TextOperand(ConstantText(value))
+        case ast.CpuList(_, span):
+            raise spec_error(
+                "ILLEGAL_FIELD_OP",
+                "a set of CPUs stands to the right of == != or & in a filter",
+                span,
+                "cpu & CPUS{0-3}",
+            )
         case ast.Name(name, span):
             return scope.name(name, span)
         case ast.Variable(name, span):

@@ -65,7 +65,8 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
     condition = None
     if spec.filter is not None and not wrong:
         try:
-            condition = resolve_condition(spec.filter, replace(scope, captures=known))
+            of_filter = replace(scope, captures=known, in_filter=True)
+            condition = resolve_condition(spec.filter, of_filter)
         except SpecError as error:
             wrong.extend(error.diagnostics)
     if wrong:

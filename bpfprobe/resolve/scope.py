@@ -15,6 +15,7 @@ from bpfprobe.model.value import (
     Duration,
     Space,
 )
+from bpfprobe.resolve.event_fields import event_field
 from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, Operand, TextOperand
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Scope:
     place, from 1. ``space`` is what pointers point into unless their type says otherwise.
     ``out_of_reach`` are parameters that are passed where a program cannot tell.
     ``retval`` is None where nothing is returned or the probe is not a return probe.
+    ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
     """
 
     target: Target
@@ -68,16 +70,20 @@ class Scope:
     is_syscall: bool = False
     argv: ArgvOperand | None = None
     captures: Mapping[str, Operand] = field(default_factory=dict)
+    in_filter: bool = False
     out_of_reach: Mapping[str, int] = field(default_factory=dict)
 
     def name(self, name: str, span: Span) -> Operand:
-        """A bare name: a capture, else an argument, else a builtin."""
+        """A bare name: a capture, else an argument, else a builtin, else a field of every event."""
         if name in self.captures:
             return self.captures[name]
         if name in self.arguments:
             return self.arguments[name]
         if name in BUILTIN_NAMES:
             return self.builtin(name, span)
+        field = event_field(name, span)
+        if field is not None:
+            return field
         raise self._unknown(name, span)
 
     def builtin(self, name: str, span: Span) -> Operand:
@@ -181,4 +187,4 @@ class Scope:
             hint = "$arg1, $arg2, ... always work"
             if self.is_syscall:
                 hint += "; tracefs has the names (as root: " + TRACEFS_WAY_OUT + ")"
-        return spec_error("NO_BTFARG", what, span, hint)
+        return spec_error("FIELD_NOT_FOUND" if self.in_filter else "NO_BTFARG", what, span, hint)

@@ -10,8 +10,6 @@ from bpfprobe.model.scalar import S64, X64, Scalar
 from bpfprobe.model.value import (
     Argument,
     ArgumentVector,
-    Builtin,
-    BuiltinValue,
     Compare,
     Constant,
     ContextAddress,
@@ -26,6 +24,7 @@ from bpfprobe.model.value import (
     Value,
     View,
 )
+from bpfprobe.resolve.cpu_conditions import CPUMASK
 from bpfprobe.resolve.kernel_task import KernelTask
 from bpfprobe.resolve.operand import (
     ArgvOperand,
@@ -171,9 +170,7 @@ def tracepoint_scope(target: Target, arch: Arch, tracepoint: Tracepoint) -> Scop
         function=tracepoint.name,
         space=Space.KERNEL,
         returns=False,
-        # A program cannot read the common fields of the record; common_pid is a thread's id.
-        arguments={"common_pid": NumberOperand(BuiltinValue(Builtin.TID))}
-        | {f.name: _field(f, target) for f in tracepoint.fields},
+        arguments={f.name: _field(f, target) for f in tracepoint.fields},
         numbered={},
         argument_count=None,
         retval=None,
@@ -186,6 +183,11 @@ def _field(field: TracepointField, target: Target) -> Operand:
         size = 0 if field.is_dynamic else field.size
         address = ContextAddress(field.offset, field.is_dynamic, field.relative)
         return TextOperand(TextAt(address, Space.KERNEL, size))
+    if CPUMASK in field.declaration and field.is_dynamic:
+        words = -(-target.facts().cpus // 64)
+        ktype = KArray(CPUMASK, KInt("u64", 8, signed=False), words, 8 * words)
+        address = ContextAddress(field.offset, field.is_dynamic, field.relative)
+        return MemoryOperand(address, 0, Space.KERNEL, ktype)
     if field.is_dynamic or field.size not in (1, 2, 4, 8) or "[" in field.declaration:
         step = field.element_size or 1
         element = KInt(f"u{step * 8}", step, field.signed)

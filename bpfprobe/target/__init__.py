@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from bpfprobe.model.ktype import KStruct, Member, Prototype
-    from bpfprobe.model.machine import Binary, BinarySymbol, MachineFacts, Symbol, Tracepoint
+    from bpfprobe.model.machine import (
+        Binary,
+        BinarySymbol,
+        MachineFacts,
+        Symbol,
+        SymbolRange,
+        Tracepoint,
+    )
 
 
 class Target(Protocol):
@@ -23,6 +30,10 @@ class Target(Protocol):
 
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """Every kernel symbol of exactly this name (several may share it), modules included."""
+        ...
+
+    def symbol_at(self, address: int) -> SymbolRange | None:
+        """The kernel symbol whose bytes hold the address; None for none, and for hidden ones."""
         ...
 
     def similar_functions(self, name: str) -> tuple[str, ...]:

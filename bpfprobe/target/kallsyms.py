@@ -7,9 +7,10 @@ into objects.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from functools import cached_property
 
-from bpfprobe.model.machine import Symbol
+from bpfprobe.model.machine import Symbol, SymbolRange
 from bpfprobe.target.nearness import matching_names, nearest_names
 
 _TEXT_LINE = re.compile(rb"^[0-9a-f]+ [tTwW] ([^\s]+)(?:\t\[([^\]\n]+)\])?$", re.MULTILINE)
@@ -52,6 +53,28 @@ class Kallsyms:
                     for raw in re.findall(place, self._text, re.MULTILINE)
                 ]
         return tuple(other for other in found if other != name)
+
+    def symbol_at(self, address: int) -> SymbolRange | None:
+        """The symbol that the address belongs to, up to the next one of another address.
+
+        Of several at one address the first in the file, as kallsyms_lookup() has it. The last
+        symbol of all belongs to nobody: where it ends is not told.
+        """
+        here = bisect_right(self._addresses, b"%016x" % address)
+        if not 0 < here < len(self._addresses):
+            return None
+        start, follow = self._addresses[here - 1], self._addresses[here]
+        line = re.search(rb"^%s (\S) ([^\s]+)(?:[ \t]+\[([^\]\n]+)\])?$" % start, self._text, re.M)
+        if line is None or not int(start, 16):
+            return None
+        name, module = line.group(2).decode(errors="surrogateescape"), line.group(3) or b""
+        size = int(follow, 16) - int(start, 16)
+        return SymbolRange(name, int(start, 16), size, module.decode(errors="surrogateescape"))
+
+    @cached_property
+    def _addresses(self) -> list[bytes]:
+        """Every address once, in order; digits of one length sort as numbers do."""
+        return sorted(set(re.findall(rb"^[0-9a-f]{16}(?= )", self._text, re.M)))
 
     @property
     def addresses_hidden(self) -> bool:

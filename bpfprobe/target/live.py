@@ -20,7 +20,7 @@ from bpfprobe.target.nearness import matching_names
 
 if TYPE_CHECKING:
     from bpfprobe.model.ktype import KStruct, Member, Prototype
-    from bpfprobe.model.machine import BinarySymbol, Symbol, Tracepoint
+    from bpfprobe.model.machine import BinarySymbol, Symbol, SymbolRange, Tracepoint
     from bpfprobe.target.btf import BtfTypes
 
 _BTF = "/sys/kernel/btf"
@@ -51,6 +51,10 @@ class LiveTarget:
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """From /proc/kallsyms."""
         return self._kallsyms.symbols(name)
+
+    def symbol_at(self, address: int) -> SymbolRange | None:
+        """From /proc/kallsyms."""
+        return self._kallsyms.symbol_at(address)
 
     def similar_functions(self, name: str) -> tuple[str, ...]:
         """From /proc/kallsyms; about 0.2 s."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bpfprobe.model.ktype import Member, Prototype
-    from bpfprobe.model.machine import BinarySymbol, MachineFacts, Symbol, Tracepoint
+    from bpfprobe.model.machine import BinarySymbol, MachineFacts, Symbol, SymbolRange, Tracepoint
     from bpfprobe.target import Target
 
 SCHEMA = 1
@@ -41,6 +41,10 @@ class _AskedTarget:
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """See `Target.symbols`."""
         return cast("tuple[Symbol, ...]", self._ask("symbols", name))
+
+    def symbol_at(self, address: int) -> SymbolRange | None:
+        """See `Target.symbol_at`."""
+        return cast("SymbolRange | None", self._ask("symbol_at", address))
 
     def similar_functions(self, name: str) -> tuple[str, ...]:
         """See `Target.similar_functions`."""

@@ -15,6 +15,7 @@ from bpfprobe.model.machine import (
     FileOffset,
     MachineFacts,
     Symbol,
+    SymbolRange,
     Tracepoint,
     TracepointField,
     VirtualAddress,
@@ -50,6 +51,9 @@ FACTS = MachineFacts(
 
 TEXT = (0x1000, 0x100000, 0x401000)
 """The executable segment of every binary made here: file offset, size, virtual address."""
+
+
+_SYMBOL_BYTES = 0x100
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,13 @@ class StaticTarget:
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """Every symbol of this name, in the order given."""
         return tuple(symbol for symbol in self._symbols if symbol.name == name)
+
+    def symbol_at(self, address: int) -> SymbolRange | None:
+        """A symbol made here has 0x100 bytes, up to the next one."""
+        for symbol in self._symbols:
+            if symbol.address <= address < symbol.address + _SYMBOL_BYTES:
+                return SymbolRange(symbol.name, symbol.address, _SYMBOL_BYTES, symbol.module)
+        return None
 
     def similar_functions(self, name: str) -> tuple[str, ...]:
         """Near misses among the functions."""
@@ -231,7 +242,7 @@ class StaticTarget:
         self._symbols.append(replace(self._symbol(name), module=module))
 
     def _symbol(self, name: str) -> Symbol:
-        return Symbol(name, 0xFFFFFFFF81000000 + 0x100 * len(self._symbols), "T")
+        return Symbol(name, 0xFFFFFFFF81000000 + _SYMBOL_BYTES * len(self._symbols), "T")
 
     def _tracepoint(self, key: str, number: int, given: Tracepoint | Iterable[str]) -> Tracepoint:
         if isinstance(given, Tracepoint):

@@ -84,7 +84,7 @@ def test_where(text: str, name: str, point: Point) -> None:
         ("syscall:Open", "BAD_PROBE_ADDR", "Open"),
         ("p vfs_read if", "NO_EP_FILTER", "if"),
         ("p vfs_read if  ", "NO_EP_FILTER", "if"),
-        ("p vfs_read if pid = 4", "BAD_OPERATOR", "="),
+        ("p vfs_read if pid = 4", "INVALID_OP", "="),
         ("p vfs_read a=b=%ax", "BAD_OPERATOR", "="),
         ("p vfs_read %ax::x16", "BAD_FETCH_ARG", ":"),
         ("p vfs_read +(%ax)", "BAD_FETCH_ARG", "+"),

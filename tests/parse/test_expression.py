@@ -15,6 +15,8 @@ def shape(node: ast.Expression) -> str:
             return str(value)
         case ast.Text(value):
             return repr(value)
+        case ast.CpuList(text):
+            return f"CPUS{{{text}}}"
         case ast.Name(name):
             return name
         case ast.Variable(name):
@@ -80,6 +82,14 @@ def shape(node: ast.Expression) -> str:
         ("a == 1 || b == 2 && c", "[[a == 1] || [[b == 2] && c]]"),
         ("!a && b", "[![a] && b]"),
         ("!(a && b)", "![[a && b]]"),
+        ("!a == 1 && b", "[![[a == 1]] && b]"),
+        ("!!a & 4", "![![[a & 4]]]"),
+        ("1 + !a", "[1 + ![a]]"),
+        ("f.function == free.part.0", "[f.function == free.part.0]"),
+        ("f.function != 0x10 && a", "[[f.function != 16] && a]"),
+        ("(f.function == free)", "[f.function == free]"),
+        ("f.ustring ~ 'x*'", "[f.ustring ~ b'x*']"),
+        ("cpu & CPUS{0-3,8}", "[cpu & CPUS{0-3,8}]"),
         ('comm ~ "n*"', "[comm ~ b'n*']"),
         ("a ~ b", "[a ~ b]"),
         ("~a", "~[a]"),
@@ -110,6 +120,9 @@ def shape(node: ast.Expression) -> str:
         ("-9223372036854775808", "-9223372036854775808"),
         ("'a'", "97"),
         (r"'\n'", "10"),
+        ("'ab'", "b'ab'"),
+        ("''", "b''"),
+        (r'"\*\?\[\]"', repr(rb"\*\?\[\]")),
         (r"'\x7f'", "127"),
         (r'"a\"b\\\x00\n\t\e"', repr(b'a"b\\\x00\n\t\x1b')),
         ('"ä"', repr("ä".encode())),
@@ -161,8 +174,10 @@ def test_trees(text: str, tree: str) -> None:
         ('"abc\\"', "IMMSTR_NO_CLOSE", '"abc\\"'),
         ('"a\\q"', "BAD_IMM", "\\q"),
         ('"\\x4"', "BAD_IMM", "\\x"),
-        ("'ab'", "BAD_IMM", "'ab'"),
-        ("''", "BAD_IMM", "''"),
+        ("12ab", "BAD_IMM", "12ab"),
+        ("0x", "BAD_IMM", "0x"),
+        ("a !~ b", "BAD_OPERATOR", "!"),
+        ("cpu & CPUS{0-3", "MISSING_BRACE_CLOSE", "CPUS{0-3"),
         ('"\ud800"', "BAD_IMM", "\ud800"),
         ("a ? b", "BAD_FETCH_ARG", "?"),
         ("a; return", "BAD_FETCH_ARG", ";"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bpfprobe.model.machine import Symbol
+from bpfprobe.model.machine import Symbol, SymbolRange
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.nearness import is_variant, nearest_names
 
@@ -52,6 +52,31 @@ def kallsyms() -> Kallsyms:
 )
 def test_a_name_is_found_whole(kallsyms: Kallsyms, name: str, found: list[Symbol]) -> None:
     assert list(kallsyms.symbols(name)) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (0xFFFFFFFF81000000, SymbolRange("_stext", 0xFFFFFFFF81000000, 0x234550)),
+        (0xFFFFFFFF81234560, SymbolRange("vfs_read", 0xFFFFFFFF81234560, 0xA0)),
+        (0xFFFFFFFF812345FF, SymbolRange("vfs_read", 0xFFFFFFFF81234560, 0xA0)),
+        (
+            0xFFFFFFFFC0201001,
+            SymbolRange("nf_ct_delete", 0xFFFFFFFFC0201000, 0x100000, "nf_conntrack"),
+        ),
+        (0xFFFFFFFF80000000, None),
+        (0xFFFFFFFFC0401000, None),
+        (0, None),
+    ],
+)
+def test_the_symbol_of_an_address(
+    kallsyms: Kallsyms, address: int, found: SymbolRange | None
+) -> None:
+    assert kallsyms.symbol_at(address) == found
+
+
+def test_hidden_addresses_belong_to_nobody() -> None:
+    assert Kallsyms(b"0000000000000000 T a\n0000000000000000 T b\n").symbol_at(0) is None
 
 
 @pytest.mark.parametrize(

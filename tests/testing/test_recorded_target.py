@@ -50,6 +50,7 @@ nouns: dict[str, st.SearchStrategy[Any]] = {
         ktype.Prototype, text, st.lists(parameters, max_size=3).map(tuple), ktypes, st.booleans()
     ),
     "Symbol": st.builds(machine.Symbol, text | surrogates, small, text, text),
+    "SymbolRange": st.builds(machine.SymbolRange, text | surrogates, small, small, text),
     "TracepointField": fields,
     "Tracepoint": st.builds(
         machine.Tracepoint, text, text, small, st.lists(fields, max_size=3).map(tuple)
