@@ -9,9 +9,9 @@
         for event in session:
             print(event.pid, event.comm, event.path, event.fd)
 
-`probe` takes a definition as text; `kprobe`, `kretprobe`, `uprobe`, `uretprobe`, `tracepoint` and
-`syscall` take its parts. `Session` attaches them. `bpfprobe.errors` has every exception,
-`bpfprobe.testing` what is needed to test probes without root.
+`probe` takes a definition as text; `kprobe`, `kretprobe`, `uprobe`, `uretprobe`, `usdt`,
+`tracepoint` and `syscall` take its parts. `Session` attaches them. `bpfprobe.errors` has every
+exception, `bpfprobe.testing` what is needed to test probes without root.
 
 A name is imported when it is first asked for: a tracer that starts again needs few of them.
 """
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bpfprobe.probes import tracepoint as tracepoint
     from bpfprobe.probes import uprobe as uprobe
     from bpfprobe.probes import uretprobe as uretprobe
+    from bpfprobe.probes import usdt as usdt
     from bpfprobe.session import Session as Session
     from bpfprobe.tool import run_tool as run_tool
     from bpfprobe.tool import user_id as user_id
@@ -87,6 +88,7 @@ __all__ = [
     "tracepoint",
     "uprobe",
     "uretprobe",
+    "usdt",
     "user_id",
 ]
 
@@ -122,6 +124,7 @@ _HOMES = {
     "tracepoint": "bpfprobe.probes",
     "uprobe": "bpfprobe.probes",
     "uretprobe": "bpfprobe.probes",
+    "usdt": "bpfprobe.probes",
     "user_id": "bpfprobe.tool",
 }
 

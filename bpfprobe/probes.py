@@ -195,6 +195,40 @@ def uretprobe(
     )
 
 
+def usdt(
+    path: str,
+    marker: str,
+    *,
+    pid: int | None = None,
+    filter: str | None = None,
+    event: str | None = None,
+    captures: Mapping[str, str] | None = None,
+    comm: bool = True,
+    string_bytes: int = DEFAULT_STRING_BYTES,
+    **values: str,
+) -> Probe:
+    """A marker (USDT) of a program or library: ``provider:name``, or the name alone.
+
+    Its arguments are ``$arg1``, ``$arg2`` and so on, of the sizes that the program gave them. A
+    marker with a semaphore is switched on in every process that runs the
+    program, those that start later too, and off again however the tracer ends (Linux 4.20).
+    ``path``, ``pid`` and other options as for `uprobe`.
+    """
+    return Probe(
+        Description(
+            "usdt",
+            path,
+            symbol=marker,
+            pid=pid,
+            filter=filter,
+            event=event,
+            captures=_pairs(captures, values),
+            comm=comm,
+            string_bytes=string_bytes,
+        )
+    )
+
+
 def tracepoint(
     name: str,
     *,

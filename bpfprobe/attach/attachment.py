@@ -93,6 +93,7 @@ class Attachment:
         """The return first: a call that has begun before is then known by its missing entry."""
         probe = self.wiring.probes[index]
         places = [(programs[probe.program], probe.site)]
+        places += [(programs[program], site) for program, site in probe.more]
         if probe.entry_site is not None:
             places.append((programs[probe.entry_program], probe.entry_site))
         for fd, site in places:

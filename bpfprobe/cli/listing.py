@@ -23,6 +23,7 @@ patterns:
   tracepoint:sched:*          tracepoints
   syscall:open*               system calls by their names in the manual
   uprobe:/bin/bash:read*      functions of a program, or of a library (uprobe:c:malloc*)
+  usdt:python3:gc*            markers of a program or library; usdt:* with -p those of a process
   vfs_*                       kernel functions and tracepoints
 
 Names of kernel functions need no privilege. Tracepoints are in tracefs, which only root may read
@@ -53,10 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="*", help="see below")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="add arguments or fields with their types"
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="add arguments or fields with their types; -vv for markers: where each argument is",
     )
     parser.add_argument(
-        "-p", "--pid", type=int, help="find the file of uprobe: as this process sees it"
+        "-p", "--pid", type=int, help="find the file of uprobe: or usdt: as this process sees it"
     )
     parser.add_argument(
         "--defined", action="store_true", help="what is defined in tracefs, whoever did it"
@@ -92,12 +97,12 @@ def _defined(args: argparse.Namespace) -> int:
     from bpfprobe.target.processes import Processes
 
     return list_defined(
-        EventFiles(), Processes(), args.pattern, verbose=args.verbose, as_json=args.json
+        EventFiles(), Processes(), args.pattern, verbose=args.verbose > 0, as_json=args.json
     )
 
 
 def list_points(
-    pattern: str, target: Target, verbose: bool = False, pid: int | None = None
+    pattern: str, target: Target, verbose: int = 0, pid: int | None = None
 ) -> Iterator[str]:
     """A line for each place that the pattern names.
 
@@ -106,20 +111,24 @@ def list_points(
     """
     kind, colon, rest = pattern.partition(":")
     if not colon:
-        return _anything(pattern, target, verbose)
+        return _anything(pattern, target, verbose > 0)
     match kind:
         case "kprobe" | "kretprobe":
-            return _kernel(kind, rest, target, verbose)
+            return _kernel(kind, rest, target, verbose > 0)
         case "tracepoint":
-            return _tracepoints(rest, target, verbose)
+            return _tracepoints(rest, target, verbose > 0)
         case "syscall":
-            return _syscalls(rest, target, verbose)
+            return _syscalls(rest, target, verbose > 0)
         case "uprobe" | "uretprobe":
             return _user(kind, rest, target, pid)
+        case "usdt":
+            from bpfprobe.cli.markers import list_markers
+
+            return list_markers(rest, target, verbose, pid)
     raise TargetError(
         f"there is no kind of probe {kind!r}",
         code="BAD_PATTERN",
-        hint="kinds are kprobe, kretprobe, uprobe, uretprobe, tracepoint and syscall",
+        hint="kinds are kprobe, kretprobe, uprobe, uretprobe, usdt, tracepoint and syscall",
     )
 
 

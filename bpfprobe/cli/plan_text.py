@@ -35,6 +35,9 @@ def plan_text(plan: Plan) -> str:
 def _probe_text(probe: ProbePlan) -> str:
     lines = [f"{probe.bound.spec.name}: {escape(str(probe.bound.spec.point))}"]
     lines.append(f"  {'site':<10} {escape(str(probe.site))}")
+    if probe.bound.more_sites:
+        programs = len(set(probe.shared_programs))
+        lines[-1] += f" and {len(probe.bound.more_sites)} more places, {programs} programs in all"
     lines += _choice_lines("mechanism", probe.mechanism)
     if probe.pairing is not None:
         lines.append(f"  {'entry':<10} {escape(str(probe.pairing.site))}: {probe.pairing.because}")

@@ -13,6 +13,7 @@ from bpfprobe.model.value import (
     ArrayValue,
     BinaryOperation,
     BuiltinValue,
+    ByPlace,
     Capturable,
     CommText,
     Compare,
@@ -88,6 +89,8 @@ def value_text(value: Capturable) -> str:
             return f"{operator}{value_text(operand)}"
         case BinaryOperation(operator, left, right):
             return f"({value_text(left)} {operator} {value_text(right)})"
+        case ByPlace(values):
+            return " or ".join(dict.fromkeys(value_text(one) for one in values)) + ", by place"
         case Truth(condition):
             return condition_text(condition)
         case CommText():

@@ -27,6 +27,7 @@ class Arch:
     syscall_arguments: tuple[str, ...]
     return_value: str
     stack_pointer: str
+    instruction_pointer: str
     return_sp_bytes: int
     first_stack_slot: int
     syscall_prefix: str
@@ -44,6 +45,7 @@ X86_64 = Arch(
     syscall_arguments=("di", "si", "dx", "r10", "r8", "r9"),
     return_value="ax",
     stack_pointer="sp",
+    instruction_pointer="ip",
     return_sp_bytes=8,
     first_stack_slot=1,
     syscall_prefix="__x64_sys_",
@@ -60,6 +62,7 @@ AARCH64 = Arch(
     syscall_arguments=("orig_x0", *(f"regs[{n}]" for n in range(1, 6))),
     return_value="regs[0]",
     stack_pointer="sp",
+    instruction_pointer="pc",
     return_sp_bytes=0,
     first_stack_slot=-1,
     syscall_prefix="__arm64_sys_",

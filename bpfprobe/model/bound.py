@@ -38,6 +38,8 @@ class Bound:
     """A probe of which every name has been found.
 
     ``site`` is the entry (or the only) place; for a system call it is left to the plan.
+    ``more_sites`` are further places, each with a program of its own, as values may be elsewhere
+    there (`bpfprobe.model.value.ByPlace`).
     """
 
     spec: ProbeSpec
@@ -45,6 +47,7 @@ class Bound:
     returns: bool
     captures: tuple[BoundCapture, ...]
     filter: Condition | None
+    more_sites: tuple[Site, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,33 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class UsdtLocation:
+    """One place in the code where a marker stands; ``arguments`` as its note spells them.
+
+    ``address`` is where the file's own headers put it, also in a file that prelink(8) moved.
+    """
+
+    address: VirtualAddress
+    offset: FileOffset
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsdtMarker:
+    """A USDT marker, ``provider:name``, and every place where it stands, by address.
+
+    ``semaphore`` is the address of a u16 that counts who wants the marker, 0 for none, and
+    ``semaphore_offset`` where it is in the file: what the kernel takes as ``ref_ctr_offset``.
+    """
+
+    provider: str
+    name: str
+    locations: tuple[UsdtLocation, ...]
+    semaphore: VirtualAddress
+    semaphore_offset: FileOffset
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Whether the machine has something: yes, no, or it could not be told; always with evidence."""
 

@@ -121,7 +121,8 @@ class ProbeWiring:
     """One probe: its event, and which program goes where.
 
     A return probe whose calls are remembered has a second program at ``entry_site``, and
-    ``inflight_map`` is the number of the map that it fills; without, it is -1.
+    ``inflight_map`` is the number of the map that it fills; without, it is -1. ``more`` are further
+    places, each after the program that goes there.
     """
 
     layout: Layout
@@ -130,6 +131,7 @@ class ProbeWiring:
     entry_site: Site | None = None
     entry_program: str = ""
     inflight_map: int = -1
+    more: tuple[tuple[str, Site], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

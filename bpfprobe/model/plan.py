@@ -75,7 +75,9 @@ class ProbePlan:
     """One probe: its place, its programs, its event.
 
     ``task_guards`` look only at who is running and come first in every program; ``guards`` follow,
-    the cheapest first. An event is sent when all hold.
+    the cheapest first. An event is sent when all hold. ``shared_programs`` has for each place, that
+    of ``site`` and then those of the bound probe's ``more_sites``, the number of the place whose
+    program it shares.
     """
 
     bound: Bound
@@ -90,6 +92,7 @@ class ProbePlan:
     placed: Memory
     scratch_map: int | None
     filter_text_bytes: int
+    shared_programs: tuple[int, ...] = (0,)
 
     @property
     def scratch_bytes(self) -> int:
@@ -107,7 +110,13 @@ class ProbePlan:
     @property
     def program(self) -> str:
         """The name of the C function; unique among the probes of a session."""
-        return f"p{self.index}_{self.bound.spec.name}"[:15].rstrip("_")
+        return self.program_at(0)
+
+    def program_at(self, place: int) -> str:
+        """The name of the C function at one of several places."""
+        number = self.shared_programs[place]
+        at = f"_{number}" if number else ""
+        return f"p{self.index}{at}_{self.bound.spec.name}"[:15].rstrip("_")
 
     @property
     def entry_program(self) -> str:

@@ -33,7 +33,8 @@ class KernelSite:
 class UserSite:
     """An instruction of an ELF file by file offset; all processes, or only ``pid``.
 
-    ``ref_ctr_offset`` is the file offset of a USDT semaphore, 0 for none (Linux 4.20).
+    ``ref_ctr_offset`` is the file offset of a USDT semaphore, 0 for none (Linux 4.20); ``marker``
+    is ``provider:name`` where one stands there.
     """
 
     path: str
@@ -42,10 +43,11 @@ class UserSite:
     pid: int | None = None
     symbol: str = ""
     ref_ctr_offset: int = 0
+    marker: str = ""
 
     def __str__(self) -> str:
-        kind = "uretprobe" if self.returns else "uprobe"
-        return f"{kind}:{self.path}:{self.symbol or hex(self.offset)}"
+        kind = "uretprobe" if self.returns else "usdt" if self.marker else "uprobe"
+        return f"{kind}:{self.path}:{self.marker or self.symbol or hex(self.offset)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,20 @@ class UserPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class UsdtPoint:
+    """A marker (USDT) of an executable or library; ``provider`` is empty where only one has it."""
+
+    path: str
+    provider: str
+    name: str
+    pid: int | None = None
+
+    def __str__(self) -> str:
+        provider = f"{self.provider}:" if self.provider else ""
+        return f"usdt:{self.path}:{provider}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class TracepointPoint:
     """A tracepoint as tracefs names it."""
 
@@ -77,7 +91,7 @@ class SyscallPoint:
         return f"syscall:{self.name}{'%return' if self.returns else ''}"
 
 
-Point = KernelPoint | UserPoint | TracepointPoint | SyscallPoint
+Point = KernelPoint | UserPoint | UsdtPoint | TracepointPoint | SyscallPoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,14 @@ class BinaryOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class ByPlace:
+    """A value that is found elsewhere at each place of a probe; ``values`` go by place."""
+
+    values: tuple[Value, ...]
+    type: Scalar
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """A condition as a number, 0 or 1."""
 
@@ -241,6 +249,7 @@ Value = (
     | View
     | UnaryOperation
     | BinaryOperation
+    | ByPlace
     | Truth
 )
 

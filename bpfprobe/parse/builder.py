@@ -13,6 +13,7 @@ from bpfprobe.model.spec import (
     Point,
     ProbeSpec,
     SyscallPoint,
+    UsdtPoint,
     UserPoint,
 )
 from bpfprobe.parse.capture import check_capture_name, check_unused, parse_value
@@ -37,7 +38,7 @@ def build(description: Description) -> ProbeSpec:
 
 
 def _in_process(spec: ProbeSpec, pid: int | None) -> ProbeSpec:
-    if pid is None or not isinstance(spec.point, UserPoint):
+    if pid is None or not isinstance(spec.point, (UserPoint, UsdtPoint)):
         return spec
     return replace(spec, point=replace(spec.point, pid=pid))
 
@@ -45,6 +46,8 @@ def _in_process(spec: ProbeSpec, pid: int | None) -> ProbeSpec:
 def _point(description: Description) -> tuple[Span, Point]:
     if description.kind in ("uprobe", "uretprobe"):
         return _user_point(description)
+    if description.kind == "usdt":
+        return _marker(description)
     span = _source("place", description.place, "place").whole()
     point = parse_kind_place(description.kind, span)
     if isinstance(point, SyscallPoint) and description.returns is not None:
@@ -61,8 +64,7 @@ def _user_point(description: Description) -> tuple[Span, Point]:
         raise TypeError("say where with exactly one of sym=, address= and offset=")
     _text("path", path)
     for name, number in (("address", address), ("offset", offset), ("pid", pid)):
-        if number is not None and (type(number) is not int or number < 0):
-            raise TypeError(f"{name} must be a whole number that is not negative")
+        _check_number(name, number)
     if sym is None:
         span = _source("path", f"{path}:{given[0]:#x}", "place").whole()
         check_path(path, span)
@@ -81,6 +83,27 @@ def _user_point(description: Description) -> tuple[Span, Point]:
         raise TypeError("sym= takes a name; a number goes to address= or offset=")
     placed = UserPoint(path, symbol=point.symbol, plus=point.plus, returns=returns, pid=pid)
     return source.whole(), placed
+
+
+def _marker(description: Description) -> tuple[Span, Point]:
+    path, marker = _text("path", description.place), _text("marker", description.symbol)
+    _check_number("pid", description.pid)
+    source = _source("marker", f"{path}:{marker}", "place")
+    point = parse_kind_place("usdt", source.whole())
+    assert isinstance(point, UsdtPoint)
+    if point.path != path:
+        raise spec_error(
+            "BAD_PROBE_ADDR",
+            "a marker is PROVIDER:NAME, or a name alone",
+            source.span(len(path) + 1, len(source.text)),
+            "for example gc__start, or python:gc__start",
+        )
+    return source.whole(), replace(point, pid=description.pid)
+
+
+def _check_number(name: str, number: int | None) -> None:
+    if number is not None and (type(number) is not int or number < 0):
+        raise TypeError(f"{name} must be a whole number that is not negative")
 
 
 def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:

@@ -23,6 +23,7 @@ from bpfprobe.model.spec import (
     ProbeSpec,
     SyscallPoint,
     TracepointPoint,
+    UsdtPoint,
     UserPoint,
 )
 from bpfprobe.parse.capture import parse_capture
@@ -99,7 +100,7 @@ def check_event_name(name: str, span: Span) -> str:
 
 def default_name(point: Point) -> str:
     """A name made from the place, for a probe that was given none."""
-    if isinstance(point, (TracepointPoint, SyscallPoint)):
+    if isinstance(point, (TracepointPoint, SyscallPoint, UsdtPoint)):
         text = point.name
     elif isinstance(point, UserPoint):
         number = point.address if point.offset is None else point.offset

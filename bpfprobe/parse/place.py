@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
-from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UserPoint
+from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.parse.expression import number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
     from bpfprobe.model.spec import Point
 
-KINDS = ("kprobe", "kretprobe", "uprobe", "uretprobe", "tracepoint", "syscall")
+KINDS = ("kprobe", "kretprobe", "uprobe", "uretprobe", "usdt", "tracepoint", "syscall")
 
 _NUMBER = r"0[xX][0-9a-fA-F]+|[0-9]+"
 _SYMBOL = r"[A-Za-z_$.][A-Za-z0-9_$.@]*"
@@ -25,6 +25,7 @@ _ADDRESS = re.compile(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
 _USER = re.compile(
     rf"(?P<path>.+):(?:(?P<symbol>[^:+%()]+)(?:\+(?P<plus>{_NUMBER}))?)(?P<suffix>%.*)?"
 )
+_USDT = re.compile(r"(?P<path>.+?):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)")
 _TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
 _SYSCALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
 
@@ -35,6 +36,8 @@ def parse_kind_place(kind: str, span: Span) -> Point:
         return _kernel(span, returns=kind == "kretprobe")
     if kind in ("uprobe", "uretprobe"):
         return _user(span, returns=kind == "uretprobe")
+    if kind == "usdt":
+        return _usdt(span)
     if kind == "tracepoint":
         found = _TRACEPOINT.fullmatch(span.text)
         if found is None:
@@ -109,6 +112,14 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
             "drop the offset",
         )
     return UserPoint(path, symbol=symbol, plus=plus, returns=returns)
+
+
+def _usdt(span: Span) -> UsdtPoint:
+    found = _USDT.fullmatch(span.text)
+    if found is None:
+        raise _bad(span, "a marker is PATH:PROVIDER:NAME", "usdt:python3:python:gc__start")
+    check_path(found["path"], span)
+    return UsdtPoint(found["path"], found["provider"] or "", found["name"])
 
 
 def check_path(path: str, span: Span) -> None:

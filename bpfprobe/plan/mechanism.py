@@ -29,6 +29,8 @@ def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, S
         return choice, site, entry if bound.returns else None
     if isinstance(site, UserSite):
         because = "a function of a program is reached through a perf event of the uprobe PMU"
+        if site.ref_ctr_offset:
+            because += ", which counts up the marker's semaphore in each process and down again"
         obstacle, way_out = "", ""
         if facts.uprobe_pmu.present is False:
             obstacle = f"this kernel has no uprobes ({facts.uprobe_pmu.evidence})"

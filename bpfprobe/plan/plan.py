@@ -25,6 +25,7 @@ from bpfprobe.plan.layouts import make_layout
 from bpfprobe.plan.mechanism import choose_mechanism
 from bpfprobe.plan.pairing import pair
 from bpfprobe.plan.parameters import Parameters
+from bpfprobe.plan.places import shared_programs
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import Bound, BoundProbes
@@ -131,6 +132,7 @@ def _plan_probe(
         placed=placed,
         scratch_map=scratch,
         filter_text_bytes=text_bytes,
+        shared_programs=shared_programs(bound),
     )
     if scratch is not None:
         maps.append(_scratch_map(planned))

@@ -26,7 +26,11 @@ def wire(plan: Plan) -> Wiring:
 
 def _wire_probe(probe: ProbePlan) -> ProbeWiring:
     if probe.pairing is None:
-        return ProbeWiring(probe.layout, probe.site, probe.program)
+        more = tuple(
+            (probe.program_at(place), site)
+            for place, site in enumerate(probe.bound.more_sites, start=1)
+        )
+        return ProbeWiring(probe.layout, probe.site, probe.program, more=more)
     return ProbeWiring(
         layout=probe.layout,
         site=probe.site,

@@ -18,6 +18,7 @@ from bpfprobe.model.value import (
     BinaryOperation,
     Builtin,
     BuiltinValue,
+    ByPlace,
     Constant,
     ContextAddress,
     ContextField,
@@ -77,6 +78,7 @@ class ValueWriter:
         kept: Mapping[Value, CExpression] | None = None,
         kept_time: str = "",
         origins: OriginRegister | None = None,
+        place: int = 0,
     ) -> None:
         self.lines: list[str] = []
         self._arch = arch
@@ -85,6 +87,7 @@ class ValueWriter:
         self._kept = dict(kept or {})
         self._kept_time = kept_time
         self._origins = origins or OriginRegister()
+        self._place = place
         self._known: dict[Value, CExpression] = {}
         self._numbers = 0
         self._depth = 1
@@ -176,6 +179,9 @@ class ValueWriter:
                 return CExpression(f"({operator}{inside.text})", inside.fault)
             case BinaryOperation():
                 return self._operation(value)
+            case ByPlace(values, scalar):
+                seen = self.value(values[self._place])
+                return CExpression(widened(seen.text, scalar), seen.fault)
             case Truth(condition):
                 assert self.print_condition is not None
                 name, test = self.fresh("truth"), self.print_condition(condition)

@@ -86,11 +86,11 @@ def entry_function(
 
 
 def probe_function(
-    plan: Plan, probe: ProbePlan, structs: StructRegister, origins: OriginRegister
+    plan: Plan, probe: ProbePlan, structs: StructRegister, origins: OriginRegister, place: int
 ) -> str:
-    """The program that sends the event."""
+    """The program that sends the event, for one of the places of the probe."""
     pairing = probe.pairing
-    values, conditions = _writers(plan, probe, structs, origins, pairing)
+    values, conditions = _writers(plan, probe, structs, origins, pairing, place)
     for guard in probe.task_guards:
         conditions.guard(guard)
     task_guards = values.take()
@@ -104,7 +104,7 @@ def probe_function(
     guards += values.take()
     return fill(
         "probe.c",
-        name=probe.program,
+        name=probe.program_at(place),
         parameters=_parameters(
             plan, (probe.task_guards, probe.guards, probe.bound.captures, probe.bound.filter)
         ),
@@ -128,6 +128,7 @@ def _writers(
     structs: StructRegister,
     origins: OriginRegister,
     pairing: Pairing | None,
+    place: int = 0,
 ) -> tuple[ValueWriter, ConditionWriter]:
     kept: dict[Value, CExpression] = {}
     kept_time = ""
@@ -135,7 +136,13 @@ def _writers(
         kept = {value: _kept(value, slot) for slot, value in enumerate(pairing.kept)}
         kept_time = "began" if pairing.keeps_time else ""
     values = ValueWriter(
-        plan.arch, structs, _context(probe), kept=kept, kept_time=kept_time, origins=origins
+        plan.arch,
+        structs,
+        _context(probe),
+        kept=kept,
+        kept_time=kept_time,
+        origins=origins,
+        place=place,
     )
     strings = StringWriter(
         values,

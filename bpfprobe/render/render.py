@@ -29,8 +29,9 @@ def render(plan: Plan) -> CSource:
         if probe.pairing is not None:
             functions.append(entry_function(plan, probe, structs, origins))
             programs.append(ProgramDef(probe.entry_program, kind))
-        functions.append(probe_function(plan, probe, structs, origins))
-        programs.append(ProgramDef(probe.program, kind))
+        for place in sorted(set(probe.shared_programs)):
+            functions.append(probe_function(plan, probe, structs, origins, place))
+            programs.append(ProgramDef(probe.program_at(place), kind))
     shared = fill(
         "shared.c",
         counters="\n".join(f"    u64 {name};" for name in COUNTERS),

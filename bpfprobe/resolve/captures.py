@@ -113,7 +113,7 @@ def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable
     if text is not None:
         return text
     if isinstance(operand, NumberOperand) and operand.ktype is None:
-        if _is_plain_number(operand.value):
+        if not operand.is_argument and _is_plain_number(operand.value):
             raise spec_error(
                 "BAD_STRING",
                 f"{capture.value.span.text} is {describe(operand)}, and a string is memory",

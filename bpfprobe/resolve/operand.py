@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NumberOperand:
-    """A number that is at hand. ``points_into`` is the memory it points into, if it points."""
+    """A number that is at hand. ``points_into`` is the memory it points into, if it points.
+
+    ``is_argument`` where it was handed over with no type said, and so may well point.
+    """
 
     value: Value
     ktype: KType | None = None
     points_into: Space = Space.KERNEL
+    is_argument: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bpfprobe.errors import Diagnostic, SpecError
 from bpfprobe.model import expression as ast
 from bpfprobe.model.arch import Arch, arch_named
 from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes, SyscallSites
-from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UserPoint
+from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.model.walk import walk
 from bpfprobe.resolve.captures import resolve_capture
 from bpfprobe.resolve.conditions import resolve_condition
@@ -20,6 +20,7 @@ from bpfprobe.resolve.scopes import (
     user_scope,
 )
 from bpfprobe.resolve.sites import kernel_site, syscall_sites, tracepoint_site, user_site
+from bpfprobe.resolve.usdt import usdt_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def resolve(specs: Sequence[ProbeSpec], target: Target) -> BoundProbes:
 
 
 def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
-    site, scope = _place(spec, target, arch)
+    sites, scope = _place(spec, target, arch)
     wrong: list[Diagnostic] = []
     captures: list[BoundCapture] = []
     known: dict[str, Operand] = {}
@@ -71,15 +72,19 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
             wrong.extend(error.diagnostics)
     if wrong:
         raise SpecError(wrong)
-    return Bound(spec, site, scope.returns, tuple(captures), condition)
+    if isinstance(sites, SyscallSites):
+        return Bound(spec, sites, scope.returns, tuple(captures), condition)
+    return Bound(spec, sites[0], scope.returns, tuple(captures), condition, sites[1:])
 
 
-def _place(spec: ProbeSpec, target: Target, arch: Arch) -> tuple[Site | SyscallSites, Scope]:
+def _place(
+    spec: ProbeSpec, target: Target, arch: Arch
+) -> tuple[tuple[Site, ...] | SyscallSites, Scope]:
     point = spec.point
     if isinstance(point, KernelPoint):
         site = kernel_site(point, spec.point_span, target)
         prototype = target.prototype(site.function, site.module) if site.function else None
-        return site, function_scope(
+        return (site,), function_scope(
             target,
             arch,
             str(site.function or hex(site.address)),
@@ -91,10 +96,12 @@ def _place(spec: ProbeSpec, target: Target, arch: Arch) -> tuple[Site | SyscallS
         user, _ = user_site(point, spec.point_span, target)
         name = user.symbol or hex(user.offset)
         inside = point.plus != 0
-        return user, user_scope(target, arch, name, returns=point.returns, inside=inside)
+        return (user,), user_scope(target, arch, name, returns=point.returns, inside=inside)
+    if isinstance(point, UsdtPoint):
+        return usdt_place(point, spec.point_span, target, arch)
     if isinstance(point, TracepointPoint):
         place, tracepoint = tracepoint_site(point, spec.point_span, target)
-        return place, tracepoint_scope(target, arch, tracepoint)
+        return (place,), tracepoint_scope(target, arch, tracepoint)
     returns = point.returns if point.returns is not None else _wants_return(spec)
     sites = syscall_sites(point, spec.point_span, target, arch)
     return sites, syscall_scope(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.value import (
     Builtin,
     BuiltinValue,
@@ -50,7 +50,8 @@ class Scope:
 
     ``arguments`` are the function's (or the tracepoint's fields) by name, ``numbered`` the same by
     place, from 1. ``space`` is what pointers point into unless their type says otherwise.
-    ``out_of_reach`` are parameters that are passed where a program cannot tell.
+    ``out_of_reach`` are parameters that are passed where a program cannot tell, ``unreadable``
+    arguments with the reason why no program can take them.
     ``retval`` is None where nothing is returned or the probe is not a return probe.
     ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
     """
@@ -72,6 +73,7 @@ class Scope:
     captures: Mapping[str, Operand] = field(default_factory=dict)
     in_filter: bool = False
     out_of_reach: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[int, TargetError] = field(default_factory=dict)
 
     def name(self, name: str, span: Span) -> Operand:
         """A bare name: a capture, else an argument, else a builtin, else a field of every event."""
@@ -131,6 +133,9 @@ class Scope:
         """``$argN``."""
         if number in self.numbered:
             return self.numbered[number]
+        if number in self.unreadable:
+            why = self.unreadable[number]
+            raise spec_error(why.code, why.message, span, why.hint)
         if self.argument_count is not None and number > self.argument_count:
             some = f"{self.argument_count} argument{'s' if self.argument_count != 1 else ''}"
             names = ", ".join([*self.arguments, *self.out_of_reach])

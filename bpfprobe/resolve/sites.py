@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.machine import Binary, BinarySymbol, Symbol, Tracepoint
     from bpfprobe.model.span import Span
-    from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UserPoint
+    from bpfprobe.model.spec import (
+        KernelPoint,
+        SyscallPoint,
+        TracepointPoint,
+        UsdtPoint,
+        UserPoint,
+    )
     from bpfprobe.target import Target
 
 
@@ -93,14 +99,7 @@ def _data_hint(point: KernelPoint) -> str:
 def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, Binary]:
     """The place in a file of a point. Raises `SpecError` with the cause of its own."""
     try:
-        binary = target.binary(point.path, point.pid)
-        if point.pid is not None and not target.process_maps_binary(point.pid, binary):
-            raise spec_error(
-                "PID_NOT_MAPPED",
-                f"process {point.pid} does not run code from {binary.path}",
-                span,
-                f"/proc/{point.pid}/maps lists the files that it does",
-            )
+        binary = mapped_binary(point, span, target)
         symbol, offset = _file_offset(point, span, target, binary)
     except TargetError as error:
         raise spec_error(error.code, error.message, span, error.hint) from error
@@ -113,6 +112,22 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
         )
     site = UserSite(binary.path, FileOffset(offset), point.returns, point.pid, symbol)
     return site, binary
+
+
+def mapped_binary(point: UserPoint | UsdtPoint, span: Span, target: Target) -> Binary:
+    """The file of a point, run by its process if it names one.
+
+    Raises `SpecError`, `TargetError`.
+    """
+    binary = target.binary(point.path, point.pid)
+    if point.pid is not None and not target.process_maps_binary(point.pid, binary):
+        raise spec_error(
+            "PID_NOT_MAPPED",
+            f"process {point.pid} does not run code from {binary.path}",
+            span,
+            f"/proc/{point.pid}/maps lists the files that it does",
+        )
+    return binary
 
 
 def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -> tuple[str, int]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         Symbol,
         SymbolRange,
         Tracepoint,
+        UsdtMarker,
+        VirtualAddress,
     )
 
 
@@ -110,6 +112,24 @@ class Target(Protocol):
 
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """At most five names of functions of an ELF file that look like ``name``."""
+        ...
+
+    def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
+        """The USDT markers of an ELF file, by provider and name.
+
+        Raises `TargetError` (USDT_NOTE) where its notes are damaged.
+        """
+        ...
+
+    def binary_variable(self, binary: Binary, name: str) -> VirtualAddress | None:
+        """Where a variable of an ELF file is, static or not, None where no symbol says."""
+        ...
+
+    def mapped_files(self, pid: int) -> tuple[str, ...]:
+        """Paths of the files whose code a process has mapped, as it sees them, sorted.
+
+        Raises `TargetError` (NO_PROCESS, NO_ACCESS).
+        """
         ...
 
     def process_maps_binary(self, pid: int, binary: Binary) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import Binary
 from bpfprobe.target.elf import ElfFile
+from bpfprobe.target.elf_variables import read_variable
 from bpfprobe.target.lookup import (
     library_paths,
     library_pattern,
@@ -18,11 +20,15 @@ from bpfprobe.target.lookup import (
     under,
 )
 from bpfprobe.target.procmaps import Mapping, read_mappings
+from bpfprobe.target.usdt_notes import read_markers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from bpfprobe.model.machine import UsdtMarker, VirtualAddress
     from bpfprobe.target.files import Files
+
+Found = TypeVar("Found")
 
 
 class FileBytes:
@@ -51,6 +57,7 @@ class LiveBinaries:
         self._files = files
         self._machine = machine
         self._open: dict[str, ElfFile] = {}
+        self._markers: dict[str, tuple[UsdtMarker, ...]] = {}
 
     def find(self, name: str, pid: int | None) -> Binary:
         """The file that ``name`` means, see `Target.binary`."""
@@ -70,6 +77,21 @@ class LiveBinaries:
             self._open[binary.path] = self._read(Path(binary.path))
         return self._open[binary.path]
 
+    def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
+        """See `Target.markers`."""
+        if binary.path not in self._markers:
+            self._markers[binary.path] = self._reread(binary, read_markers)
+        return self._markers[binary.path]
+
+    def variable(self, binary: Binary, name: str) -> VirtualAddress | None:
+        """See `Target.binary_variable`."""
+        return self._reread(binary, lambda elf, data: read_variable(elf, data, name))
+
+    def mapped_files(self, pid: int) -> tuple[str, ...]:
+        """See `Target.mapped_files`."""
+        code = {mapping.path for mapping in self._mappings(pid) if mapping.executable}
+        return tuple(sorted(path for path in code if path.startswith("/")))
+
     def is_mapped(self, pid: int, binary: Binary) -> bool:
         """Whether the process has the file mapped executable."""
         root = self._root_of(pid)
@@ -85,11 +107,13 @@ class LiveBinaries:
         return False
 
     def _read(self, path: Path) -> ElfFile:
-        fd = open_regular(path, str(path))
-        try:
-            return ElfFile(FileBytes(fd, str(path)), str(path))
-        finally:
-            os.close(fd)
+        with _opened(path) as data:
+            return ElfFile(data, str(path))
+
+    def _reread(self, binary: Binary, look: Callable[[ElfFile, FileBytes], Found]) -> Found:
+        """What is seldom asked for: the file is opened and read anew, as it may have changed."""
+        with _opened(Path(binary.path)) as data:
+            return look(ElfFile(data, binary.path), data)
 
     def _locate(self, name: str, pid: int | None) -> Path:
         if not name or "\0" in name:
@@ -155,6 +179,15 @@ class LiveBinaries:
             code="NO_ACCESS",
             hint="run as root, or as the user of the process",
         )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[FileBytes]:
+    fd = open_regular(path, str(path))
+    try:
+        yield FileBytes(fd, str(path))
+    finally:
+        os.close(fd)
 
 
 def _shortest(path: str, root: Path) -> Path:

@@ -81,6 +81,7 @@ class Section:
     name: str
     kind: int
     flags: int
+    address: int
     offset: int
     size: int
     link: int
@@ -116,7 +117,7 @@ class ElfFile:
         if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
             raise self._broken("its first 16 bytes name no class and byte order that there is")
         self.is_64 = ident[4] == 2
-        self._order = "<" if ident[5] == 1 else ">"
+        self.order = "<" if ident[5] == 1 else ">"
         head = self._unpack("HHIQQQIHHHHHH" if self.is_64 else "HHIIIIIHHHHHH", 16, "ELF header")
         self._phoff, self._shoff = head[4], head[5]
         self._phentsize, self._phnum, self._shentsize, self._shnum, self._shstrndx = head[8:13]
@@ -138,6 +139,13 @@ class ElfFile:
         for offset, size, start in self.text:
             if start <= address < start + size:
                 return address - start + offset
+        return None
+
+    def data_offset_of(self, address: int) -> int | None:
+        """The file offset of a virtual address in anything that is loaded, or None."""
+        for segment in self.segments:
+            if segment.kind == _PT_LOAD and 0 <= address - segment.address < segment.size:
+                return address - segment.address + segment.offset
         return None
 
     def address_of(self, offset: int) -> int | None:
@@ -199,7 +207,7 @@ class ElfFile:
                 yield from self._read_symbols(tables[kind])
 
     def _read_symbols(self, table: Section) -> Iterator[_Entry]:
-        layout = struct.Struct(self._order + ("IBBHQQ" if self.is_64 else "IIIBBH"))
+        layout = struct.Struct(self.order + ("IBBHQQ" if self.is_64 else "IIIBBH"))
         if table.entry_size not in (0, layout.size):
             raise self._broken(f"its {table.name} has entries of {table.entry_size} bytes")
         names = self._content(self._section(table.link, f"the strings of {table.name}"))
@@ -226,7 +234,7 @@ class ElfFile:
         if numbers is None or not names:
             return {}
         data = self._content(numbers)
-        pairs = struct.iter_unpack(self._order + "H", data[: len(data) // 2 * 2])
+        pairs = struct.iter_unpack(self.order + "H", data[: len(data) // 2 * 2])
         return {
             number: ("@" if word & _HIDDEN else "@@") + names[word & ~_HIDDEN]
             for number, (word,) in enumerate(pairs)
@@ -243,9 +251,9 @@ class ElfFile:
         names: dict[int, str] = {}
         at, step = 0, 1
         while step > 0 and at + 20 <= len(data):
-            _, _, number, _, _, aux, step = struct.unpack_from(self._order + "HHHHIII", data, at)
+            _, _, number, _, _, aux, step = struct.unpack_from(self.order + "HHHHIII", data, at)
             if number > 1 and at + aux + 4 <= len(data):
-                (name,) = struct.unpack_from(self._order + "I", data, at + aux)
+                (name,) = struct.unpack_from(self.order + "I", data, at + aux)
                 names[number & ~_HIDDEN] = _string(strings, name)
             at += step
         return names
@@ -292,24 +300,32 @@ class ElfFile:
         layout = "IIQQQQIIQQ" if self.is_64 else "IIIIIIIIII"
         size = 64 if self.is_64 else 40
         at = self._shoff + number * size
-        name, kind, flags, _, offset, length, link, info, _, entry = self._unpack(
+        name, kind, flags, address, offset, length, link, info, _, entry = self._unpack(
             layout, at, "section header"
         )
-        return _Header(name, kind, flags, offset, length, link, info, entry)
+        return _Header(name, kind, flags, address, offset, length, link, info, entry)
 
     def _section(self, number: int, what: str) -> Section:
         if number >= len(self.sections):
             raise self._broken(f"{what} are in section {number}, which is not there")
         return self.sections[number]
 
-    def _content(self, section: Section) -> bytes:
+    def section(self, name: str) -> Section | None:
+        """The first section of that name."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def content(self, section: Section, data: Bytes) -> bytes:
+        """The bytes of a section, out of what this file was read from."""
         if section.kind == _SHT_NOBITS:
             return b""
         what = f"its section {section.name}"
         if section.flags & _SHF_COMPRESSED:
             raise self._broken(f"{what} is compressed")
         self._within(section.offset, section.size, what)
-        return self._data.read(section.offset, section.size)
+        return data.read(section.offset, section.size)
+
+    def _content(self, section: Section) -> bytes:
+        return self.content(section, self._data)
 
     def _within(self, offset: int, size: int, what: str) -> None:
         if offset + size > self._data.size:
@@ -317,7 +333,7 @@ class ElfFile:
             raise self._broken(f"{what} would end at byte {end} of {have}")
 
     def _unpack(self, layout: str, offset: int, what: str) -> tuple[int, ...]:
-        packed = struct.Struct(self._order + layout)
+        packed = struct.Struct(self.order + layout)
         data = self._data.read(offset, packed.size) if offset <= self._data.size else b""
         if len(data) < packed.size:
             raise self._broken(f"a {what} is cut off")
@@ -336,6 +352,7 @@ class _Header:
     name: int
     kind: int
     flags: int
+    address: int
     offset: int
     size: int
     link: int
@@ -345,7 +362,14 @@ class _Header:
 
 def _section(header: _Header, name: str) -> Section:
     return Section(
-        name, header.kind, header.flags, header.offset, header.size, header.link, header.entry
+        name,
+        header.kind,
+        header.flags,
+        header.address,
+        header.offset,
+        header.size,
+        header.link,
+        header.entry,
     )
 
 

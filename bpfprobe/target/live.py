@@ -20,7 +20,14 @@ from bpfprobe.target.nearness import matching_names
 
 if TYPE_CHECKING:
     from bpfprobe.model.ktype import KStruct, Member, Prototype
-    from bpfprobe.model.machine import BinarySymbol, Symbol, SymbolRange, Tracepoint
+    from bpfprobe.model.machine import (
+        BinarySymbol,
+        Symbol,
+        SymbolRange,
+        Tracepoint,
+        UsdtMarker,
+        VirtualAddress,
+    )
     from bpfprobe.target.btf import BtfTypes
 
 _BTF = "/sys/kernel/btf"
@@ -130,6 +137,18 @@ class LiveTarget:
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """From ``.symtab`` and ``.dynsym``."""
         return self._binaries.elf(binary).similar(name)
+
+    def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
+        """From ``.note.stapsdt``."""
+        return self._binaries.markers(binary)
+
+    def binary_variable(self, binary: Binary, name: str) -> VirtualAddress | None:
+        """From ``.symtab`` and ``.dynsym``."""
+        return self._binaries.variable(binary, name)
+
+    def mapped_files(self, pid: int) -> tuple[str, ...]:
+        """From /proc/PID/maps."""
+        return self._binaries.mapped_files(pid)
 
     def process_maps_binary(self, pid: int, binary: Binary) -> bool:
         """From /proc/PID/maps."""

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bpfprobe.model.ktype import Member, Prototype
-    from bpfprobe.model.machine import BinarySymbol, MachineFacts, Symbol, SymbolRange, Tracepoint
+    from bpfprobe.model.machine import (
+        BinarySymbol,
+        MachineFacts,
+        Symbol,
+        SymbolRange,
+        Tracepoint,
+        UsdtMarker,
+        VirtualAddress,
+    )
     from bpfprobe.target import Target
 
 SCHEMA = 1
@@ -101,6 +109,18 @@ class _AskedTarget:
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """See `Target.similar_binary_symbols`."""
         return cast("tuple[str, ...]", self._ask("similar_binary_symbols", binary, name))
+
+    def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
+        """See `Target.markers`."""
+        return cast("tuple[UsdtMarker, ...]", self._ask("markers", binary))
+
+    def binary_variable(self, binary: Binary, name: str) -> VirtualAddress | None:
+        """See `Target.binary_variable`."""
+        return cast("VirtualAddress | None", self._ask("binary_variable", binary, name))
+
+    def mapped_files(self, pid: int) -> tuple[str, ...]:
+        """See `Target.mapped_files`."""
+        return cast("tuple[str, ...]", self._ask("mapped_files", pid))
 
     def process_maps_binary(self, pid: int, binary: Binary) -> bool:
         """See `Target.process_maps_binary`."""

@@ -27,6 +27,7 @@ from bpfprobe.testing.static_types import StaticTypes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from bpfprobe.model.machine import UsdtMarker
     from bpfprobe.testing.c_declarations import Declared
     from bpfprobe.testing.static_types import Members
 
@@ -92,8 +93,9 @@ class StaticTarget:
     ``untraceable`` of None means that the list cannot be read. A tracepoint is a `Tracepoint` or
     its fields in C, laid out from byte 8. A binary is a list of function names, placed from 0x1100
     in steps of 0x40, or of `BinarySymbol`s, or the `TargetError` that asking for it raises; it is
-    found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``processes``
-    maps a pid to the paths that it has mapped. The C that is understood is that of
+    found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``markers``
+    and ``variables`` (addresses by name) go by the path of a binary. ``processes`` maps a pid to
+    the paths that it has mapped. The C that is understood is that of
     `bpfprobe.testing.c_declarations`.
     """
 
@@ -107,6 +109,8 @@ class StaticTarget:
         tracepoints: Mapping[str, Tracepoint | Iterable[str]] | None = None,
         binaries: Mapping[str, Iterable[str | BinarySymbol] | TargetError] | None = None,
         processes: Mapping[int, Iterable[str]] | None = None,
+        markers: Mapping[str, Iterable[UsdtMarker]] | None = None,
+        variables: Mapping[str, Mapping[str, int]] | None = None,
         blacklisted: Iterable[str] | None = (),
         untraceable: Iterable[str] | None = (),
         facts: MachineFacts = FACTS,
@@ -131,6 +135,8 @@ class StaticTarget:
             path: given if isinstance(given, TargetError) else _file(path, given, path in go)
             for path, given in (binaries or {}).items()
         }
+        self._markers = {path: tuple(given) for path, given in (markers or {}).items()}
+        self._variables = variables or {}
         self._processes = {pid: frozenset(paths) for pid, paths in (processes or {}).items()}
 
     def facts(self) -> MachineFacts:
@@ -215,6 +221,21 @@ class StaticTarget:
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """Near misses among the functions."""
         return nearest_names(name, (symbol.name for symbol in self._functions_of(binary)))
+
+    def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
+        """The markers that were given for the path."""
+        return self._markers.get(binary.path, ())
+
+    def binary_variable(self, binary: Binary, name: str) -> VirtualAddress | None:
+        """The variable that was given for the path."""
+        address = self._variables.get(binary.path, {}).get(name)
+        return None if address is None else VirtualAddress(address)
+
+    def mapped_files(self, pid: int) -> tuple[str, ...]:
+        """What ``processes`` says."""
+        if pid not in self._processes:
+            raise TargetError(f"there is no process {pid}", code="NO_PROCESS")
+        return tuple(sorted(self._processes[pid]))
 
     def process_maps_binary(self, pid: int, binary: Binary) -> bool:
         """Whether ``processes`` says so."""

@@ -42,6 +42,9 @@ fields = st.builds(
     machine.TracepointField, text, text, small, small, st.booleans(), st.booleans(), st.booleans(),
     st.booleans(), st.booleans(), small,
 )  # fmt: skip
+locations = st.builds(
+    machine.UsdtLocation, small.map(machine.VirtualAddress), small.map(machine.FileOffset), text
+)
 nouns: dict[str, st.SearchStrategy[Any]] = {
     "KType": ktypes,
     "Member": members,
@@ -62,6 +65,11 @@ nouns: dict[str, st.SearchStrategy[Any]] = {
     "Binary": st.builds(
         machine.Binary, text, text, st.lists(st.tuples(small, small, small)).map(tuple),
         st.booleans(),
+    ),
+    "UsdtLocation": locations,
+    "UsdtMarker": st.builds(
+        machine.UsdtMarker, text, text | surrogates, st.lists(locations, max_size=2).map(tuple),
+        small.map(machine.VirtualAddress), small.map(machine.FileOffset),
     ),
     "Answer": answers,
     "MachineFacts": st.builds(

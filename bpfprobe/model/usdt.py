@@ -1,0 +1,51 @@
+"""The operands of a marker of SystemTap's kind (USDT): where its arguments are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UsdtConstant:
+    """A number that the compiler knew."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsdtRegister:
+    """A register by the name that assembly gives it: ``rax``, ``eax``, ``al``, ``x0``, ``w0``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsdtMemory:
+    """A value in the memory of the process.
+
+    At ``base + index * scale + displacement``, registers by name, empty where there is none. With
+    ``symbol`` the address is that of a symbol of the file plus ``displacement``.
+    """
+
+    base: str = ""
+    index: str = ""
+    scale: int = 1
+    displacement: int = 0
+    symbol: str = ""
+
+
+UsdtPlace = UsdtConstant | UsdtRegister | UsdtMemory
+
+
+@dataclass(frozen=True, slots=True)
+class UsdtOperand:
+    """Where an argument of a marker is, and what it is.
+
+    ``size`` in bytes; ``text`` is how the note spells it, such as ``-4@-20(%rbp)``.
+    """
+
+    text: str
+    size: int
+    signed: bool
+    is_float: bool
+    place: UsdtPlace

@@ -1,0 +1,22 @@
+"""Which of a probe's places can share a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.value import ByPlace
+from bpfprobe.model.walk import walk
+
+if TYPE_CHECKING:
+    from bpfprobe.model.bound import Bound
+
+
+def shared_programs(bound: Bound) -> tuple[int, ...]:
+    """For each place the number of the first that finds all that is asked for where it does."""
+    asked = (tuple(capture.value for capture in bound.captures), bound.filter)
+    differing = [node for node in walk(asked) if isinstance(node, ByPlace)]
+    first: dict[tuple[object, ...], int] = {}
+    return tuple(
+        first.setdefault(tuple(node.values[place] for node in differing), place)
+        for place in range(1 + len(bound.more_sites))
+    )

@@ -1,0 +1,188 @@
+"""USDT point -> sites and scope: which marker is meant, where it and its arguments are."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, TargetError, spec_error
+from bpfprobe.model.scalar import S64, U64, X64, Scalar
+from bpfprobe.model.site import UserSite
+from bpfprobe.model.usdt import UsdtConstant, UsdtMemory, UsdtOperand, UsdtRegister
+from bpfprobe.model.value import (
+    BinaryOperation,
+    ByPlace,
+    Constant,
+    Load,
+    RegisterValue,
+    Space,
+    Value,
+    View,
+)
+from bpfprobe.resolve.kernel_task import KernelTask
+from bpfprobe.resolve.operand import NumberOperand, Operand
+from bpfprobe.resolve.scope import Scope
+from bpfprobe.resolve.sites import mapped_binary
+from bpfprobe.resolve.usdt_operand import parse_usdt_operands
+from bpfprobe.resolve.usdt_registers import register_value
+
+if TYPE_CHECKING:
+    from bpfprobe.model.arch import Arch
+    from bpfprobe.model.machine import Binary, UsdtLocation, UsdtMarker
+    from bpfprobe.model.span import Span
+    from bpfprobe.model.spec import UsdtPoint
+    from bpfprobe.target import Target
+
+
+def usdt_place(
+    point: UsdtPoint, span: Span, target: Target, arch: Arch
+) -> tuple[tuple[UserSite, ...], Scope]:
+    """Every place of a marker, and the names that it gives. Raises `SpecError`.
+
+    Arguments go by number: the notes of a marker do not name them.
+    """
+    try:
+        binary = mapped_binary(point, span, target)
+        marker = _marker(point, span, target, binary)
+        operands = [
+            parse_usdt_operands(place.arguments, binary.machine) for place in marker.locations
+        ]
+    except TargetError as error:
+        raise spec_error(error.code, error.message, span, error.hint) from error
+    name = f"{marker.provider}:{marker.name}"
+    sites = tuple(
+        UserSite(
+            binary.path,
+            place.offset,
+            pid=point.pid,
+            ref_ctr_offset=marker.semaphore_offset,
+            marker=name,
+        )
+        for place in marker.locations
+    )
+    count = min(len(some) for some in operands)
+    numbered: dict[int, Operand] = {}
+    unreadable: dict[int, TargetError] = {}
+    for n in range(1, count + 1):
+        try:
+            values = [
+                _value(some[n - 1], place, binary, target, arch)
+                for some, place in zip(operands, marker.locations, strict=True)
+            ]
+        except TargetError as error:
+            unreadable[n] = error  # matters only to those who ask for it
+        else:
+            numbered[n] = NumberOperand(_together(values), None, Space.USER, is_argument=True)
+    return sites, Scope(
+        target=target,
+        arch=arch,
+        task=KernelTask(target),
+        function=name,
+        space=Space.USER,
+        returns=False,
+        arguments={},
+        numbered=numbered,
+        argument_count=count,
+        retval=None,
+        unreadable=unreadable,
+    )
+
+
+def _marker(point: UsdtPoint, span: Span, target: Target, binary: Binary) -> UsdtMarker:
+    markers = target.markers(binary)
+    if not markers:
+        raise spec_error(
+            "NO_MARKERS",
+            f"{binary.path} has no markers: it was built without them",
+            span,
+            "bpfprobe list 'usdt:PATH:*' shows those of another file; its libraries have their own",
+        )
+    fits = [
+        marker
+        for marker in markers
+        if marker.name == point.name and point.provider in ("", marker.provider)
+    ]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise spec_error(
+            "NON_UNIQ_MARKER",
+            f"{len(fits)} providers of {binary.path} have a marker {point.name}",
+            span,
+            "name one: " + " ".join(f"{marker.provider}:{marker.name}" for marker in fits),
+        )
+    raise _no_marker(point, span, binary, markers)
+
+
+def _no_marker(
+    point: UsdtPoint, span: Span, binary: Binary, markers: tuple[UsdtMarker, ...]
+) -> SpecError:
+    providers = sorted({marker.provider for marker in markers})
+    if point.provider and point.provider not in providers:
+        return spec_error(
+            "NO_PROVIDER",
+            f"no marker of {binary.path} is of a provider {point.provider}",
+            span,
+            f"it has {' '.join(providers)}",
+        )
+    near = get_close_matches(point.name, {marker.name for marker in markers})
+    hint = f"did you mean {' or '.join(near)}?" if near else None
+    return spec_error(
+        "NO_MARKER",
+        f"{binary.path} has {len(markers)} markers, and none is called {point.name}",
+        span,
+        hint or f"bpfprobe list 'usdt:{binary.path}:*' shows them",
+    )
+
+
+def _together(values: list[Value]) -> Value:
+    """One value where all places agree, else one that goes by place, of a type that holds each."""
+    if all(value == values[0] for value in values):
+        return values[0]
+    types = {value.type for value in values}
+    signed = any(scalar.signed for scalar in types)
+    common = types.pop() if len(types) == 1 else S64 if signed else U64
+    return ByPlace(tuple(values), common)
+
+
+def _value(
+    operand: UsdtOperand, place: UsdtLocation, binary: Binary, target: Target, arch: Arch
+) -> Value:
+    scalar = Scalar(operand.size, operand.signed)
+    match operand.place:
+        case UsdtConstant(number):
+            return View(Constant(number), scalar)
+        case UsdtRegister(name):
+            return register_value(name, scalar, arch, operand.text)
+        case UsdtMemory() as memory:
+            return Load(_address(memory, place, binary, target, arch), 0, scalar, Space.USER)
+
+
+def _address(
+    memory: UsdtMemory, place: UsdtLocation, binary: Binary, target: Target, arch: Arch
+) -> Value:
+    if memory.symbol:
+        address = target.binary_variable(binary, memory.symbol)
+        if address is None:
+            raise TargetError(
+                f"an argument of the marker is the variable {memory.symbol}, which "
+                f"{binary.path} has no symbol for",
+                code="USDT_OPERAND",
+                hint="leave that argument out, or install the file's debug symbols",
+            )
+        # However far the file was moved when it was loaded, the two are as far apart.
+        here: Value = RegisterValue(arch.instruction_pointer)
+        distance = address + memory.displacement - place.address
+        return BinaryOperation("+", here, Constant(distance), X64)
+    parts: list[Value] = []
+    if memory.base:
+        parts.append(register_value(memory.base, X64, arch, memory.base))
+    if memory.index:
+        index = register_value(memory.index, X64, arch, memory.index)
+        parts.append(BinaryOperation("*", index, Constant(memory.scale), X64))
+    if memory.displacement or not parts:
+        parts.append(Constant(memory.displacement))
+    total = parts[0]
+    for part in parts[1:]:
+        total = BinaryOperation("+", total, part, X64)
+    return total
