@@ -41,9 +41,20 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    args = _parser(arguments).parse_args(arguments)
+    args = _parser(arguments).parse_args(_rewritten(arguments))
     status: int = args.run(args)
     return status
+
+
+def _rewritten(arguments: Sequence[str]) -> list[str]:
+    """The words as the command's parser wants them, for a command whose letters vary."""
+    words = list(arguments)
+    at = next((n for n, word in enumerate(words) if word in _COMMANDS), len(words))
+    if at < len(words):
+        module = importlib.import_module(f"bpfprobe.cli.{_COMMANDS[words[at]]}")
+        if hasattr(module, "rewritten"):
+            return [*words[: at + 1], *module.rewritten(words[at + 1 :])]
+    return words
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

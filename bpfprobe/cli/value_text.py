@@ -32,6 +32,7 @@ from bpfprobe.model.value import (
     Parameter,
     RegisterValue,
     ReturnValue,
+    StackValue,
     SymbolAddress,
     SyscallArgument,
     TextAt,
@@ -103,6 +104,8 @@ def value_text(value: Capturable) -> str:
             return f"{element}[{count}] in {space.value} memory at {value_text(pointer)}"
         case ArgumentVector():
             return "argument vector"
+        case StackValue(user):
+            return "stack of the program" if user else "stack of the kernel"
 
 
 def _load_text(value: Load) -> str:

@@ -109,6 +109,8 @@ def _getter(field: Field, places: dict[str, int], record_place: int) -> Callable
         elements = struct.Struct(f"<{field.count}{code.lower() if field.signed else code}")
         return lambda event: elements.unpack(value(event))
     located = _located(field, value, record_place)
+    if field.kind is FieldKind.STACK:
+        return lambda event: addresses(located(event))
     if field.kind is FieldKind.STRING:
         return lambda event: decode_text(located(event))
     return lambda event: tuple(decode_text(part) for part in split_vector(located(event)))
@@ -202,6 +204,11 @@ def _integer_bytes(field: Field, value: Callable[[Any], Any]) -> Callable[[Any],
 def decode_text(text: bytes) -> str:
     """Bytes from the kernel as str; what is no UTF-8 becomes surrogates and can be turned back."""
     return text.decode("utf-8", "surrogateescape")
+
+
+def addresses(stack: bytes) -> tuple[int, ...]:
+    """The addresses of a stack."""
+    return struct.unpack(f"<{len(stack) // 8}Q", stack)
 
 
 def split_vector(text: bytes) -> list[bytes]:

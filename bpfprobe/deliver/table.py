@@ -39,7 +39,11 @@ class Table:
     def __init__(self, layouts: Sequence[Layout], clock: WallClock | None = None) -> None:
         self._clock = clock
         self._several = len(layouts) > 1
-        self._fields = [f for f in layouts[0].fields if f.name not in _COMMON]
+        self._fields = [f for f in layouts[0].fields if _has_column(f)]
+        self.has_stacks = any(
+            f.kind is FieldKind.STACK for layout in layouts for f in layout.fields
+        )
+        """Whether events have stacks, which are no columns: see `bpfprobe.deliver.stack`."""
         self._comm = any(f.name == "comm" for layout in layouts for f in layout.fields)
         self._columns = [Column("PID", 7, right=True)]
         if clock is not None:
@@ -68,7 +72,7 @@ class Table:
             cells.append(escape(event.comm) if has_comm else "")
         if not self._several:
             return self._line(cells + [shown(event, field) for field in self._fields])
-        fields = [f for f in event.layout.fields if f.name not in _COMMON]
+        fields = [f for f in event.layout.fields if _has_column(f)]
         values = " ".join(f"{f.name}={shown(event, f, quoted=True)}" for f in fields)
         return self._line([*cells, event.probe, values])
 
@@ -78,6 +82,10 @@ class Table:
 
 
 _COMMON = frozenset({"probe", "time", "pid", "tid", "cpu", "comm"})
+
+
+def _has_column(field: Field) -> bool:
+    return field.name not in _COMMON and field.kind is not FieldKind.STACK
 
 
 def shown(event: Event, field: Field, *, quoted: bool = False) -> str:

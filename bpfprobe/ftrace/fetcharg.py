@@ -25,6 +25,7 @@ from bpfprobe.model.value import (
     RegisterValue,
     ReturnValue,
     Space,
+    StackValue,
     SymbolAddress,
     SyscallArgument,
     TextAt,
@@ -103,6 +104,9 @@ def fetch(value: Capturable, place: Place) -> Fetched:
                 "a list of unknown length has no form; its strings go one by one: "
                 "+0(+0(VECTOR)):ustring +0(+8(VECTOR)):ustring"
             )
+        case StackValue(user):
+            option = "userstacktrace" if user else "stacktrace"
+            raise NoFormError(f"a stack is no fetcharg: echo 1 > options/{option}")
     return _number(value, place)
 
 

@@ -17,6 +17,10 @@ class Description(NamedTuple):
     ``kind`` is the function's name, ``place`` the function, path, tracepoint or system call, or for
     ``probe`` the whole text. ``captures`` are names with their texts. ``pid`` is the process in
     which a place in a program is looked up and probed.
+
+    Of a whole text, ``filter`` and ``captures`` are added to what it says, ``dialect`` (bpfprobe,
+    kernel, trace8) says how to read it where that is not left to its first word, and
+    ``binary_strings`` is trace(8)'s ``-B``.
     """
 
     kind: str
@@ -31,6 +35,8 @@ class Description(NamedTuple):
     captures: tuple[tuple[str, str], ...] = ()
     comm: bool = True
     string_bytes: int = DEFAULT_STRING_BYTES
+    dialect: str = ""
+    binary_strings: bool = False
 
     def canonical(self) -> bytes | None:
         """The same bytes for the same description; another ``pid`` makes no difference.

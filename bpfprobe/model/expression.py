@@ -107,7 +107,8 @@ class Element:
 class Cast:
     """``(struct NAME *)x``: look at ``x`` as another type. ``depth`` counts the stars.
 
-    ``is_struct`` is true where the word struct or union was written.
+    ``is_struct`` is true where the word struct or union was written, ``user`` where ``__user`` was:
+    the pointer then points into user memory.
     """
 
     type_name: str
@@ -116,6 +117,7 @@ class Cast:
     operand: Expression
     span: Span
     type_span: Span
+    user: bool = False
 
 
 @dataclass(frozen=True, slots=True)

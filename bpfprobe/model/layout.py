@@ -26,6 +26,7 @@ class FieldKind(Enum):
     COMM = "comm"  # char[16] in the head: str
     STRING = "string"  # in the tail: str
     STRINGS = "strings"  # in the tail, NUL after each: tuple of str
+    STACK = "stack"  # in the tail, a u64 for each address: tuple of int
     CONSTANT = "constant"  # not in the record: the same str in every event
 
 
@@ -35,7 +36,7 @@ class Field:
 
     ``size`` and ``offset`` are in bytes; ``capacity`` is the most that a field in the tail may take
     there. ``mark`` is the number of its fault and truncation bits, -1 for what cannot fail.
-    ``style`` says how people see a number.
+    ``style`` says how people see a number. ``user`` tells the stack of a program from the kernel's.
     """
 
     name: str
@@ -48,11 +49,12 @@ class Field:
     mark: int = -1
     style: Style = Style.DECIMAL
     constant: str = ""
+    user: bool = False
 
     @property
     def in_tail(self) -> bool:
         """True where the value's bytes follow the head."""
-        return self.kind in (FieldKind.STRING, FieldKind.STRINGS)
+        return self.kind in (FieldKind.STRING, FieldKind.STRINGS, FieldKind.STACK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from bpfprobe.model.span import SourceText, Span
 
 if TYPE_CHECKING:
     from bpfprobe.model.expression import Expression
+    from bpfprobe.model.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class ProbeSpec:
     """One probe. ``point_span`` is where the description says which place it means.
 
     ``comm`` asks for the name of the thread in every event. ``string_bytes`` bounds each string.
+    ``message`` is what a description of trace(8) says of rows.
     """
 
     name: str
@@ -129,6 +131,7 @@ class ProbeSpec:
     comm: bool = True
     string_bytes: int = DEFAULT_STRING_BYTES
     source: SourceText = field(default=SourceText(""))
+    message: Message | None = None
 
     def __str__(self) -> str:
         return self.source.text or f"{self.name}={self.point}"

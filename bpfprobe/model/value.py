@@ -303,7 +303,20 @@ class ArgumentVector:
     replaced: Condition | None = None
 
 
-Capturable = Value | TextValue | ArrayValue | ArgumentVector
+@dataclass(frozen=True, slots=True)
+class StackValue:
+    """The addresses of the calls that led here, the innermost first; ``user`` for the program's.
+
+    At most `MAX_FRAMES`, and at most the sysctl kernel.perf_event_max_stack (127 by default). User
+    stacks follow frame pointers. bpf_get_stack(), Linux 4.18.
+    """
+
+    user: bool
+
+
+MAX_FRAMES = 127
+
+Capturable = Value | TextValue | ArrayValue | ArgumentVector | StackValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.description import DEFINITION, Description
+from bpfprobe.model.expression import Binary
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import (
     Capture,
@@ -16,8 +17,10 @@ from bpfprobe.model.spec import (
     UsdtPoint,
     UserPoint,
 )
+from bpfprobe.parse.any_dialect import parse_description
 from bpfprobe.parse.capture import check_capture_name, check_unused, parse_value
-from bpfprobe.parse.definition import check_event_name, default_name, parse_definition
+from bpfprobe.parse.definition import check_event_name, default_name
+from bpfprobe.parse.dialect import Dialect
 from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.place import check_path, parse_kind_place
 from bpfprobe.parse.scanner import check_length
@@ -31,10 +34,32 @@ MAX_STRING_BYTES = 16384
 def build(description: Description) -> ProbeSpec:
     """What a description asks for. Raises `SpecError`; TypeError for what is of a wrong type."""
     if description.kind == DEFINITION:
-        spec = parse_definition(SourceText(_text("definition", description.place)))
-        return _in_process(spec, description.pid)
+        return _in_process(_whole(description), description.pid)
     span, point = _point(description)
     return _spec(point, span, description)
+
+
+def _whole(description: Description) -> ProbeSpec:
+    """A description that is one text, and what was added to it."""
+    spec = parse_description(
+        SourceText(_text("definition", description.place)),
+        Dialect(description.dialect) if description.dialect else None,
+        string_bytes=description.string_bytes,
+        binary_strings=description.binary_strings,
+    )
+    captures = list(spec.captures)
+    for name, text in description.captures:
+        if all(capture.name != name for capture in captures):
+            source = _source(name, text, f"capture {name}")
+            value, kind = parse_value(source, 0, len(text))
+            captures.append(Capture(name, value, kind, source.whole(), source.whole()))
+    condition = spec.filter
+    if description.filter is not None:
+        more = parse_filter(_source("filter", description.filter, "filter"))
+        if condition is not None and more is not None:
+            more = Binary("&&", condition, more, condition.span, condition.span)
+        condition = more or condition
+    return replace(spec, captures=tuple(captures), filter=condition)
 
 
 def _in_process(spec: ProbeSpec, pid: int | None) -> ProbeSpec:

@@ -27,8 +27,9 @@ from bpfprobe.model.spec import (
     UserPoint,
 )
 from bpfprobe.parse.capture import parse_capture
+from bpfprobe.parse.dialect import KINDS
 from bpfprobe.parse.filter import parse_filter
-from bpfprobe.parse.place import KINDS, parse_kernel_place, parse_kind_place
+from bpfprobe.parse.place import parse_kernel_place, parse_kind_place
 from bpfprobe.parse.scanner import check_length
 
 if TYPE_CHECKING:

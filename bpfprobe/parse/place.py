@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from bpfprobe.model.span import Span
     from bpfprobe.model.spec import Point
 
-KINDS = ("kprobe", "kretprobe", "uprobe", "uretprobe", "usdt", "tracepoint", "syscall")
-
 _NUMBER = r"0[xX][0-9a-fA-F]+|[0-9]+"
 _SYMBOL = r"[A-Za-z_$.][A-Za-z0-9_$.@]*"
 _KERNEL = re.compile(

@@ -9,10 +9,12 @@ from bpfprobe.errors import spec_error
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
 from bpfprobe.model.scalar import Style
 from bpfprobe.model.value import (
+    MAX_FRAMES,
     ArgumentVector,
     ArrayValue,
     CommText,
     ConstantText,
+    StackValue,
     TextAt,
 )
 from bpfprobe.model.walk import can_fail
@@ -24,6 +26,7 @@ COMM_BYTES = 16
 MAX_RECORD_BYTES = 30000
 """Two strings of 16 KiB do not fit in the memory of a CPU, a value of 32 KiB at most."""
 MAX_ARGV_BYTES = 16384
+ADDRESS_BYTES = 8
 
 _HEADER = (
     ("probe", 0, 2),
@@ -83,6 +86,9 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     if isinstance(value, ArgumentVector):
         capacity = min(4 * string_bytes, MAX_ARGV_BYTES)
         return Field(name, FieldKind.STRINGS, 0, 4, capacity=capacity, mark=mark)
+    if isinstance(value, StackValue):
+        capacity = MAX_FRAMES * ADDRESS_BYTES
+        return Field(name, FieldKind.STACK, 0, 4, capacity=capacity, mark=mark, user=value.user)
     if isinstance(value, ArrayValue):
         element = value.element
         size = element.size * value.count

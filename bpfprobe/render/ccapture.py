@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
-from bpfprobe.model.value import ArgumentVector, ArrayValue, CommText, ConstantText, Space, TextAt
+from bpfprobe.model.value import (
+    ArgumentVector,
+    ArrayValue,
+    CommText,
+    ConstantText,
+    Space,
+    StackValue,
+    TextAt,
+)
 from bpfprobe.render.cstring import read_string
 from bpfprobe.render.cvalue import READERS
 
@@ -44,6 +52,8 @@ class CaptureWriter:
                 self._array(field, value)
             case ArgumentVector():
                 self._vector(field, value)
+            case StackValue():
+                self._stack(field, value)
             case _:
                 seen = self._values.value(value)
                 self._values.line(f"event->{c_field(field)} = {seen.text};")
@@ -98,6 +108,22 @@ class CaptureWriter:
             f"(void *)({pointer.text}));"
         )
         self._mark_fault(field, fault)
+
+    def _stack(self, field: Field, value: StackValue) -> None:
+        write = self._values
+        length = write.fresh("length")
+        flags = "BPF_F_USER_STACK" if value.user else "0"
+        place = f"&event->tail[used], {field.capacity}"
+        write.line(f"long {length} = bpf_get_stack(ctx, {place}, {flags});")
+        with write.block(f"if ({length} < 0)"):
+            self._mark_fault(field, "1")
+            write.line(f"{length} = 0;")
+            write.line("branched();")
+        with write.block(f"if ({length} == {field.capacity})"):
+            self._mark_truncated(field)
+        self._locate(field, length)
+        write.line(f"used += {length};")
+        self._bound_used(field)
 
     def _vector(self, field: Field, value: ArgumentVector) -> None:
         write = self._values

@@ -45,7 +45,19 @@ def variable(name: str, span: Span, scope: Scope) -> Operand:
         struct = scope.target.struct("task_struct")
         pointer = KPointer("struct task_struct *", struct) if struct else None
         return NumberOperand(BuiltinValue(Builtin.TASK), pointer)
-    if name in ("pid", "tid", "uid", "gid", "cpu", "time", "ppid", "cgroup", "duration"):
+    if name in (
+        "pid",
+        "tid",
+        "uid",
+        "gid",
+        "cpu",
+        "time",
+        "ppid",
+        "cgroup",
+        "duration",
+        "kstack",
+        "ustack",
+    ):
         return scope.builtin(name, span)
     raise spec_error(
         "BAD_VAR",

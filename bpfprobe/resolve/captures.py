@@ -23,6 +23,7 @@ from bpfprobe.resolve.operand import (
     ArgvOperand,
     MemoryOperand,
     NumberOperand,
+    StackOperand,
     TextOperand,
     address_of,
     describe,
@@ -81,6 +82,8 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
     """What is taken where no type was given."""
     if isinstance(operand, ArgvOperand):
         return operand.vector
+    if isinstance(operand, StackOperand):
+        return operand.stack
     if isinstance(operand, TextOperand):
         return operand.text
     ktype = operand.ktype

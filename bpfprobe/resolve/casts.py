@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.ktype import KInt, KOther, KPointer, KType
 from bpfprobe.model.scalar import S64, U64, Scalar, Style, scalar_named
-from bpfprobe.model.value import View
+from bpfprobe.model.value import Space, View
 from bpfprobe.resolve.operand import NumberOperand, Operand, not_a_number, number_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ _C_INTEGERS = {
     "size_t": U64,
     "ssize_t": S64,
     "pid_t": Scalar(4, signed=True),
+    "uid_t": Scalar(4, signed=False),
+    "gid_t": Scalar(4, signed=False),
+    "dev_t": Scalar(4, signed=False),
+    "gfp_t": Scalar(4, signed=False),
+    "umode_t": Scalar(2, signed=False),
+    "loff_t": S64,
+    "off_t": S64,
+    "sector_t": U64,
     "bool": Scalar(1, signed=False, style=Style.BOOLEAN),
 }
 
@@ -59,7 +67,7 @@ def cast(inner: Operand, expression: ast.Cast, scope: Scope) -> Operand:
     for _ in range(expression.depth):
         target = KPointer(f"{target.spelling} *".replace("* *", "**"), target)
     into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
-    return NumberOperand(value, target, into)
+    return NumberOperand(value, target, Space.USER if expression.user else into)
 
 
 def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:

@@ -27,6 +27,7 @@ from bpfprobe.resolve.operand import (
     MemoryOperand,
     NumberOperand,
     Operand,
+    StackOperand,
     TextOperand,
     describe,
     ktype_of,
@@ -90,7 +91,7 @@ def resolve_number(expression: ast.Expression, scope: Scope) -> Value:
 
 def _offset(expression: ast.Offset, scope: Scope) -> Operand:
     inner = resolve_operand(expression.base, scope)
-    if isinstance(inner, (TextOperand, ArgvOperand)):
+    if isinstance(inner, (TextOperand, ArgvOperand, StackOperand)):
         raise spec_error(
             "COMM_CANT_DEREF",
             f"{expression.base.span.text} is {describe(inner)}, not an address",

@@ -14,6 +14,7 @@ from bpfprobe.model.value import (
     Constant,
     Load,
     Space,
+    StackValue,
     TextAt,
     TextValue,
     Value,
@@ -67,7 +68,14 @@ class ArgvOperand:
     vector: ArgumentVector
 
 
-Operand = NumberOperand | MemoryOperand | TextOperand | ArgvOperand
+@dataclass(frozen=True, slots=True)
+class StackOperand:
+    """The ``kstack`` and ``ustack`` builtins."""
+
+    stack: StackValue
+
+
+Operand = NumberOperand | MemoryOperand | TextOperand | ArgvOperand | StackOperand
 
 
 def scalar_of(ktype: KType | None) -> Scalar | None:
@@ -158,6 +166,8 @@ def describe(operand: Operand) -> str:
         return "a string"
     if isinstance(operand, ArgvOperand):
         return "a list of strings"
+    if isinstance(operand, StackOperand):
+        return "a stack"
     ktype = operand.ktype
     if ktype is None:
         return "a number" if isinstance(operand, NumberOperand) else "memory of unknown type"
@@ -187,6 +197,6 @@ def not_a_number(operand: Operand, span: Span) -> SpecError:
         hint = "name one of its elements: [0]"
     elif isinstance(operand, TextOperand):
         hint = "compare it with == != or ~ and a string in double quotes"
-    elif isinstance(operand, ArgvOperand):
+    elif isinstance(operand, (ArgvOperand, StackOperand)):
         hint = "take it as a capture and look at it in the program"
     return spec_error("BAD_TYPE", f"{span.text} is {describe(operand)}, not a number", span, hint)

@@ -14,9 +14,10 @@ from bpfprobe.model.value import (
     ConstantText,
     Duration,
     Space,
+    StackValue,
 )
 from bpfprobe.resolve.event_fields import event_field
-from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, Operand, TextOperand
+from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, Operand, StackOperand, TextOperand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,8 @@ BUILTIN_NAMES = (
     "argv",
     "retval",
     "duration",
+    "kstack",
+    "ustack",
 )
 
 
@@ -109,6 +112,8 @@ class Scope:
             return NumberOperand(self.task.parent_pid(span))
         if name == "argv":
             return self.argv or ArgvOperand(self.task.command_line(span))
+        if name in ("kstack", "ustack"):
+            return StackOperand(StackValue(user=name == "ustack"))
         return NumberOperand(BuiltinValue(Builtin(name)))
 
     def return_value(self, span: Span) -> Operand:

@@ -15,7 +15,14 @@ from bpfprobe.model.value import (
     TextEquals,
     TextMatches,
 )
-from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, TextOperand, describe, text_of
+from bpfprobe.resolve.operand import (
+    ArgvOperand,
+    NumberOperand,
+    StackOperand,
+    TextOperand,
+    describe,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from bpfprobe.model import expression as ast
@@ -80,7 +87,7 @@ def _matches(text: TextValue, literal: ast.Text) -> TextMatches:
 
 def _no_text(other: ast.Expression, operand: Operand) -> SpecError:
     hint = "compare it with a number"
-    if isinstance(operand, ArgvOperand):
+    if isinstance(operand, (ArgvOperand, StackOperand)):
         hint = "take it as a capture and look at it in the program"
     elif isinstance(operand, NumberOperand) and operand.ktype is None:
         hint = f"if it points to text, say so: +0({other.span.text}), or (char *){other.span.text}"

@@ -8,6 +8,7 @@ costs an error, never memory or time.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -180,6 +181,30 @@ class ElfFile:
             address = VirtualAddress(entry.address)
             found.setdefault(address, BinarySymbol(name, address, offset, entry.size))
         return tuple(found.values())
+
+    def function_at(self, offset: int) -> BinarySymbol | None:
+        """The function that holds a file offset, or None.
+
+        Where functions have no size (in assembler) the nearest one before is taken.
+        """
+        address = self.address_of(offset)
+        if address is None:
+            return None
+        best = next((e for e in self._by_address(address) if e.size == 0 or
+                     address < e.address + e.size), None)  # fmt: skip
+        if best is None:
+            return None
+        start = FileOffset(self.offset_of(best.address) or 0)
+        return BinarySymbol(best.name, VirtualAddress(best.address), start, best.size)
+
+    def _by_address(self, address: int) -> list[_Entry]:
+        """The last functions that begin at or before an address, the nearest first."""
+        at = bisect_right(self._sorted, address, key=lambda entry: entry.address)
+        return self._sorted[max(0, at - 4) : at][::-1]
+
+    @cached_property
+    def _sorted(self) -> list[_Entry]:
+        return sorted(self._entries, key=lambda entry: (entry.address, entry.size, entry.name))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Names of functions that fit a glob, sorted."""

@@ -27,10 +27,11 @@ def pack_record(
             layout = session.event_type(opened).layout
             engine.push(pack_record(layout, pid=42, path="/etc/passwd", fd=3))
 
-    ``probe`` is the place of the probe in its session, from 0. Text is a str or bytes, an array or
-    an argument vector a sequence. None is a fault, and so is a capture that is left out and can
-    fault; any other field that is left out is 0 or empty. ``truncated`` names captures that are to
-    be marked as cut. Raises ValueError for a name or a value that the layout has no room for.
+    ``probe`` is the place of the probe in its session, from 0. Text is a str or bytes; an array, an
+    argument vector or a stack is a sequence. None is a fault, and so is a capture that is left out
+    and can fault; any other field that is left out is 0 or empty. ``truncated`` names captures that
+    are to be marked as cut. Raises ValueError for a name or a value that the layout has no room
+    for.
     """
     _check_names(layout, values, truncated)
     head = bytearray(layout.head_size)
@@ -92,7 +93,9 @@ def _mark(head: bytearray, layout: Layout, field: Field, shift: int) -> None:
 
 
 def _tail_bytes(field: Field, value: Given) -> bytes:
-    if field.kind is FieldKind.STRINGS:
+    if field.kind is FieldKind.STACK:
+        data = b"".join(_address(field, part) for part in _sequence(field, value))
+    elif field.kind is FieldKind.STRINGS:
         data = b"".join(_text(field, part) + b"\0" for part in _sequence(field, value))
     else:
         data = _text(field, value)
@@ -126,6 +129,12 @@ def _number(field: Field, value: object, size: int) -> bytes:
         return value.to_bytes(size, "little", signed=field.signed)
     except OverflowError:
         raise ValueError(f"{field.name} has {size} bytes, too few for {value}") from None
+
+
+def _address(field: Field, value: object) -> bytes:
+    if not isinstance(value, int) or not 0 <= value < 1 << 64:
+        raise ValueError(f"{field.name} holds addresses, not {value!r}")
+    return value.to_bytes(8, "little")
 
 
 def _text(field: Field, value: object) -> bytes:

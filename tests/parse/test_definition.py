@@ -4,7 +4,9 @@ import pytest
 
 import bpfprobe as bp
 from bpfprobe.errors import SpecError
+from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import KernelPoint, Point, SyscallPoint, TracepointPoint, UserPoint
+from bpfprobe.parse.definition import parse_definition
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_where(text: str, name: str, point: Point) -> None:
 )
 def test_errors_have_the_code_of_the_kernel_and_a_place(text: str, code: str, place: str) -> None:
     with pytest.raises(SpecError) as caught:
-        bp.probe(text)
+        parse_definition(SourceText(text))
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.span and diagnostic.span.text) == (code, place)
 

@@ -52,6 +52,12 @@ KERNEL: list[str | bp.Probe] = [
     *(bp.kprobe("open_it", filter=f'name ~ "{g}" || name ~ "x{g}"', name="name") for g in _GLOBS),
     bp.kprobe("open_it", filter=" && ".join(f'!(comm ~ "{g}")' for g in _GLOBS)),
     bp.kprobe("open_it", filter='name ~ "!*x*" || !(name == "a" && pid == 1)', name="name:ustring"),
+    bp.kprobe("vfs_read", k="kstack", u="ustack", s="+0(buf):ustring"),
+    bp.kretprobe("vfs_read", k="kstack", filter="retval < 0"),
+    'vfs_read(struct file *f, char __user *b) (f->f_inode->i_ino == 3 && STRCMP("x", b)) "%s %K", '
+    "b, f",
+    'r::do_sys_openat2 ((int)retval < 0 && $pid != $tgid) "%s %d %c", arg2@user, retval, arg1',
+    'p::__x64_sys_openat (STRCMP("/etc/passwd", arg2)) "%s %lx", arg2, arg3',
     "syscall:openat filename flags dfd:s32",
     "syscall:openat%return filename retval duration",
     "syscall:execve filename argv",
@@ -63,11 +69,15 @@ USER: list[str | bp.Probe] = [
     'uprobe:bash:main a=$arg1:string if $arg1 == 4 && +0($arg2) ~ "*x*"',
     "uretprobe:bash:main $retval:string $arg1 duration",
     "uretprobe:bash:main $retval",
+    "uprobe:bash:main kstack ustack s=$arg1:string",
+    'r:bash:main (retval) "%s %U", retval, arg1',
     bp.uprobe("bash", "main", captures={f"c{n}": f"+{8 * n}(%di):x64[16]" for n in range(10)}),
 ]
 RECORDS: list[str | bp.Probe] = [
     "tracepoint:sched:sched_switch prev_comm prev_pid prev_prio prev_state if prev_comm == \"sh\"",
     "tracepoint:sched:sched_process_exec filename pid_=pid old_pid if filename ~ \"*/bin/*\"",
+    "tracepoint:sched:sched_switch kstack ustack prev_comm",
+    't:sched:sched_switch (args->prev_prio & 1) "%s %hd", args->prev_comm, args->prev_pid',
     "tracepoint:lab:shapes text n=numbers[1] m=numbers:u32[3] four small f=file->f_flags why",
 ]  # fmt: skip
 EVERYTHING = [*KERNEL, *USER, *RECORDS]

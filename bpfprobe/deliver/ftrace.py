@@ -1,0 +1,119 @@
+"""Events as the lines of tracefs' ``trace`` file, which kprobe(8) and uprobe(8) show.
+
+The five characters behind the CPU (interrupts off, ...) are dots: a BPF program is not told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfprobe.deliver.escape import escape
+from bpfprobe.deliver.table import shown
+from bpfprobe.model.layout import FieldKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bpfprobe.model.event import Event
+    from bpfprobe.model.symbol import Location, Symbolizer
+
+RETURN_FIELD = "_caller"
+"""The capture that holds the address a return probe returns to."""
+
+_COMMON = frozenset({"probe", "time", "pid", "tid", "cpu", "comm", RETURN_FIELD})
+_HEADER = """\
+# tracer: nop
+#
+# entries-in-buffer/entries-written: 0/0   #P:{cpus}
+#
+#                                _-----=> irqs-off/BH-disabled
+#                               / _----=> need-resched
+#                              | / _---=> hardirq/softirq
+#                              || / _--=> preempt-depth
+#                              ||| / _-=> migrate-disable
+#                              |||| /     delay
+#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
+#              | |         |   |||||     |         |"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a probe is, as ftrace writes it: ``vfs_read+0x0/0x320``, or the function alone for a
+    return; empty for a tracepoint. ``user`` is for a place in a program.
+    """
+
+    text: str
+    user: bool = False
+
+
+class FtraceLines:
+    """Lines for events of these classes."""
+
+    def __init__(self, spots: Mapping[type[Event], Spot], symbols: Symbolizer) -> None:
+        self._spots = spots
+        self._symbols = symbols
+
+    @staticmethod
+    def header(cpus: int) -> str:
+        """The block at the head of the ``trace`` file (its form since Linux 5.17)."""
+        return _HEADER.format(cpus=cpus)
+
+    def rows(self, event: Event) -> str:
+        """The line of an event, and those of its stacks."""
+        fields = [f for f in event.layout.fields if f.name not in _COMMON]
+        words = [f"{event.probe}:"]
+        if spot := self._spot(event):
+            words.append(f"({spot})")
+        for field in fields:
+            if field.kind is not FieldKind.STACK:
+                words.append(f"{field.name}={shown(event, field, quoted=True)}")
+        front = self._front(event)
+        lines = [f"{front} {' '.join(words)}"]
+        for field in fields:
+            if field.kind is FieldKind.STACK:
+                lines.append(f"{front} <{'user ' * field.user}stack trace>")
+                lines += self._stack(event, field.name, user=field.user)
+        return "\n".join(lines)
+
+    @staticmethod
+    def _front(event: Event) -> str:
+        comm = escape(event.comm) if "comm" in event.names() else "<...>"
+        seconds, rest = divmod(event.time // 1000, 1_000_000)
+        return f"{comm:>16}-{event.tid:<7} [{event.cpu:03}] ..... {seconds:5}.{rest:06}:"
+
+    def _spot(self, event: Event) -> str:
+        spot = self._spots[type(event)]
+        caller = getattr(event, RETURN_FIELD, None)
+        if caller is None:
+            return spot.text
+        if spot.user:
+            return f"{caller:#x} <- {spot.text}"
+        return f"{place_text(self._symbols.kernel(caller), caller)} <- {spot.text}"
+
+    def _stack(self, event: Event, name: str, *, user: bool) -> list[str]:
+        frames = getattr(event, name)
+        if frames is None:
+            return [" => (fault)"]
+        if user:
+            return [f" => {_user_text(self._symbols.user(event.pid, at), at)}" for at in frames]
+        return [f" => {_name(self._symbols.kernel(at), at)}" for at in frames]
+
+
+def place_text(place: Location | None, address: int) -> str:
+    """``NAME+0xOFFSET/0xSIZE [MODULE]``, as %pS prints it."""
+    if place is None:
+        return f"{address:#x}"
+    size = f"/{place.size:#x}" if place.size else ""
+    module = f" [{escape(place.module)}]" if place.module else ""
+    return f"{escape(place.name)}+{place.offset:#x}{size}{module}"
+
+
+def _name(place: Location | None, address: int) -> str:
+    return escape(place.name) if place else f"{address:#x}"
+
+
+def _user_text(place: Location | None, address: int) -> str:
+    if place is None:
+        return f"<{address:016x}>"
+    return f" {escape(place.module)}[+{place.offset:#x}] <{address:016x}>"

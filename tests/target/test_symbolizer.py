@@ -1,0 +1,78 @@
+"""Addresses -> names, of the kernel and of a process that runs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpfprobe.model.symbol import Location
+from bpfprobe.target.addresses import AddressTable
+from bpfprobe.target.symbolizer import LiveSymbolizer
+
+KALLSYMS = b"""\
+ffffffff81000000 T _text
+ffffffff81000000 T startup_64
+ffffffff81000100 t vfs_read
+ffffffff81000180 D data_here
+ffffffff81000200 W vfs_write
+ffffffffc0000000 t nf_ct_delete\t[nf_conntrack]
+ffffffffc0000040 t last_one\t[nf_conntrack]
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        (0xFFFFFFFF81000000, Location("_text", 0, 0x100)),
+        (0xFFFFFFFF81000101, Location("vfs_read", 1, 0x100)),
+        (0xFFFFFFFF810001FF, Location("vfs_read", 0xFF, 0x100)),
+        (0xFFFFFFFFC0000010, Location("nf_ct_delete", 0x10, 0x40, "nf_conntrack")),
+        (0xFFFFFFFFC0000047, Location("last_one", 7, 0, "nf_conntrack")),
+        (0xFFFFFFFFD0000000, None),
+        (0xFFFFFFFF80FFFFFF, None),
+        (0, None),
+    ],
+)
+def test_the_kernel(address: int, place: Location | None) -> None:
+    assert AddressTable(KALLSYMS).locate(address) == place
+
+
+def test_addresses_that_are_hidden_have_no_names() -> None:
+    hidden = b"0000000000000000 T _text\n0000000000000000 t vfs_read\n"
+    assert AddressTable(hidden).locate(0xFFFFFFFF81000000) is None
+    assert AddressTable(b"").locate(1) is None
+
+
+def test_a_root_without_files_has_no_names(tmp_path: Path) -> None:
+    symbols = LiveSymbolizer(tmp_path)
+    assert symbols.kernel(0xFFFFFFFF81000101) is None
+    assert symbols.user(1, 0x1000) is None
+
+
+def test_this_process() -> None:
+    libc = ctypes.CDLL(None)
+    address = ctypes.cast(libc.getppid, ctypes.c_void_p).value
+    assert address is not None
+    symbols = LiveSymbolizer()
+    for offset in (0, 3):
+        place = symbols.user(os.getpid(), address + offset)
+        assert place is not None
+        assert (place.name, place.offset) == ("getppid", offset)
+        assert Path(place.module).name.startswith(("libc.", "libc-", "ld-musl"))
+        assert place.size > offset
+    assert symbols.user(os.getpid(), 16) is None
+    assert symbols.user(4_000_000_000, address) is None
+
+
+def test_a_file_without_a_name_for_the_address() -> None:
+    symbols = LiveSymbolizer()
+    with Path("/proc/self/maps").open() as maps:
+        lines = [line.split() for line in maps]
+    program = Path(sys.executable).resolve()
+    headers = next(words for words in lines if words[-1] == str(program))
+    start = int(headers[0].split("-")[0], 16)
+    assert symbols.user(os.getpid(), start + 1) == Location("", 1, 0, str(program))
