@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.cli.plan_text import layout_text, plan_text
+from bpfprobe.cli.targets import target_of
 from bpfprobe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("specs", metavar="SPEC", nargs="+", help="see bpfprobe trace --help")
     parser.add_argument("--stage", choices=STAGES, help="show this stage only")
     parser.add_argument("--ftrace", action="store_true", help="show the line of ftrace's own")
-    parser.add_argument("--target", metavar="FILE", help="a recorded target, not this machine")
+    parser.add_argument(
+        "--target", metavar="FILE", help="not this machine: a recording, or a kernel's BTF"
+    )
     parser.add_argument("--record", metavar="FILE", help="write what was looked up to a file")
     parser.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
 
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.probes import probe
 
     probes = [probe(text) for text in args.specs]
-    target = _target(args)
+    target = target_of(args.target)
     if args.record:
         from bpfprobe.testing import record_target
 
@@ -104,13 +107,3 @@ def _ftrace(bound: BoundProbes, target: Target) -> tuple[list[str], int]:
     answers = [ftrace_event(probe, bound.facts.arch, target) for probe in bound.probes]
     texts = [ftrace_text(p, answer) for p, answer in zip(bound.probes, answers, strict=True)]
     return texts, 0 if all(isinstance(answer, FtraceEvent) for answer in answers) else 1
-
-
-def _target(args: argparse.Namespace) -> Target:
-    if args.target:
-        from bpfprobe.testing import RecordedTarget
-
-        return RecordedTarget.load(Path(args.target))
-    from bpfprobe.target.live import LiveTarget
-
-    return LiveTarget()

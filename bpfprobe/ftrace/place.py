@@ -61,6 +61,10 @@ class Place:
 def place_of(bound: Bound, arch: Arch, target: Target) -> Place:
     """The place of a probe. Raises `NoFormError`."""
     site = bound.site
+    if bound.more_sites:
+        raise NoFormError(
+            f"it stands at {1 + len(bound.more_sites)} places, and a line of ftrace is for one"
+        )
     letter = "r" if bound.returns else "p"
     if isinstance(site, KernelSite):
         return Place(letter, _kernel_place(site), arch, bound.returns)

@@ -62,6 +62,11 @@ class RawTypes(Protocol):
         """Names of every struct and union."""
         ...
 
+    @property
+    def function_names(self) -> tuple[str, ...]:
+        """Names of every function."""
+        ...
+
 
 class BtfTypes:
     """Functions and structs of one BTF: of the kernel, or of a module on top of it.

@@ -156,7 +156,14 @@ class RawBtf:
     @cached_property
     def struct_names(self) -> tuple[str, ...]:
         """Names of every struct and union. Walks all types: about 0.2 s for a kernel."""
-        wanted = {Kind.STRUCT, Kind.UNION}
+        return self._names_of(Kind.STRUCT, Kind.UNION)
+
+    @cached_property
+    def function_names(self) -> tuple[str, ...]:
+        """Names of every function. Walks all types, as `struct_names`."""
+        return self._names_of(Kind.FUNC)
+
+    def _names_of(self, *wanted: Kind) -> tuple[str, ...]:
         by_id, handle = self._library.btf__type_by_id, self._handle
         names = []
         for type_id in range(1, self.count):

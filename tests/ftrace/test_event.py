@@ -247,6 +247,12 @@ def test_a_marker_with_its_reference_counter_and_a_path_that_ends_a_word() -> No
     assert form.part == "place"
 
 
+def test_a_marker_at_several_places() -> None:
+    probe = bound("uprobe:/bin/bash:readline")
+    (form,) = ftrace_event(replace(probe, more_sites=(probe.site,)), "x86_64", MACHINE)  # type: ignore[arg-type]  # it is a UserSite
+    assert form == NoForm("place", "it stands at 2 places, and a line of ftrace is for one")
+
+
 def test_arm64_has_registers_of_its_own() -> None:
     found = event("kprobe:vfs_read n=count", ARM)
     assert found.line == "p:bpfprobe/vfs_read vfs_read n=%x2:u64"

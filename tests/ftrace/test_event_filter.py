@@ -7,7 +7,10 @@ from bpfprobe.ftrace.event_filter import UNREADABLE_TEXT
 from bpfprobe.model.ftrace import FtraceEvent, NoForm
 from tests.sample_machine import MACHINE, bound
 
-PROBE = "kprobe:vfs_read n=count small=count:u8 low=count:s32 name=file->f_path.dentry->d_iname"
+PROBE = (
+    "kprobe:vfs_read n=count small=count:u8 low=count:s32 wide=(u64)(u8)count "
+    "name=file->f_path.dentry->d_iname"
+)
 
 
 def answer(condition: str, probe: str = PROBE) -> FtraceEvent | tuple[NoForm, ...]:
@@ -23,6 +26,8 @@ def answer(condition: str, probe: str = PROBE) -> FtraceEvent | tuple[NoForm, ..
         ("!n", "!(n != 0)"),
         ("low < -3", "low < -3"),
         ("low == 3000000000", "low == -1294967296"),
+        ("n & CPUS{0-1}", "n <= 1"),
+        ("low & CPUS{0-1}", "low >= 0 && low <= 1"),
         ("n == -1", f"n == {2**64 - 1}"),
         ("n & 0x10", "n & 0x10"),
         ("(n & 0x30) != 0", "n & 0x30"),
@@ -87,6 +92,8 @@ def test_unreadable_strings_differ_where_a_test_is_turned_around(
         ("count == low", "a field is compared with a constant there"),
         ("count + 1 == 3", "a fetcharg reads values and does no arithmetic"),
         ("(count & 0x30) == 0x10", "& only asks there whether any bit"),
+        ("wide == 300", "300 is cut there to the field's type, u8"),
+        ("wide & 0x100", "the mask 0x100 is cut there to the field's type, u8"),
         ("low & 0x80000000", "the mask 0x80000000 does not fit"),
         ('name == "ü"', "text in a filter is printable ASCII there"),
         ('name == ""', "text in a filter is printable ASCII there"),
