@@ -107,11 +107,11 @@ class Producer(Process):
         super().__init__(argv, None, setting.producer_cpu)
         self._work = int(self.line(), 16)
 
-    def run(self, count: int) -> tuple[int, int]:
-        """Have it do something so often; when it began and ended (ns, monotonic)."""
+    def run(self, count: int) -> tuple[int, float]:
+        """Have it do something so often; when it began (ns, monotonic), and what one took (ns)."""
         self.tell(str(count))
-        start, end = self.line().split()
-        return int(start), int(end)
+        start, each = self.line().split()
+        return int(start), float(each)
 
     def await_probe(self, *, there: bool = True, timeout_s: float = TIMEOUT_S) -> int:
         """Wait until work() is probed, or no more; when that was seen (ns, monotonic)."""

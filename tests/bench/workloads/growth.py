@@ -46,7 +46,7 @@ def _turn(setting: Setting, mode: str, amount: int) -> Turn:
             with Tracer(setting, setting.python("ours_grow", *what)) as tracer:
                 attached_ns = tracer.answer()["attached_ns"]
                 memory = tracer.peak_kb() / 1024
-                start, end = producer.run(count)
+                _, hit = producer.run(count)
                 tracer.tell()
                 answer = tracer.answer()
                 tracer.tell()
@@ -56,7 +56,7 @@ def _turn(setting: Setting, mode: str, amount: int) -> Turn:
         return {
             "start": (attached_ns - tracer.started_ns) / 1e6,
             "memory": memory,
-            "hit": (end - start) / count,
+            "hit": hit,
             "event": answer["cpu_ns"] / count,
             "detach": detach_ns / 1e6,
         }
