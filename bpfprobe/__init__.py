@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bpfprobe.errors import LabError as LabError
     from bpfprobe.errors import LoadError as LoadError
     from bpfprobe.errors import MissingLibraryError as MissingLibraryError
+    from bpfprobe.errors import ObjectError as ObjectError
     from bpfprobe.errors import PrivilegeError as PrivilegeError
     from bpfprobe.errors import SessionError as SessionError
     from bpfprobe.errors import SpecError as SpecError
@@ -66,6 +67,7 @@ __all__ = [
     "LabError",
     "LoadError",
     "MissingLibraryError",
+    "ObjectError",
     "OptionError",
     "Options",
     "PrivilegeError",
@@ -102,6 +104,7 @@ _HOMES = {
     "LabError": "bpfprobe.errors",
     "LoadError": "bpfprobe.errors",
     "MissingLibraryError": "bpfprobe.errors",
+    "ObjectError": "bpfprobe.errors",
     "OptionError": "bpfprobe.model.options",
     "Options": "bpfprobe.model.options",
     "PrivilegeError": "bpfprobe.errors",

@@ -8,6 +8,7 @@
     ├── PrivilegeError            root, or CAP_BPF with CAP_PERFMON, is needed
     ├── MissingLibraryError       libbcc, libbcc_bpf or libbpf is absent, or the wrong one
     ├── CompileError              BCC refused the generated C; carries the C and the compiler's log
+    ├── ObjectError               a file of compiled programs is damaged, or for another machine
     ├── LoadError                 the kernel refused a map or a program
     │   └── VerifierError         the verifier refused it; carries its log
     ├── AttachError               a probe could not be attached; carries the errno
@@ -131,6 +132,12 @@ class CompileError(BpfprobeError):
         super().__init__(message, hint=hint, code=code)
         self.source = source
         self.log = log
+
+
+class ObjectError(BpfprobeError):
+    """A file of compiled programs cannot be used; ``code`` says how."""
+
+    code = "OBJECT"
 
 
 class LoadError(BpfprobeError):

@@ -7,20 +7,18 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from bpfprobe.attach.attachment import Attachment
 from bpfprobe.deliver.event_types import event_type
 from bpfprobe.errors import DecodeError, SessionError
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
-from bpfprobe.pipeline import describe
-from bpfprobe.plan.obstacles import refuse_obstacles
 from bpfprobe.read.pump import Pump
-from bpfprobe.target.threads import thread_is_inside
+from bpfprobe.starting import attach, live_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from types import FrameType, TracebackType
 
+    from bpfprobe.attach.attachment import Attachment
     from bpfprobe.engine import Engine
     from bpfprobe.model.event import Event
     from bpfprobe.model.spec import ProbeSpec
@@ -85,22 +83,19 @@ class Session:
         """Compile, load and attach. Entering the session does it."""
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
-        target = self._target or _live_target()
-        compiled = describe(self.probes, target, self._options)
-        refuse_obstacles(compiled.plan)
-        engine = self._engine or _live_engine()
-        made = [event_type(probe.layout) for probe in compiled.wiring.probes]
+        attachment = attach(self.probes, self._options, self._target, self._engine)
+        made = [event_type(probe.layout) for probe in attachment.wiring.probes]
         self._types = [kind for kind, _ in made]
         self._decoders = [decode for _, decode in made]
-        attachment = Attachment(compiled.wiring, engine, thread_is_inside)
-        attachment.attach(lambda: engine.compile(compiled.source), compiled.source)
         self._attachment = attachment
         self._pump = Pump(attachment.source, self._options.latency_s, self._idle)
         self._catch_sigterm()
 
     def c_source(self) -> str:
         """The C that BCC would compile on this target. Attaches nothing and needs no root."""
-        target = self._target or _live_target()
+        from bpfprobe.pipeline import describe  # not for sessions that were opened before
+
+        target = self._target or live_target()
         return describe(self.probes, target, self._options).source.text
 
     def update(
@@ -136,7 +131,7 @@ class Session:
         given = {name: number for name, number in changes.items() if number is not None}
         index = None if filter is None else self._index_to_update(probe)
         if self._in_force is None:
-            target = self._target or _live_target()
+            target = self._target or live_target()
             self._in_force = as_opened(self.probes, self._options, target)
         update = describe_update(self._in_force, index, filter, given)
         attachment.hand(update.parameters)
@@ -332,15 +327,3 @@ class Session:
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
-
-
-def _live_target() -> Target:
-    from bpfprobe.target.live import LiveTarget
-
-    return LiveTarget()
-
-
-def _live_engine() -> Engine:
-    from bpfprobe.engine.live import LiveEngine
-
-    return LiveEngine()

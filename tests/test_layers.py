@@ -29,6 +29,7 @@ ALLOWED = {
     "read": {*SHARED, "bpfprobe.read", "bpfprobe.engine:RecordSource"},
     "attach": {*SHARED, "bpfprobe.attach", "bpfprobe.engine:Engine,Link,RecordSource"},
     "engine": {*SHARED, "bpfprobe.engine"},
+    "store": {*SHARED, "bpfprobe.store", "bpfprobe"},
 }
 STANDARD_ABOVE = {
     "__future__", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools",

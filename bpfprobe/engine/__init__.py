@@ -60,6 +60,13 @@ class Engine(Protocol):
         """
         ...
 
+    def compiler(self) -> str:
+        """Which compiler `compile` would use: another text for another one, or after a change.
+
+        Empty where that cannot be said, or there is none: then nothing that it makes is kept.
+        """
+        ...
+
     def create_map(self, definition: MapDef) -> int:
         """Create a map and give its file descriptor. Raises `LoadError`, `PrivilegeError`."""
         ...

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.engine import compiler_child as child
 from bpfprobe.engine.bpf import INSTRUCTION_SIZE
-from bpfprobe.engine.compiler_elsewhere import COMPILER_PLACE, compile_elsewhere
+from bpfprobe.engine.compiler_elsewhere import compile_elsewhere
+from bpfprobe.engine.compiler_identity import COMPILER_PLACE
 from bpfprobe.engine.listing import lines_of, numbered
 from bpfprobe.errors import CompileError, MissingLibraryError
 

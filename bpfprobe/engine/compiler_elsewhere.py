@@ -18,7 +18,6 @@ import time
 
 from bpfprobe.engine import compiler_child as child
 
-COMPILER_PLACE = "BPFPROBE_COMPILER"
 LENGTH = struct.Struct("<I")
 MAX_MESSAGE_BYTES = 64 << 20
 _BUSY_S = 0.02

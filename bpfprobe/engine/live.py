@@ -38,7 +38,7 @@ class LiveEngine:
         self._cpus = 0
 
     def compile(self, source: CSource) -> tuple[Bytecode, ...]:
-        """Compile with BCC. A program that is in the object cache never comes here."""
+        """Compile with BCC. What was compiled before never comes here."""
         from bpfprobe.engine.compiler import compile_c  # a warm start compiles nothing
 
         made = compile_c(source.text, source.header, [p.name for p in source.programs])
@@ -46,6 +46,12 @@ class LiveEngine:
             Bytecode(program, function.instructions, function.lines)
             for program, function in zip(source.programs, made, strict=True)
         )
+
+    def compiler(self) -> str:
+        """By the file of libbcc, found as the loader finds it."""
+        from bpfprobe.engine.compiler_identity import compiler_identity  # not for all starts
+
+        return compiler_identity()
 
     def create_map(self, definition: MapDef) -> int:
         """Create a map and give its descriptor."""

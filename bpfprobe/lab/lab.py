@@ -41,7 +41,7 @@ PASSED_ON = ("TERM", "NO_COLOR", "COLUMNS", "LINES", "TZ")
 CHECKOUT_DEVICE = "/dev/vdb"
 HEADERS_DEVICE = "/dev/vdc"
 COMPILER_DEVICE = "/dev/vport0p2"
-COMPILER_PLACE = "BPFPROBE_COMPILER"  # which bpfprobe.engine.compiler_elsewhere looks at
+COMPILER_PLACE = "BPFPROBE_COMPILER"  # which bpfprobe.engine.compiler_identity looks at
 FIRST_ENVIRONMENT_DEVICE = 3
 
 

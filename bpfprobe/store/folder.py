@@ -1,10 +1,10 @@
 """The folder that objects are kept in. Whoever could write there could run code in the kernel.
 
 It is ``/var/cache/bpfprobe/objects`` for root, ``bpfprobe/objects`` in XDG_CACHE_HOME (or
-``~/.cache``) for others; BPFPROBE_CACHE names another one, or ``off``. It is used only if it is
-ours, closed to all others, and below folders that nobody else can rename things in; of what is in
-it only regular files that are ours and closed to others. What cannot be used is as if it were not
-there: no start fails for want of a cache.
+``~/.cache``) for others; BPFPROBE_CACHE names a folder to have ``objects`` in, or is ``off``. It is
+used only if it is ours, closed to all others, and below folders that nobody else can rename things
+in; of what is in it only regular files that are ours and closed to others. What cannot be used is
+as if it were not there: no start fails for want of a cache.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def folder_path() -> str | None:
     """Where the folder is to be; None where BPFPROBE_CACHE says ``off``."""
     given = os.environ.get(VARIABLE)
     if given:
-        return None if given == OFF else os.path.abspath(given)  # noqa: PTH100  # see fingerprint
+        return None if given == OFF else f"{os.path.abspath(given)}/objects"  # noqa: PTH100  # see fingerprint
     if os.geteuid() == 0:
         return "/var/cache/bpfprobe/objects"
     base = os.environ.get("XDG_CACHE_HOME", "")

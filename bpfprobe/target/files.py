@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import os
 import zlib
 from dataclasses import dataclass
@@ -55,7 +54,11 @@ class Files:
         try:
             with open(self.real(path), "rb") as file:
                 data = file.read(most)
-            return Reading(path, gzip.decompress(data) if path.endswith(".gz") else data)
+            if path.endswith(".gz"):
+                import gzip  # costs more than all else here, and few files want it
+
+                data = gzip.decompress(data)
+            return Reading(path, data)
         except (EOFError, zlib.error):
             return Reading(path, None, errno.EBADMSG)
         except OSError as error:  # gzip.BadGzipFile carries no errno

@@ -149,6 +149,10 @@ class FakeEngine:
         self.sources.append(source)
         return tuple(Bytecode(program, _RETURN_ZERO) for program in source.programs)
 
+    def compiler(self) -> str:
+        """None: what is made here must not be kept for a real kernel."""
+        return ""
+
     def create_map(self, definition: MapDef) -> int:
         """A number that stands for the map."""
         self._check("create_map")

@@ -11,6 +11,5 @@ if TYPE_CHECKING:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the cache is to be: not there yet."""
-    path = tmp_path / "cache" / "objects"
-    monkeypatch.setenv("BPFPROBE_CACHE", str(path))
-    return path
+    monkeypatch.setenv("BPFPROBE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "objects"

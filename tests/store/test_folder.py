@@ -48,7 +48,7 @@ def test_what_was_written_is_read(folder: Folder, place: Path) -> None:
     ("variable", "value", "euid", "path"),
     [
         ("BPFPROBE_CACHE", "off", 0, None),
-        ("BPFPROBE_CACHE", "/some/where", 7, "/some/where"),
+        ("BPFPROBE_CACHE", "/some/where", 7, "/some/where/objects"),
         ("XDG_CACHE_HOME", "/x", 0, "/var/cache/bpfprobe/objects"),
         ("XDG_CACHE_HOME", "/x", 7, "/x/bpfprobe/objects"),
         ("XDG_CACHE_HOME", "relative", 7, "/home/me/.cache/bpfprobe/objects"),
@@ -192,7 +192,7 @@ def test_what_a_killed_process_left_half_written_goes_in_the_end(
 
 
 def write_many(place: str, mark: int) -> None:
-    os.environ["BPFPROBE_CACHE"] = place
+    os.environ["BPFPROBE_CACHE"] = str(Path(place).parent)
     with opened_folder(make=True) as folder:
         assert folder is not None
         for _ in range(211):

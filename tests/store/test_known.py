@@ -113,7 +113,7 @@ def test_without_a_cache_all_is_parsed(
     monkeypatch.setenv("BPFPROBE_CACHE", "off")
     for _ in range(2):
         bp.kprobe("vfs_read")
-    monkeypatch.setenv("BPFPROBE_CACHE", str(place))
+    monkeypatch.setenv("BPFPROBE_CACHE", str(place.parent))
     monkeypatch.setattr(known, "fingerprint", lambda: None)
     bp.kprobe("vfs_read")
     assert len(parsed) == 3

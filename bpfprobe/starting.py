@@ -1,0 +1,142 @@
+"""From probes to programs that are attached, by the shortest way there is.
+
+A start that is kept and still right needs neither parser nor types nor compiler. Otherwise all
+stages run, the compiler only for C that it has not compiled before, and the start is kept for the
+next time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, cast
+
+from bpfprobe.attach.attachment import Attachment
+from bpfprobe.errors import AttachError, BpfprobeError, LoadError
+from bpfprobe.probes import Probe
+from bpfprobe.reviving import revived
+from bpfprobe.store.code import find_code, keep_code
+from bpfprobe.store.starts import drop_start, find_start, keep_start, option_values, start_name
+from bpfprobe.target.identity import boot_id
+from bpfprobe.target.threads import thread_is_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.engine import Engine
+    from bpfprobe.model.object import Bytecode, CSource, Object
+    from bpfprobe.model.options import Options
+    from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.target import Target
+
+
+def attach(
+    probes: Sequence[Probe | ProbeSpec],
+    options: Options,
+    target: Target | None = None,
+    engine: Engine | None = None,
+) -> Attachment:
+    """Compile what has not been compiled before, load and attach.
+
+    Starts are kept for this machine alone: not with a ``target``, nor with an ``engine`` that does
+    not say which compiler it has. Raises what `Session` does.
+    """
+    ours = target is None and (engine is None or bool(engine.compiler()))
+    name = _name(probes, options) if ours else None
+    engine = engine or live_engine()
+    if name is not None:
+        made = _kept(name, probes, options, engine)
+        if made is not None:
+            try:
+                return _attached(made, engine)
+            except (AttachError, LoadError):
+                drop_start(name)  # whatever it is, all stages together say best what
+    return _from_the_beginning(probes, options, target, engine, name)
+
+
+def _name(probes: Sequence[Probe | ProbeSpec], options: Options) -> str | None:
+    described = [probe.description for probe in probes if isinstance(probe, Probe)]
+    if len(described) < len(probes):
+        return None
+    return start_name(described, options, boot_id())
+
+
+def _attached(made: Object, engine: Engine) -> Attachment:
+    attachment = Attachment(made.wiring, engine, thread_is_inside)
+    attachment.attach(lambda: made.programs)
+    return attachment
+
+
+def _kept(
+    name: str, probes: Sequence[Probe | ProbeSpec], options: Options, engine: Engine
+) -> Object | None:
+    """The object of a start that is kept, with the values and processes of now."""
+    start = find_start(name)
+    if start is None:
+        return None
+    # Where the compiler has gone, what it made is still right.
+    if start.compiler and engine.compiler() not in ("", start.compiler):
+        return None
+    pids = [probe.description.pid for probe in probes if isinstance(probe, Probe)]
+    return revived(start, pids, option_values(options))
+
+
+def _from_the_beginning(
+    probes: Sequence[Probe | ProbeSpec],
+    options: Options,
+    target: Target | None,
+    engine: Engine,
+    name: str | None,
+) -> Attachment:
+    from bpfprobe.keeping import kept_start
+    from bpfprobe.pipeline import describe
+    from bpfprobe.plan.obstacles import refuse_obstacles
+    from bpfprobe.target.premises import Witness
+
+    since_ns = time.time_ns()
+    witness = Witness(target or live_target())
+    made = describe(probes, cast("Target", witness), options)
+    refuse_obstacles(made.plan)
+    attachment = Attachment(made.wiring, engine, thread_is_inside)
+
+    def programs() -> tuple[Bytecode, ...]:
+        codes = compiled(made.source, engine)
+        start = None
+        if name is not None and engine.compiler():
+            start = kept_start(made, codes, options, engine.compiler(), witness, since_ns)
+        if name is not None and start is not None:
+            # Before anything is attached: that we write a file is nobody's event.
+            keep_start(name, start)
+        return codes
+
+    try:
+        attachment.attach(programs, made.source)
+    except BpfprobeError:
+        if name is not None:
+            drop_start(name)
+        raise
+    return attachment
+
+
+def compiled(source: CSource, engine: Engine) -> tuple[Bytecode, ...]:
+    """The programs of a C text, compiled only if they were not before. Raises `CompileError`."""
+    compiler = engine.compiler()
+    found = find_code(source, compiler) if compiler else None
+    if found is None:
+        found = engine.compile(source)
+        if compiler:
+            keep_code(source, compiler, found)
+    return found
+
+
+def live_target() -> Target:
+    """The machine underneath."""
+    from bpfprobe.target.live import LiveTarget
+
+    return LiveTarget()
+
+
+def live_engine() -> Engine:
+    """The compiler and the kernel of this machine."""
+    from bpfprobe.engine.live import LiveEngine
+
+    return LiveEngine()

@@ -1,0 +1,160 @@
+"""Which file a name means: as the shell and the loader find it, or as a process sees it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import TargetError
+from bpfprobe.target.lookup import (
+    library_paths,
+    library_pattern,
+    program_paths,
+    refusal,
+    under,
+)
+from bpfprobe.target.procmaps import Mapping, read_mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfprobe.target.files import Files
+
+LIBRARY_CACHE = "/etc/ld.so.cache"
+
+
+class Locator:
+    """Files of the machine that ``files`` shows, for programs of ``machine``."""
+
+    def __init__(self, files: Files, machine: str) -> None:
+        self._files = files
+        self._machine = machine
+
+    def locate(self, name: str, pid: int | None) -> Path:
+        """The file that ``name`` means, for us or for a process. Raises `TargetError`."""
+        if not name or "\0" in name:
+            raise TargetError(f"{name!r} cannot be the name of a file", code="NO_FILE")
+        root = self._files.root if pid is None else self._root_of(pid)
+        if "/" in name:
+            return self._as_path(name, root, pid)
+        tried = 0
+        for candidate in self._candidates(name, root, pid):
+            tried += 1
+            found = _shortest(candidate, root)
+            if _is_regular(found):
+                return found
+        where = f" of process {pid}" if pid is not None else ""
+        raise TargetError(
+            f"there is no program or library {name}{where}: {tried} places were looked at",
+            code="NO_FILE",
+            hint=f"give its path (./{name} for one in this directory)",
+        )
+
+    def _as_path(self, name: str, root: Path, pid: int | None) -> Path:
+        if name.startswith("/"):
+            return _shortest(name, root)
+        if pid is None:
+            return Path(name).absolute()  # still right when the directory is changed
+        try:
+            start = self._files.real(f"/proc/{pid}/cwd").readlink()
+        except OSError as error:
+            raise refusal(error, f"/proc/{pid}/cwd") from error
+        return _shortest(str(start / name), root)
+
+    def _candidates(self, name: str, root: Path, pid: int | None) -> Iterator[str]:
+        """Paths as seen from ``root``."""
+        if pid is not None:
+            fits = library_pattern(name).fullmatch
+            for mapping in self._mappings(pid):
+                base = mapping.path.rsplit("/", 1)[-1]
+                if base == name or fits(base):
+                    yield mapping.path
+        yield from program_paths(name, os.environ.get("PATH") if pid is None else None)
+        cache = _content(under(root, LIBRARY_CACHE))
+        yield from library_paths(name, cache, self._machine)
+
+    def _mappings(self, pid: int) -> list[Mapping]:
+        read = self._files.read(f"/proc/{pid}/maps")
+        if read.data is None:
+            raise self._process_refusal(pid, read.errno, read.problem)
+        return list(read_mappings(os.fsdecode(read.data).splitlines()))
+
+    def _root_of(self, pid: int) -> Path:
+        root = self._files.real(f"/proc/{pid}/root")
+        try:
+            root.readlink()
+        except OSError as error:
+            raise self._process_refusal(pid, error.errno or 0, str(error)) from error
+        return root
+
+    def _process_refusal(self, pid: int, errno: int, problem: str) -> TargetError:
+        if not self._files.real(f"/proc/{pid}").exists() or errno == 3:  # ESRCH
+            return TargetError(f"there is no process {pid}", code="NO_PROCESS")
+        return TargetError(
+            f"process {pid} cannot be looked into: {problem}",
+            code="NO_ACCESS",
+            hint="run as root, or as the user of the process",
+        )
+
+    def is_mapped(self, pid: int, path: str) -> bool:
+        """Whether the process has the file mapped executable. Raises `TargetError`."""
+        root = self._root_of(pid)
+        try:
+            wanted = os.stat(path)  # noqa: PTH116  # held against other stats below
+        except OSError as error:
+            raise refusal(error, path) from error
+        for mapping in self._mappings(pid):
+            if not mapping.executable or mapping.inode != wanted.st_ino:
+                continue
+            if mapping.device == wanted.st_dev or _is_file(root, mapping, wanted):
+                return True
+        return False
+
+    def mapped_files(self, pid: int) -> tuple[str, ...]:
+        """Paths of the files whose code the process has mapped. Raises `TargetError`."""
+        code = {mapping.path for mapping in self._mappings(pid) if mapping.executable}
+        return tuple(sorted(path for path in code if path.startswith("/")))
+
+    def before(self, name: str, path: str) -> Iterator[str]:
+        """Where a name without a ``/`` would have been found before it was found at ``path``."""
+        for candidate in self._candidates(name, self._files.root, None):
+            if str(_shortest(candidate, self._files.root)) == path:
+                return
+            yield candidate
+
+
+def _shortest(path: str, root: Path) -> Path:
+    """The file at ``path`` under ``root``, by its plain path where that is the same file."""
+    there = under(root, path)
+    try:
+        if there.samefile(path):
+            return Path(path)
+    except OSError:  # one of them is not there: opening it will tell
+        pass
+    return there
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # out of reach: the next place may not be
+        return False
+
+
+def _is_file(root: Path, mapping: Mapping, wanted: os.stat_result) -> bool:
+    """Whether a mapped path leads to the file.
+
+    On btrfs and overlayfs the device in /proc/PID/maps is not the one that stat(2) gives.
+    """
+    try:
+        return os.path.samestat(under(root, mapping.path).stat(), wanted)
+    except OSError:  # deleted, or out of reach
+        return False
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # musl has no cache; the standard directories remain
+        return b""
