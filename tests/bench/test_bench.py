@@ -19,7 +19,7 @@ from tests.bench.figure import Curve, Figure, Samples, Spread, draw, judge
 from tests.bench.report import RATIO_HEAD, Report, markdown_table, number, plain_table
 from tests.bench.setting import ROOT, Setting
 from tests.bench.workload import Unmeasurable, Workload, measure
-from tests.bench.workloads.instructions import TOOLS, run_ours
+from tests.bench.workloads.instructions import TOOLS, our_probes, run_ours
 from tests.bench.workloads.kprobe import KPROBE
 
 if TYPE_CHECKING:
@@ -230,9 +230,11 @@ def test_the_programs_report_what_happened(tool: str) -> None:
         ctypes.CDLL("libbcc.so.0")
     except OSError as error:
         pytest.skip(f"needs libbcc: {error}")
-    entry, back = run_ours(tool)
-    assert entry.executed > 0
+    probes = our_probes(tool)
+    entry, back = run_ours(tool, probes)
+    assert sum(entry.visits.values()) == entry.executed > 0
     assert sum(back.calls.values()) < back.executed
+    assert sum(probes.cost_by_line(probes.names[1], back).values()) == back.executed
 
 
 def test_the_command_line() -> None:

@@ -74,6 +74,8 @@ class Run:
     executed: int
     calls: Mapping[str, int] = field(default_factory=dict)
     """Helpers by name, and how often each was called."""
+    visits: Mapping[int, int] = field(default_factory=dict)
+    """Slots of the program, and how often each was executed."""
 
 
 class Machine:
@@ -136,17 +138,19 @@ class _Execution:
         self._registers[10] = self._stack + STACK_SIZE
         self._at = 0
         self._calls: Counter[str] = Counter()
+        self._visits: Counter[int] = Counter()
 
     def run(self) -> Run:
         executed = 0
         try:
             while True:
                 instruction = self._code[self._at]
+                self._visits[self._at] += 1
                 executed += 1
                 if executed > MOST_INSTRUCTIONS:
                     raise ProgramError(f"{MOST_INSTRUCTIONS} instructions and no end")
                 if instruction.opcode == _EXIT | 5:
-                    return Run(self._registers[0], executed, dict(self._calls))
+                    return Run(self._registers[0], executed, self._calls, self._visits)
                 self._step(instruction)
                 self._at += 1
         except (Fault, IndexError, ValueError) as error:

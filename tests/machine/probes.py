@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.event_types import event_type
@@ -41,6 +42,8 @@ class Probes:
         made = describe(specs, target, options)
         codes = LiveEngine().compile(made.source)
         self.code = {code.program.name: code.instructions for code in codes}
+        self.lines = {code.program.name: code.lines for code in codes}
+        self.text = made.source.text
         self.names = tuple(self.code)
         self.machine = Machine(task or Task(), dict(enumerate(made.source.maps)))
         self._decoders = [event_type(probe.layout)[1] for probe in made.plan.probes]
@@ -48,6 +51,13 @@ class Probes:
     def run(self, name: str, context: bytes) -> Run:
         """Hit a program."""
         return self.machine.run(self.code[name], context)
+
+    def cost_by_line(self, name: str, run: Run) -> Counter[int]:
+        """Instructions that a run executed, by the line of the C text that they came from."""
+        found: Counter[int] = Counter()
+        for slot, times in run.visits.items():
+            found[self.lines[name][slot]] += times
+        return found
 
     def events(self) -> list[Event]:
         """What was sent since this was last asked."""

@@ -20,7 +20,7 @@ from tests.machine.machine import Machine
 from tests.machine.probes import Probes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
     from tests.bench.setting import Setting
@@ -40,25 +40,32 @@ class WrongEvent(AssertionError):
 
 
 def contestants(setting: Setting, stack: ExitStack) -> Mapping[str, Turn]:
-    turns: dict[str, Turn] = {"bpfprobe": lambda: _all(lambda tool: run_ours(tool))}
+    turns: dict[str, Turn] = {
+        "bpfprobe": lambda: _all(lambda tool: run_ours(tool, our_probes(tool)))
+    }
     if not setting.without_bcc:
         turns["bcc"] = lambda: _all(lambda tool: _run_bcc(setting, tool))
     return turns
 
 
-def _all(run: object) -> dict[str, float]:
+def _all(run: Callable[[str], tuple[Run, Run]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for tool in TOOLS:
-        runs = run(tool)  # type: ignore[operator]  # a function of this file
+        runs = run(tool)
         found[tool] = float(sum(one.executed for one in runs))
         found[f"{tool}, calls"] = float(sum(sum(one.calls.values()) for one in runs))
     return found
 
 
-def run_ours(tool: str) -> tuple[Run, Run]:
-    """Entry and return of a tool as bpfprobe describes it."""
+def our_probes(tool: str) -> Probes:
+    """A tool as bpfprobe describes it, on a machine where the scenario is to happen."""
     probes = Probes([scenario.OUR_PROBES[tool]], scenario.TARGET, scenario.TASK)
     scenario.furnish(probes.machine.memory, scenario.our_offsets())
+    return probes
+
+
+def run_ours(tool: str, probes: Probes) -> tuple[Run, Run]:
+    """Its entry and its return."""
     entry, back = probes.names
     runs = (
         probes.run(entry, scenario.ENTRIES[tool]),
