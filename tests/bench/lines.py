@@ -1,7 +1,8 @@
 """Which lines of the generated C the instructions of an event come from.
 
-``python -m tests.bench.lines tcpconnect``, which needs no root. A number before a line is how many BPF
-instructions of it were executed; those that have no line of their own stand before an empty one.
+``python -m tests.bench.lines tcpconnect``, which needs no root. A number before a line is how many
+BPF instructions of it were executed; those that have no line of their own stand before an empty
+one.
 """
 
 from __future__ import annotations
