@@ -44,7 +44,6 @@ guest: setup
 
 bench: setup
 	@tools/setup bpfcc-tools bpftrace
-	@$(PYTHON) -m compileall -q bpfprobe
 	@$(AS_ROOT) tools/with-tracefs $(PYTHON) -m tests.bench $(BENCH)
 
 lab: setup

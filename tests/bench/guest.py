@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KERNEL = "6.1"
 TIMEOUT_S = 1800.0
-MOST_RUNS = 3
+MOST_RUNS = 2
 """An emulated processor takes half a minute for what bcc compiles in one second."""
 PRODUCER = "/tmp/producer"
 SCRIPT = f'cat > {PRODUCER} && chmod +x {PRODUCER} && exec "$@"'

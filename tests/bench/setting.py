@@ -33,6 +33,9 @@ class Setting:
     def environment(self, cache: Path | None = None) -> dict[str, str]:
         """Of every contestant; ``cache`` is where bpfprobe keeps what it compiled."""
         made = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        # All run from bytecode, as installed programs do, and none is left in the checkout.
+        made.pop("PYTHONDONTWRITEBYTECODE", None)
+        made["PYTHONPYCACHEPREFIX"] = str(self.folder / "bytecode")
         made["BPFPROBE_CACHE"] = str(cache or self.folder / "cache")
         if self.headers is not None:
             made["BCC_KERNEL_SOURCE"] = str(self.headers)
