@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bpfprobe.attach.attachment import Attachment
     from bpfprobe.engine import Engine
     from bpfprobe.model.event import Event
+    from bpfprobe.model.machine import SymbolRange
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.probes import Probe
     from bpfprobe.target import Target
@@ -56,6 +57,7 @@ class Session:
         self._options = Options(**options)
         self._target = target
         self._engine = engine
+        self._symbols: Target | None = None
         self._callbacks: dict[int, Callback] = {}
         self._attachment: Attachment | None = None
         self._pump: Pump | None = None
@@ -84,12 +86,18 @@ class Session:
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
         attachment = attach(self.probes, self._options, self._target, self._engine)
-        made = [event_type(probe.layout) for probe in attachment.wiring.probes]
+        made = [event_type(probe.layout, self._symbol_at) for probe in attachment.wiring.probes]
         self._types = [kind for kind, _ in made]
         self._decoders = [decode for _, decode in made]
         self._attachment = attachment
         self._pump = Pump(attachment.source, self._options.latency_s, self._idle)
         self._catch_sigterm()
+
+    def _symbol_at(self, address: int) -> SymbolRange | None:
+        """For an event whose address is asked for its symbol, which may be after the session."""
+        if self._symbols is None:
+            self._symbols = self._target or live_target()
+        return self._symbols.symbol_at(address)
 
     def c_source(self) -> str:
         """The C that BCC would compile on this target. Attaches nothing and needs no root."""

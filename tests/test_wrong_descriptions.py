@@ -53,7 +53,7 @@ MISTAKES = [
         "p vfs_read x=count->f_inode",
         lambda: bp.kprobe("vfs_read", x="count->f_inode"),
         "NO_PTR_STRCT",
-        "             ^~~~~",
+        "                    ^~~~~~~",
         "count is an integer (size_t) and has no members",
         "only structs and pointers to them have members",
     ),
@@ -64,14 +64,15 @@ MISTAKES = [
         "BAD_TYPE",
         "                   ^~~~~~",
         "uint32 is no type",
-        "types are u8..u64 s8..s64 x8..x64 char bool string ustring, and [N] after one",
+        "types are u8..u64 s8..s64 x8..x64 char bool string ustring symbol symstr %pd %pD "
+        "bWIDTH@OFFSET/SIZE, and [N] after one",
     ),
     Mistake(
         "string of an integer",
         "p do_sys_openat2 name=dfd:string",
         lambda: bp.kprobe("do_sys_openat2", name="dfd:string"),
         "BAD_TYPE4STR",
-        "                          ^~~~~~",
+        "                      ^~~",
         "dfd is an integer (int), which is no string",
         "leave the type out to take the number that it is; if it holds the address of a string, "
         "write +0(dfd):string",

@@ -35,6 +35,7 @@ from bpfprobe.model.value import (
     StackValue,
     SymbolAddress,
     SyscallArgument,
+    TextArray,
     TextAt,
     TextEquals,
     TextMatches,
@@ -102,6 +103,10 @@ def value_text(value: Capturable) -> str:
             return f"{space.value} string at {value_text(pointer)}"
         case ArrayValue(pointer, element, count, space):
             return f"{element}[{count}] in {space.value} memory at {value_text(pointer)}"
+        case TextArray(pointer, count, pointers):
+            return (
+                f"{count} strings by pointers in {pointers.value} memory at {value_text(pointer)}"
+            )
         case ArgumentVector():
             return "argument vector"
         case StackValue(user):

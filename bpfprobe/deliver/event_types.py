@@ -7,20 +7,27 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import DecodeError
+from bpfprobe.model.address import KernelAddress, address_type
 from bpfprobe.model.event import Event
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bpfprobe.model.machine import SymbolRange
+
 _INTEGER_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-def event_type(layout: Layout) -> tuple[type[Event], Callable[[bytes], Event]]:
+def event_type(
+    layout: Layout, look_up: Callable[[int], SymbolRange | None] | None = None
+) -> tuple[type[Event], Callable[[bytes], Event]]:
     """A subclass of `Event` for the layout, and its decoder.
 
-    The decoder takes a record, which may have trailing bytes, and raises `DecodeError` for one
-    that is too short.
+    ``look_up`` finds the symbol of an address in the kernel when one is asked for. The decoder
+    takes a record, which may have trailing bytes, and raises `DecodeError` for one that is too
+    short.
     """
     code, places = _struct_of(layout)
     unpacker = struct.Struct(code)
@@ -34,7 +41,9 @@ def event_type(layout: Layout) -> tuple[type[Event], Callable[[bytes], Event]]:
     }
     for field in layout.fields:
         if field.name != "probe":
-            getter = _guarded(field, _getter(field, places, record_place), marks)
+            getter = _getter(field, places, record_place, address_type(look_up))
+            if field.kind is not FieldKind.TEXTS:  # in which each string has its own fault
+                getter = _guarded(field, getter, marks)
             namespace[field.name] = property(getter)
     if any(field.mark >= 0 for field in layout.fields):
         namespace["faults"] = property(_marked(layout, marks, 0))
@@ -86,13 +95,15 @@ def _struct_of(layout: Layout) -> tuple[str, dict[str, int]]:
 
 
 def _code(field: Field) -> str:
-    if field.kind in (FieldKind.COMM, FieldKind.ARRAY):
+    if field.kind in (FieldKind.COMM, FieldKind.ARRAY, FieldKind.TEXTS):
         return f"{field.size}s"
     code = _INTEGER_CODES[field.size]
     return code.lower() if field.signed else code
 
 
-def _getter(field: Field, places: dict[str, int], record_place: int) -> Callable[[Any], Any]:
+def _getter(
+    field: Field, places: dict[str, int], record_place: int, address: type[KernelAddress]
+) -> Callable[[Any], Any]:
     if field.kind is FieldKind.CONSTANT:
         return lambda _event, text=field.constant: text  # type: ignore[misc]  # a bound default
     value = itemgetter(places[field.name])
@@ -102,18 +113,51 @@ def _getter(field: Field, places: dict[str, int], record_place: int) -> Callable
         return lambda event: value(event) != 0
     if field.kind is FieldKind.CHARACTER:
         return lambda event: chr(value(event))
+    if field.kind is FieldKind.SYMBOL:
+        return lambda event: address(value(event))
+    if field.kind is FieldKind.SYMBOL_TEXT:
+        return lambda event: str(address(value(event)))
     if field.kind is FieldKind.COMM:
         return lambda event: decode_text(value(event).partition(b"\0")[0])
     if field.kind is FieldKind.ARRAY:
-        code = _INTEGER_CODES[field.size // field.count]
-        elements = struct.Struct(f"<{field.count}{code.lower() if field.signed else code}")
-        return lambda event: elements.unpack(value(event))
+        return _array_getter(field, value, address)
+    if field.kind is FieldKind.TEXTS:
+        return _texts_getter(field, value, itemgetter(record_place))
     located = _located(field, value, record_place)
     if field.kind is FieldKind.STACK:
         return lambda event: addresses(located(event))
     if field.kind is FieldKind.STRING:
         return lambda event: decode_text(located(event))
     return lambda event: tuple(decode_text(part) for part in split_vector(located(event)))
+
+
+def _array_getter(
+    field: Field, value: Callable[[Any], Any], address: type[KernelAddress]
+) -> Callable[[Any], Any]:
+    code = _INTEGER_CODES[field.size // field.count]
+    elements = struct.Struct(f"<{field.count}{code.lower() if field.signed else code}")
+    if field.style is Style.SYMBOL:
+        return lambda event: tuple(map(address, elements.unpack(value(event))))
+    if field.bit_size:
+        low, mask = field.bit_offset, (1 << field.bit_size) - 1
+        return lambda event: tuple(n >> low & mask for n in elements.unpack(value(event)))
+    return lambda event: elements.unpack(value(event))
+
+
+def _texts_getter(
+    field: Field, value: Callable[[Any], Any], record_of: Callable[[Any], Any]
+) -> Callable[[Any], tuple[str | None, ...] | None]:
+    places = struct.Struct(f"<{field.count}I")
+
+    def text(record: bytes, place: int) -> str | None:
+        start, size = place & 0xFFFF, place >> 16
+        return decode_text(record[start : start + size]) if place else None
+
+    def texts(event: Any) -> tuple[str | None, ...] | None:
+        found = tuple(text(record_of(event), place) for place in places.unpack(value(event)))
+        return None if all(part is None for part in found) else found
+
+    return texts
 
 
 def _located(
@@ -177,12 +221,12 @@ def _raw_method(
             readers[field.name] = lambda _event, text=text: text  # type: ignore[misc]  # a bound default
             continue
         value = itemgetter(places[field.name])
-        if field.in_tail:
-            reader: Callable[[Any], Any] = _located(field, value, record_place)
+        if field.kind in (FieldKind.ARRAY, FieldKind.TEXTS):
+            reader: Callable[[Any], Any] = value
+        elif field.in_tail:
+            reader = _located(field, value, record_place)
         elif field.kind is FieldKind.COMM:
             reader = _comm_bytes(value)
-        elif field.kind is FieldKind.ARRAY:
-            reader = value
         else:
             reader = _integer_bytes(field, value)
         readers[field.name] = _guarded(field, reader, marks)

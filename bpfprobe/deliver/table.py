@@ -99,6 +99,9 @@ def shown(event: Event, field: Field, *, quoted: bool = False) -> str:
     if isinstance(value, tuple):
         if field.kind is FieldKind.STRINGS:
             return " ".join(_argument(part) for part in value) + more
+        if field.kind is FieldKind.TEXTS:
+            texts = ("(fault)" if part is None else _in_quotes(escape(part)) for part in value)
+            return "{" + ",".join(texts) + "}" + more
         return "{" + ",".join(_number(part, field) for part in value) + "}"
     return _number(value, field)
 

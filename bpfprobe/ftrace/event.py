@@ -22,12 +22,6 @@ GROUP = "bpfprobe"
 # kernel/trace/trace_probe.h
 _MAX_ARGUMENTS = 128
 _MAX_LINE = 4094
-_RESERVED = frozenset(
-    {
-        "common_type", "common_flags", "common_preempt_count", "common_pid", "common_tgid",
-        "__probe_ip", "__probe_ret_ip", "__probe_func",
-    }
-)  # fmt: skip
 
 
 def ftrace_event(bound: Bound, arch: str, target: Target) -> FtraceEvent | tuple[NoForm, ...]:
@@ -44,8 +38,6 @@ def ftrace_event(bound: Bound, arch: str, target: Target) -> FtraceEvent | tuple
     for capture in bound.captures:
         name = capture.capture.name
         try:
-            if name in _RESERVED:
-                raise NoFormError("ftrace keeps this name for itself")
             fields.add(name, capture.value)
         except NoFormError as error:
             wrong.append(NoForm(name, str(error)))

@@ -28,6 +28,7 @@ from bpfprobe.model.value import (
     StackValue,
     SymbolAddress,
     SyscallArgument,
+    TextArray,
     TextAt,
     View,
 )
@@ -89,16 +90,22 @@ def fetch(value: Capturable, place: Place) -> Fetched:
             return Fetched("$comm", other="string")
         case ConstantText(text):
             return Fetched(f'\\"{_plain(text)}"', other="string")
-        case ArrayValue(pointer, element, count, space):
+        case ArrayValue(pointer, element, count, space, first_bit, width):
             if count > MAX_ARRAY:
                 raise NoFormError(f"an array has at most {MAX_ARRAY} elements there")
             if space is Space.USER and not place.is_user:
                 raise NoFormError("an array in user memory has no form in a probe of the kernel")
             found = _memory(pointer, 0, space, place)
-            kind = Fetched("", element)
+            kind = Fetched("", element, (width, first_bit) if width else None)
             return Fetched(
                 found.text, other=f"{kind.type}[{count}]", needs=(*found.needs, *kind.all_needs)
             )
+        case TextArray(pointer, count, pointers, space):
+            if pointers is Space.USER and not place.is_user:
+                raise NoFormError("an array in user memory has no form in a probe of the kernel")
+            found = _memory(pointer, 0, pointers, place)
+            user = space is Space.USER and not place.is_user
+            return replace(found, other=f"{'u' if user else ''}string[{count}]")
         case ArgumentVector():
             raise NoFormError(
                 "a list of unknown length has no form; its strings go one by one: "

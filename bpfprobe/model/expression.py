@@ -50,7 +50,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``$retval``, ``$arg1``, ``$stack``, ``$stack2``, ``$comm``, ``$current``; without the $."""
+    """``$retval``, ``$arg1``, ``$stack2``, ``$comm``, ``$current``, ``$arg*``; without the $."""
 
     name: str
     span: Span
@@ -69,6 +69,14 @@ class Global:
     """``@SYMBOL+OFFSET`` or ``@ADDRESS``: memory at a kernel symbol or a fixed address."""
 
     symbol: str
+    offset: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FileMemory:
+    """``@+OFFSET``: memory where a program has that byte of its file."""
+
     offset: int
     span: Span
 
@@ -121,6 +129,22 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
+class StructView:
+    """The kernel's ``(STRUCT)x``: ``x`` is the address of such a struct, whatever it was before.
+
+    With ``members``, ``(STRUCT,a.b)x``, it is the address of that member of the struct.
+    ``members_span`` is where they stand (the struct's name if there are none).
+    """
+
+    struct: str
+    members: tuple[str, ...]
+    operand: Expression
+    span: Span
+    struct_span: Span
+    members_span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """``entry(x)``: a function of the language, not of the kernel."""
 
@@ -158,10 +182,12 @@ Expression = (
     | Variable
     | Register
     | Global
+    | FileMemory
     | Offset
     | MemberOf
     | Element
     | Cast
+    | StructView
     | Call
     | Unary
     | Binary

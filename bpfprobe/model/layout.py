@@ -27,7 +27,13 @@ class FieldKind(Enum):
     STRING = "string"  # in the tail: str
     STRINGS = "strings"  # in the tail, NUL after each: tuple of str
     STACK = "stack"  # in the tail, a u64 for each address: tuple of int
+    TEXTS = "texts"  # in the tail, each with a place of its own in the head: tuple of str or None
+    SYMBOL = "symbol"  # KernelAddress
+    SYMBOL_TEXT = "symstr"  # str
     CONSTANT = "constant"  # not in the record: the same str in every event
+
+
+_IN_TAIL = (FieldKind.STRING, FieldKind.STRINGS, FieldKind.TEXTS, FieldKind.STACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Field:
     ``size`` and ``offset`` are in bytes; ``capacity`` is the most that a field in the tail may take
     there. ``mark`` is the number of its fault and truncation bits, -1 for what cannot fail.
     ``style`` says how people see a number. ``user`` tells the stack of a program from the kernel's.
+    Of elements that are bit fields ``bit_size`` bits count, from ``bit_offset`` on.
     """
 
     name: str
@@ -50,11 +57,13 @@ class Field:
     style: Style = Style.DECIMAL
     constant: str = ""
     user: bool = False
+    bit_offset: int = 0
+    bit_size: int = 0
 
     @property
     def in_tail(self) -> bool:
         """True where the value's bytes follow the head."""
-        return self.kind in (FieldKind.STRING, FieldKind.STRINGS, FieldKind.STACK)
+        return self.kind in _IN_TAIL
 
 
 @dataclass(frozen=True, slots=True)

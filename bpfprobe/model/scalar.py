@@ -13,6 +13,8 @@ class Style(Enum):
     HEX = "hex"  # int, shown as 0x...
     CHARACTER = "character"  # str of one character
     BOOLEAN = "boolean"  # bool
+    SYMBOL = "symbol"  # KernelAddress: a number that knows its symbol
+    SYMBOL_TEXT = "symstr"  # str: the symbol as the kernel writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Scalar:
             return "char"
         if self.style is Style.BOOLEAN:
             return "bool"
+        if self.style in (Style.SYMBOL, Style.SYMBOL_TEXT):
+            return str(self.style.value)
         return f"x{self.size * 8}" if self.style is Style.HEX else self.c_name
 
 
@@ -41,6 +45,8 @@ S8, S16, S32, S64 = (Scalar(size, signed=True) for size in (1, 2, 4, 8))
 X64 = Scalar(8, signed=False, style=Style.HEX)
 CHAR = Scalar(1, signed=False, style=Style.CHARACTER)
 BOOL = Scalar(1, signed=False, style=Style.BOOLEAN)
+SYMBOL = Scalar(8, signed=False, style=Style.SYMBOL)
+SYMSTR = Scalar(8, signed=False, style=Style.SYMBOL_TEXT)
 
 
 def scalar_named(name: str) -> Scalar | None:

@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KernelPoint:
-    """A kernel function (``offset`` bytes into it), or its return."""
+    """A kernel function (``offset`` bytes into it), or its return.
+
+    ``maxactive`` is how many calls at a time were asked to be followed to their return, 0 for what
+    the kernel thinks right. ``is_fprobe`` is true for the kernel's ``f``, which has no registers.
+    """
 
     symbol: str
     offset: int = 0
     module: str = ""
     returns: bool = False
     address: int = 0
+    maxactive: int = 0
+    is_fprobe: bool = False
 
     def __str__(self) -> str:
         module = f"{self.module}:" if self.module else ""
@@ -35,7 +41,8 @@ class UserPoint:
     """A place in an executable or library, or the return of a function there.
 
     Exactly one of ``symbol``, ``address`` (virtual, as nm(1) prints it) and ``offset`` (in the
-    file) says where; ``plus`` counts bytes from the start of ``symbol``.
+    file) says where; ``plus`` counts bytes from the start of ``symbol``. ``ref_ctr_offset`` is the
+    place in the file of a counter of tracers, as USDT has one, 0 for none.
     """
 
     path: str
@@ -45,6 +52,7 @@ class UserPoint:
     offset: int | None = None
     returns: bool = False
     pid: int | None = None
+    ref_ctr_offset: int = 0
 
     def __str__(self) -> str:
         place = self.symbol or hex(self.address or self.offset or 0)
@@ -68,10 +76,11 @@ class UsdtPoint:
 
 @dataclass(frozen=True, slots=True)
 class TracepointPoint:
-    """A tracepoint as tracefs names it."""
+    """A tracepoint as tracefs names it; ``is_eprobe`` for one under the kernel's ``e``."""
 
     category: str
     name: str
+    is_eprobe: bool = False
 
     def __str__(self) -> str:
         return f"tracepoint:{self.category}:{self.name}"
@@ -97,11 +106,17 @@ Point = KernelPoint | UserPoint | UsdtPoint | TracepointPoint | SyscallPoint
 
 @dataclass(frozen=True, slots=True)
 class TypeName:
-    """A type as written after the colon: ``u32``, ``string``, ``x8[16]``; count 0 is no array."""
+    """A type as written after the colon: ``u32``, ``string``, ``x8[16]``; count 0 is no array.
+
+    For a bit field (``b4@2/8``) the base is the number that it is a part of (``u8``), ``bit_size``
+    is not 0, and ``bit_offset`` counts from the lowest bit.
+    """
 
     base: str
     count: int
     span: Span
+    bit_offset: int = 0
+    bit_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,7 @@ class ProbeSpec:
 
     ``comm`` asks for the name of the thread in every event. ``string_bytes`` bounds each string.
     ``message`` is what a description of trace(8) says of rows.
+    ``group`` is the event's group in the kernel's sense, empty where none was given.
     """
 
     name: str
@@ -132,6 +148,7 @@ class ProbeSpec:
     string_bytes: int = DEFAULT_STRING_BYTES
     source: SourceText = field(default=SourceText(""))
     message: Message | None = None
+    group: str = ""
 
     def __str__(self) -> str:
         return self.source.text or f"{self.name}={self.point}"

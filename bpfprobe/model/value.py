@@ -280,11 +280,26 @@ TextValue = TextAt | CommText | ConstantText
 
 @dataclass(frozen=True, slots=True)
 class ArrayValue:
-    """``count`` numbers in memory, one after another."""
+    """``count`` numbers in memory, one after another.
+
+    Where they are bit fields, each is ``bit_size`` bits of its element, from ``bit_offset`` on.
+    """
 
     pointer: Value
     element: Scalar
     count: int
+    space: Space
+    bit_offset: int = 0
+    bit_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextArray:
+    """Strings, to which ``count`` pointers lead that stand in memory one after another."""
+
+    pointer: Value
+    count: int
+    pointers: Space
     space: Space
 
 
@@ -316,7 +331,7 @@ class StackValue:
 
 MAX_FRAMES = 127
 
-Capturable = Value | TextValue | ArrayValue | ArgumentVector | StackValue
+Capturable = Value | TextValue | ArrayValue | TextArray | ArgumentVector | StackValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from bpfprobe.model.spec import (
 )
 from bpfprobe.parse.any_dialect import parse_description
 from bpfprobe.parse.capture import check_capture_name, check_unused, parse_value
-from bpfprobe.parse.definition import check_event_name, default_name
+from bpfprobe.parse.definition import default_name
 from bpfprobe.parse.dialect import Dialect
 from bpfprobe.parse.filter import parse_filter
+from bpfprobe.parse.head import check_event_name
 from bpfprobe.parse.place import check_path, parse_kind_place
 from bpfprobe.parse.scanner import check_length
 
@@ -140,7 +141,7 @@ def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:
         name = check_event_name(event, SourceText(_text("event", event), "event").whole())
     taken: list[Capture] = []
     for key, text in description.captures:
-        taken.append(_capture(key, text, taken))
+        taken.append(_capture(key, text, taken, in_program=isinstance(point, UserPoint)))
     parsed = None
     if description.filter is not None:
         parsed = parse_filter(_source("filter", description.filter, "filter"))
@@ -150,12 +151,12 @@ def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:
     )
 
 
-def _capture(name: str, text: str, before: list[Capture]) -> Capture:
+def _capture(name: str, text: str, before: list[Capture], *, in_program: bool) -> Capture:
     name_span = SourceText(_text("a capture's name", name), "capture").whole()
     check_capture_name(name, name_span)
     check_unused(name, name_span, before)
     source = _source(name, text, f"capture {name}")
-    value, type_name = parse_value(source, 0, len(text))
+    value, type_name = parse_value(source, 0, len(text), in_program=in_program)
     return Capture(name, value, type_name, source.whole(), name_span)
 
 

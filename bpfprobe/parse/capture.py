@@ -5,35 +5,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import spec_error
-from bpfprobe.model.event import Event
+from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import MemberOf, Name, Variable
-from bpfprobe.model.spec import Capture, TypeName
+from bpfprobe.model.names import MAX_NAME_CHARS, RESERVED_NAMES, default_capture_name
+from bpfprobe.model.spec import Capture
 from bpfprobe.parse.expression import parse_expression
+from bpfprobe.parse.fetch_type import parse_type
+from bpfprobe.parse.fetcharg import kernel_complaint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfprobe.model.expression import Expression
     from bpfprobe.model.span import SourceText, Span
+    from bpfprobe.model.spec import TypeName
 
-RESERVED_NAMES = frozenset(
-    name for name in {*dir(Event), *Event.__annotations__} if not name.startswith("_")
-)
-"""What every event has already; a capture of one of these names would hide it."""
-
-MAX_NAME_CHARS = 32
-MAX_ARRAY = 64
 MAX_CAPTURES = 128
 
 _NAMED = re.compile(r"\s*(?P<name>[^\s=()\[\]\"'<>!&|+*~^]*)=(?!=)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TYPE = re.compile(
-    r"(?P<base>[A-Za-z%][A-Za-z0-9_@/]*)(?P<array>\[(?P<count>[^\]]*)(?P<close>\])?)?"
-)
 
 
-def parse_capture(source: SourceText, word: Span, before: Sequence[Capture]) -> Capture:
+def parse_capture(
+    source: SourceText, word: Span, before: Sequence[Capture], *, in_program: bool = False
+) -> Capture:
     """A capture from a word of a definition; ``before`` are those to its left."""
     start = word.start
     name = ""
@@ -42,48 +37,43 @@ def parse_capture(source: SourceText, word: Span, before: Sequence[Capture]) -> 
         name_span = source.span(start + found.start("name"), start + max(1, found.end("name")))
         check_capture_name(name, name_span)
         start += found.end()
-    value, type_name = parse_value(source, start, word.end)
+    value, type_name = parse_value(source, start, word.end, in_program=in_program)
     if not name:
         name_span = source.span(start, word.end)
         name = _default_name(value, before)
+    if _is_all_arguments(value) and any(_is_all_arguments(other.value) for other in before):
+        raise spec_error(
+            "DOUBLE_ARGS", "$arg* is there twice", word, "once brings all the arguments there are"
+        )
+    if _is_all_arguments(value) and (found or type_name):
+        raise spec_error(
+            "BAD_VAR",
+            "$arg* stands for several values, each with its own name and type",
+            value.span,
+            "leave out the name and the type",
+        )
     check_unused(name, name_span, before)
     return Capture(name, value, type_name, word, name_span)
 
 
-def parse_value(source: SourceText, start: int, end: int) -> tuple[Expression, TypeName | None]:
+def _is_all_arguments(value: Expression) -> bool:
+    return isinstance(value, Variable) and value.name == "arg*"
+
+
+def parse_value(
+    source: SourceText, start: int, end: int, *, in_program: bool = False
+) -> tuple[Expression, TypeName | None]:
     """``expression[:type]``."""
     colon = _type_colon(source.text, start, end)
-    if colon < 0:
-        return parse_expression(source, start, end), None
-    return parse_expression(source, start, colon), parse_type(source.span(colon + 1, end))
-
-
-def parse_type(span: Span) -> TypeName:
-    """A type as the kernel spells it. Whether it exists is for a later stage to say."""
-    text = span.text.strip()
-    start = span.start + len(span.text) - len(span.text.lstrip())
-    span = span.source.span(start, start + len(text)) if text else span
-    found = _TYPE.fullmatch(text)
-    if found is None:
-        code = "BAD_ARRAY_SUFFIX" if "]" in text else "BAD_TYPE"
-        raise spec_error(code, f"{text!r} is no type", span, "for example u32, s64, x8[16], string")
-    if found["array"] is None:
-        return TypeName(found["base"], 0, span)
-    if found["close"] is None:
-        raise spec_error("ARRAY_NO_CLOSE", "the array is not closed", span, "add ]")
-    count = found["count"]
-    if not (count.isascii() and count.isdecimal()) or int(count) == 0:
-        raise spec_error(
-            "BAD_ARRAY_NUM", "an array needs a number of elements", span, f"1 to {MAX_ARRAY}"
-        )
-    if int(count) > MAX_ARRAY:
-        raise spec_error(
-            "ARRAY_TOO_BIG",
-            f"an array has at most {MAX_ARRAY} elements",
-            span,
-            "take it in several captures",
-        )
-    return TypeName(found["base"], int(count), span)
+    stop = end if colon < 0 else colon
+    type_name = None if colon < 0 else parse_type(source.span(colon + 1, end))
+    try:
+        return parse_expression(source, start, stop), type_name
+    except SpecError as error:
+        complaint = kernel_complaint(source, start, stop, in_program=in_program)
+        if complaint is None:
+            raise
+        raise complaint from error
 
 
 def check_capture_name(name: str, span: Span) -> None:
@@ -116,22 +106,23 @@ def check_unused(name: str, span: Span, before: Sequence[Capture]) -> None:
             "USED_ARG_NAME", f"the name {name} is used twice", span, "give one of them another name"
         )
     if len(before) >= MAX_CAPTURES:
-        raise spec_error("TOO_MANY_ARGS", f"a probe has at most {MAX_CAPTURES} captures", span)
+        raise spec_error(
+            "TOO_MANY_ARGS",
+            f"a probe has at most {MAX_CAPTURES} captures",
+            before[0].span,
+            "make it two probes of one place",
+        )
 
 
 def _default_name(value: Expression, before: Sequence[Capture]) -> str:
     """The name of what is taken where it has one, else argN by its place, as in the kernel."""
     name = value.name if isinstance(value, (Name, Variable, MemberOf)) else ""
-    taken = {capture.name for capture in before}
-    usable = name and name not in RESERVED_NAMES and not name.startswith("_")
-    if usable and len(name) <= MAX_NAME_CHARS and name not in taken:
-        return name
-    return f"arg{len(before) + 1}"
+    return default_capture_name(name, {capture.name for capture in before}, len(before) + 1)
 
 
 def _type_colon(text: str, start: int, end: int) -> int:
-    """Where the colon before the type stands, -1 for none: the last outside of quotes."""
-    quote, colon, at = "", -1, start
+    """Where the colon before the type stands, -1 for none: the first outside of quotes."""
+    quote, at = "", start
     while at < end:
         char = text[at]
         if quote:
@@ -140,6 +131,6 @@ def _type_colon(text: str, start: int, end: int) -> int:
         elif char in "\"'":
             quote = char
         elif char == ":":
-            colon = at
+            return at
         at += 1
-    return colon
+    return -1

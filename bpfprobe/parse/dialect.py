@@ -12,9 +12,10 @@ The first word decides, in this order:
 
 1. One of our kinds and a colon (``kprobe:``), or ``EVENT=`` and then those, is ours. For trace(8)
    it would be a library of that name; ``p:kprobe:FUNCTION`` says so.
-2. A letter of the kernel's (``p``, ``r``, ``f``, ``t``, ``e``, ``-``), alone, with a number, or
-   with a colon and a name, is the kernel's, as long as no second colon and no bracket follow.
-   ``p:malloc`` is kprobe(8)'s ``malloc``, not a function in a library called p.
+2. A letter of the kernel's (``p``, ``r``, ``f``, ``t``, ``e``, ``-``), alone, with a number (also
+   a misspelt one, if a place follows), or with a colon and a name, is the kernel's, as long as no
+   second colon and no bracket follow. ``p:malloc`` is kprobe(8)'s ``malloc``, not a function in a
+   library called p.
 3. All else is trace(8)'s: ``vfs_read``, ``c:malloc``, ``p::vfs_read``, ``t:sched:sched_switch``.
 """
 
@@ -39,7 +40,11 @@ class Dialect(Enum):
 
 
 _OURS = re.compile(rf"(?:[^\s=:]*=)?(?:{'|'.join(KINDS)}):")
-_KERNEL = re.compile(r"(?:[prfte][0-9]*|-)(?::[^\s:(]*)?(?=\s|$)")
+_KERNEL = re.compile(
+    r"""(?:[prfte][0-9]*|-)(?::[^\s:(]*)?(?=\s|$)
+      | [pr][0-9][0-9A-Za-z]*(?::[^\s:(]*)?(?=\s+[^\s"'(])""",
+    re.VERBOSE,
+)
 
 
 def dialect_of(text: str) -> Dialect:

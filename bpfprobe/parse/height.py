@@ -11,6 +11,7 @@ from bpfprobe.model.expression import (
     Expression,
     MemberOf,
     Offset,
+    StructView,
     Unary,
 )
 
@@ -45,7 +46,7 @@ def _operands(node: Expression) -> tuple[Expression, ...]:
     match node:
         case Binary():
             return (node.left, node.right)
-        case Unary() | Cast():
+        case Unary() | Cast() | StructView():
             return (node.operand,)
         case Offset() | MemberOf() | Element():
             return (node.base,)

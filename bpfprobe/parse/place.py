@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
-from bpfprobe.parse.expression import number_value
+from bpfprobe.parse.fetcharg import number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
@@ -24,6 +25,8 @@ _USER = re.compile(
     rf"(?P<path>.+):(?:(?P<symbol>[^:+%()]+)(?:\+(?P<plus>{_NUMBER}))?)(?P<suffix>%.*)?"
 )
 _USDT = re.compile(r"(?P<path>.+?):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)")
+_OFFSET = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+_EVENT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
 _TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
 _SYSCALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
 
@@ -47,11 +50,38 @@ def parse_kind_place(kind: str, span: Span) -> Point:
     return SyscallPoint(found["name"], _is_return(found, span) or None)
 
 
-def parse_kernel_place(span: Span, *, returns: bool) -> Point:
+def parse_kernel_place(span: Span, *, returns: bool, maxactive: int = 0) -> Point:
     """The place after ``p`` or ``r``: a path with an offset if it has a slash, else a function."""
-    if "/" in span.text:
-        return _user(span, returns=returns)
-    return _kernel(span, returns=returns)
+    if "/" not in span.text:
+        return replace(_kernel(span, returns=returns), maxactive=maxactive)
+    if maxactive:
+        raise spec_error(
+            "BAD_MAXACT_TYPE", "returns of a program are not limited", span, "drop the number"
+        )
+    return _user(span, returns=returns)
+
+
+def parse_fprobe_place(span: Span) -> Point:
+    """The place after ``f``: a function, entered or with ``%return`` left."""
+    point = _kernel(span, returns=False)
+    if not point.symbol or point.offset:
+        raise _bad(span, "a function is probed where it begins or ends", "f vfs_read%return")
+    return replace(point, is_fprobe=True)
+
+
+def parse_eprobe_place(span: Span) -> Point:
+    """The place after ``e``: an event that there is already."""
+    if span.text.startswith((".", "/")):
+        raise spec_error("NO_GROUP_NAME", "the category is missing", span, "CATEGORY/EVENT")
+    found = _EVENT.fullmatch(span.text)
+    if found is None:
+        raise spec_error(
+            "NO_EVENT_INFO",
+            "an event goes by its category and its name",
+            span,
+            "for example sched/sched_switch",
+        )
+    return TracepointPoint(found["category"], found["name"], is_eprobe=True)
 
 
 def _kernel(span: Span, *, returns: bool) -> KernelPoint:
@@ -78,14 +108,8 @@ def _kernel(span: Span, *, returns: bool) -> KernelPoint:
 
 
 def _user(span: Span, *, returns: bool) -> UserPoint:
+    counter, span = _counter(span)
     text = span.text
-    if re.search(r"\([^)]*\)?$", text):
-        raise spec_error(
-            "BAD_REFCNT",
-            "a reference counter offset belongs to USDT markers",
-            span,
-            "drop the part in brackets",
-        )
     found = _USER.fullmatch(text)
     if found is None:
         raise _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", "/bin/bash:readline")
@@ -94,14 +118,15 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
     check_path(path, span)
     plus = _number(found["plus"], span) if found["plus"] else 0
     if symbol[0].isdigit():
-        if not re.fullmatch(_NUMBER, symbol):
+        if not _OFFSET.fullmatch(symbol):
             raise spec_error(
                 "BAD_UPROBE_OFFS",
                 f"{symbol!r} is no offset",
-                span,
+                span.source.span(span.start + found.start("symbol"), span.end),
                 "an offset is a number; a symbol does not begin with a digit",
             )
-        return UserPoint(path, offset=_number(symbol, span) + plus, returns=returns)
+        offset = _number(symbol, span) + plus
+        return UserPoint(path, offset=offset, returns=returns, ref_ctr_offset=counter)
     if returns and plus:
         raise spec_error(
             "BAD_RETPROBE",
@@ -109,7 +134,29 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
             span,
             "drop the offset",
         )
-    return UserPoint(path, symbol=symbol, plus=plus, returns=returns)
+    return UserPoint(path, symbol=symbol, plus=plus, returns=returns, ref_ctr_offset=counter)
+
+
+def _counter(span: Span) -> tuple[int, Span]:
+    """The number in brackets at the end of a place, 0 for none, and the place without it."""
+    text, source = span.text, span.source
+    opened = text.find("(", text.rfind(":") + 1)
+    if opened < 0:
+        return 0, span
+    closed = text.find(")", opened)
+    hint = "PATH:OFFSET(COUNTER), as in /bin/prog:0x1149(0x4010)"
+    if closed < 0:
+        end = source.span(span.end, span.end)
+        raise spec_error("REFCNT_OPEN_BRACE", "the bracket is not closed", end, hint)
+    if closed + 1 != len(text):
+        rest = source.span(span.start + closed + 1, span.end)
+        message = f"{rest.text} means nothing behind the counter"
+        raise spec_error("BAD_REFCNT_SUFFIX", message, rest, hint)
+    inner = source.span(span.start + opened + 1, span.start + closed)
+    if not _OFFSET.fullmatch(inner.text):
+        message = f"{inner.text!r} is no offset in the file"
+        raise spec_error("BAD_REFCNT", message, inner, hint)
+    return _number(inner.text, inner), source.span(span.start, span.start + opened)
 
 
 def _usdt(span: Span) -> UsdtPoint:

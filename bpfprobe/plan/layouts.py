@@ -15,6 +15,7 @@ from bpfprobe.model.value import (
     CommText,
     ConstantText,
     StackValue,
+    TextArray,
     TextAt,
 )
 from bpfprobe.model.walk import can_fail
@@ -35,6 +36,12 @@ _HEADER = (
     ("tid", 4, 4),
     ("cpu", 2, 2),
 )
+_KINDS = {
+    Style.BOOLEAN: FieldKind.BOOLEAN,
+    Style.CHARACTER: FieldKind.CHARACTER,
+    Style.SYMBOL: FieldKind.SYMBOL,
+    Style.SYMBOL_TEXT: FieldKind.SYMBOL_TEXT,
+}
 _FIRST_MARKS = 12
 _HEADER_BYTES = 24
 
@@ -83,6 +90,12 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     if isinstance(value, TextAt):
         capacity = min(string_bytes, value.size) if value.size else string_bytes
         return Field(name, FieldKind.STRING, 0, 4, capacity=capacity, mark=mark)
+    if isinstance(value, TextArray):
+        # What strings there is room for is shared out among them.
+        each = max(16, min(string_bytes, 2 * string_bytes // value.count))
+        size, room = 4 * value.count, each * value.count
+        kind = FieldKind.TEXTS
+        return Field(name, kind, 0, size, count=value.count, capacity=room, mark=mark)
     if isinstance(value, ArgumentVector):
         capacity = min(4 * string_bytes, MAX_ARGV_BYTES)
         return Field(name, FieldKind.STRINGS, 0, 4, capacity=capacity, mark=mark)
@@ -101,10 +114,10 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
             value.count,
             mark=mark,
             style=element.style,
+            bit_offset=value.bit_offset,
+            bit_size=value.bit_size,
         )
-    kind = {Style.BOOLEAN: FieldKind.BOOLEAN, Style.CHARACTER: FieldKind.CHARACTER}.get(
-        value.type.style, FieldKind.INTEGER
-    )
+    kind = _KINDS.get(value.type.style, FieldKind.INTEGER)
     scalar = value.type
     return Field(name, kind, 0, scalar.size, scalar.signed, mark=mark, style=scalar.style)
 

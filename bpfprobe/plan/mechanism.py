@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.plan import Choice
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.spec import KernelPoint
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import Bound
     from bpfprobe.model.machine import MachineFacts
     from bpfprobe.model.site import Site
+    from bpfprobe.model.spec import Point
 
 _LAB = "`bpfprobe lab -- COMMAND` runs a command in a kernel that has them"
 
@@ -24,7 +27,7 @@ def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, S
     if isinstance(site, KernelSite):
         because = "a kernel function is reached through a perf event of the kprobe PMU, which goes "
         because += "away with the process that opened it"
-        choice = _kprobe(because, facts)
+        choice = _kprobe(because, facts, _maxactive(bound.spec.point))
         entry = KernelSite(site.function, 0, False, site.module, site.address)
         return choice, site, entry if bound.returns else None
     if isinstance(site, UserSite):
@@ -36,9 +39,20 @@ def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, S
             obstacle = f"this kernel has no uprobes ({facts.uprobe_pmu.evidence})"
             way_out = _LAB
         choice = Choice("uprobe", because, obstacle=obstacle, way_out=way_out)
-        entry_site = UserSite(site.path, site.offset, False, site.pid, site.symbol)
+        entry_site = replace(site, returns=False)
         return choice, site, entry_site if bound.returns else None
     return Choice("tracepoint", "a tracepoint is attached to by its id"), site, None
+
+
+def _maxactive(point: Point) -> tuple[str, ...]:
+    """What becomes of a maxactive that was asked for."""
+    if not isinstance(point, KernelPoint) or not point.maxactive:
+        return ()
+    return (
+        f"r{point.maxactive}: only tracefs takes the number of calls, and a probe made there stays "
+        "when its tracer is killed; the kernel follows as many as it thinks right, and counts "
+        "those that it missed",
+    )
 
 
 def _kprobe(because: str, facts: MachineFacts, turned_down: tuple[str, ...] = ()) -> Choice:

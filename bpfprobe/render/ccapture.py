@@ -12,6 +12,7 @@ from bpfprobe.model.value import (
     ConstantText,
     Space,
     StackValue,
+    TextArray,
     TextAt,
 )
 from bpfprobe.render.cstring import read_string
@@ -50,6 +51,8 @@ class CaptureWriter:
                 self._text(field, value)
             case ArrayValue():
                 self._array(field, value)
+            case TextArray():
+                self._texts(field, value)
             case ArgumentVector():
                 self._vector(field, value)
             case StackValue():
@@ -74,7 +77,7 @@ class CaptureWriter:
             write.line("branched();")
         if not value.size or value.size > size:
             with write.block(f"if ({length} == {size})"):
-                self._mark_longer(field, value, f"{pointer.text} + {size - 1}")
+                self._mark_longer(field, value.space, f"{pointer.text} + {size - 1}")
         self._locate(field, length)
         with write.block(f"if ({length} > 0)"):
             # The NUL is dropped: the length says where the text ends.
@@ -83,17 +86,49 @@ class CaptureWriter:
             write.line("branched();")
         self._bound_used(field)
 
-    def _mark_longer(self, field: Field, value: TextAt, place: str) -> None:
+    def _texts(self, field: Field, value: TextArray) -> None:
+        """Each string behind the one before it; one that cannot be read has no place at all."""
+        write = self._values
+        first = write.value(value.pointer)
+        pointed = Space.KERNEL if value.pointers is Space.ANY else value.pointers
+        each = field.capacity // value.count
+        name, head = c_field(field), self._layout.head_size
+        for number in range(value.count):
+            with write.block(""):
+                pointer, length = write.fresh("pointer"), write.fresh("length")
+                place = f"(void *)({first.text} + {8 * number})"
+                write.line(f"u64 {pointer} = 0;")
+                write.line(
+                    f"long {length} = {READERS[pointed]}(&{pointer}, sizeof({pointer}), {place});"
+                )
+                with write.block(f"if (!{length})"):
+                    text = read_string(value.space, "&event->tail[used]", str(each), pointer)
+                    write.line(f"{length} = {text};")
+                failed = f"{length} <= 0 || {first.fault}" if first.fault else f"{length} <= 0"
+                write.line(f"event->{name}[{number}] = 0;")
+                with write.block(f"if ({failed})"):
+                    self._mark_fault(field, "1")
+                    write.line("branched();")
+                with write.block("else"):
+                    with write.block(f"if ({length} == {each})"):
+                        self._mark_longer(field, value.space, f"{pointer} + {each - 1}")
+                    write.line(f"event->{name}[{number}] = ({length} - 1) << 16 | ({head} + used);")
+                    write.line(f"used += {length} - 1;")
+                    write.line("branched();")
+            self._most_used += each
+            write.line(f"bound(used, {self._most_used});")
+
+    def _mark_longer(self, field: Field, space: Space, place: str) -> None:
         """All room was used: the text was cut unless its NUL stands right where the room ends."""
         write = self._values
         write.line("u8 next = 0;")
-        if value.space is Space.ANY:
+        if space is Space.ANY:
             with write.block(f"if ((s64)({place}) < 0)"):
                 write.line(f"bpf_probe_read_kernel(&next, 1, (void *)({place}));")
             with write.block("else"):
                 write.line(f"bpf_probe_read_user(&next, 1, (void *)({place}));")
         else:
-            write.line(f"{READERS[value.space]}(&next, 1, (void *)({place}));")
+            write.line(f"{READERS[space]}(&next, 1, (void *)({place}));")
         with write.block("if (next)"):
             self._mark_truncated(field)
 
@@ -250,7 +285,7 @@ def _declaration(field: Field) -> str:
     name = _member(field)
     if field.kind is FieldKind.COMM:
         return f"char {name}[{field.size}]"
-    if field.kind is FieldKind.ARRAY:
+    if field.kind in (FieldKind.ARRAY, FieldKind.TEXTS):
         kind = f"{'s' if field.signed else 'u'}{field.size // field.count * 8}"
         return f"{kind} {name}[{field.count}]"
     return f"{'s' if field.signed else 'u'}{field.size * 8} {name}"

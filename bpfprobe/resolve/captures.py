@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
-from bpfprobe.model.scalar import scalar_named
+from bpfprobe.model.scalar import Scalar, Style
 from bpfprobe.model.value import (
     Argument,
     ArrayValue,
+    BinaryOperation,
+    Constant,
     Load,
     ReturnValue,
     Space,
@@ -33,6 +35,16 @@ from bpfprobe.resolve.operand import (
     scalar_of,
     text_of,
 )
+from bpfprobe.resolve.typed import (
+    NAME_TYPES,
+    TEXT_TYPES,
+    array,
+    check_symstr,
+    check_type,
+    name_of_file,
+    scalar_of_type,
+    text_array,
+)
 
 if TYPE_CHECKING:
     from bpfprobe.model.spec import Capture, TypeName
@@ -40,37 +52,66 @@ if TYPE_CHECKING:
     from bpfprobe.resolve.operand import Operand
     from bpfprobe.resolve.scope import Scope
 
-STRING_TYPES = {"string": None, "ustring": Space.USER}
-_TYPES_HINT = "types are u8..u64 s8..s64 x8..x64 char bool string ustring, and [N] after one"
 MAX_ARRAY = 64
 
 
 def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand]:
     """What the capture takes, and the operand it goes by in a filter. Raises `SpecError`."""
+    if capture.type is not None:
+        check_type(capture.type)
     operand = resolve_operand(capture.value, scope)
     if capture.type is None:
         return _natural(capture, operand), operand
-    if capture.type.base in STRING_TYPES:
-        text = _text(capture, operand, STRING_TYPES[capture.type.base])
+    _check_constant_text(capture, capture.type, operand)
+    if capture.type.base in TEXT_TYPES:
+        space = TEXT_TYPES[capture.type.base]
+        if capture.type.count:
+            return text_array(capture, capture.type, operand, space), operand
+        text = _text(capture, operand, space)
         return text, text_operand(text, operand)
-    scalar = scalar_named(capture.type.base)
-    if scalar is None:
-        raise spec_error(
-            "BAD_TYPE", f"{capture.type.base} is no type", capture.type.span, _TYPES_HINT
-        )
+    if capture.type.base in NAME_TYPES:
+        name = name_of_file(capture, capture.type, operand, scope)
+        return name, TextOperand(name)
+    scalar = scalar_of_type(capture, capture.type, scope)
     if capture.type.count:
-        return _array(capture, operand, capture.type), operand
+        return array(capture, capture.type, operand, scalar), operand
+    if scalar.style is Style.SYMBOL_TEXT:
+        check_symstr(capture, capture.type, operand)
+    value = _number(capture, capture.type, operand, scalar)
+    ktype = operand.ktype if isinstance(operand, (NumberOperand, MemoryOperand)) else None
+    if scalar.size == 8 and isinstance(ktype, KPointer) and not capture.type.bit_size:
+        return value, operand
+    return value, NumberOperand(value)
+
+
+def _number(capture: Capture, type_name: TypeName, operand: Operand, scalar: Scalar) -> Value:
+    """The operand as a number of the type, or as bits of one."""
+    bit_offset, bit_size = type_name.bit_offset, type_name.bit_size
     if isinstance(operand, MemoryOperand) and operand.ktype is None:
-        load = Load(operand.base, operand.offset, scalar, operand.space)
-        return load, NumberOperand(load)
+        place = (operand.base, operand.offset, scalar, operand.space)
+        return Load(*place, bit_offset=bit_offset, bit_size=bit_size)
     value = number_of(operand)
     if value is None:
         raise _unfit(capture, operand)
-    view = value if value.type == scalar else View(value, scalar)
-    ktype = operand.ktype if isinstance(operand, (NumberOperand, MemoryOperand)) else None
-    if scalar.size == 8 and isinstance(ktype, KPointer):
-        return view, operand
-    return view, NumberOperand(view)
+    if not bit_size:
+        return value if value.type == scalar else View(value, scalar)
+    unit = View(value, scalar)
+    shifted = BinaryOperation(">>", unit, Constant(bit_offset), scalar) if bit_offset else unit
+    bits = BinaryOperation("&", shifted, Constant((1 << bit_size) - 1), scalar)
+    return bits if bit_offset + bit_size < 8 * scalar.size else shifted
+
+
+def _check_constant_text(capture: Capture, type_name: TypeName, operand: Operand) -> None:
+    """The thread's name and a text are strings already, and nothing else."""
+    if not isinstance(operand, TextOperand) or isinstance(operand.text, TextAt):
+        return
+    if type_name.base != "string" or type_name.count:
+        raise spec_error(
+            "NEED_STRING_TYPE",
+            f"{capture.value.span.text} is a string",
+            type_name.span,
+            "leave the type out, or write :string",
+        )
 
 
 def text_operand(text: Capturable, operand: Operand) -> Operand:
@@ -105,13 +146,6 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
 
 def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable:
     assert capture.type is not None
-    if capture.type.count:
-        raise spec_error(
-            "BAD_TYPE",
-            "an array of strings cannot be taken",
-            capture.type.span,
-            "take them one by one: +0(+0(ARRAY)):string, +0(+8(ARRAY)):string",
-        )
     text = text_of(operand, space)
     if text is not None:
         return text
@@ -128,7 +162,7 @@ def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable
     raise spec_error(
         "BAD_TYPE4STR",
         f"{capture.value.span.text} is {describe(operand)}, which is no string",
-        capture.type.span,
+        capture.value.span,
         _no_string_hint(capture, ktype),
     )
 
@@ -150,22 +184,7 @@ def _any(space: Space) -> Space:
 
 
 def _is_plain_number(value: Value) -> bool:
-    return not isinstance(value, (Argument, ReturnValue, SyscallArgument))
-
-
-def _array(capture: Capture, operand: Operand, type_name: TypeName) -> ArrayValue:
-    element = scalar_named(type_name.base)
-    assert element is not None
-    if isinstance(operand, MemoryOperand) and (
-        operand.ktype is None or isinstance(operand.ktype, (KArray, KStruct))
-    ):
-        return ArrayValue(address_of(operand), element, type_name.count, operand.space)
-    raise spec_error(
-        "BAD_STRING",
-        f"{capture.value.span.text} is {describe(operand)}, and an array is memory",
-        type_name.span,
-        f"if it points to one, write +0({capture.value.span.text}):{type_name.span.text}",
-    )
+    return not isinstance(value, (Argument, ReturnValue, SyscallArgument, Constant))
 
 
 def _unfit(capture: Capture, operand: Operand) -> SpecError:

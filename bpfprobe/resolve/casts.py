@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
-from bpfprobe.model.ktype import KInt, KOther, KPointer, KType
-from bpfprobe.model.scalar import S64, U64, Scalar, Style, scalar_named
-from bpfprobe.model.value import Space, View
+from bpfprobe.model.ktype import KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.model.scalar import S64, U64, X64, Scalar, Style, scalar_named
+from bpfprobe.model.value import BinaryOperation, Constant, Space, View
+from bpfprobe.resolve.members import find_member
 from bpfprobe.resolve.operand import NumberOperand, Operand, not_a_number, number_of
 
 if TYPE_CHECKING:
     from bpfprobe.model import expression as ast
+    from bpfprobe.model.span import Span
     from bpfprobe.resolve.scope import Scope
 
 _C_INTEGERS = {
@@ -70,9 +72,42 @@ def cast(inner: Operand, expression: ast.Cast, scope: Scope) -> Operand:
     return NumberOperand(value, target, Space.USER if expression.user else into)
 
 
+def struct_view(inner: Operand, expression: ast.StructView, scope: Scope) -> Operand:
+    """The kernel's ``(STRUCT)inner`` and ``(STRUCT,member)inner``: a pointer to the struct."""
+    value = number_of(inner)
+    if value is None:
+        raise not_a_number(inner, expression.operand.span)
+    struct = scope.target.struct(expression.struct)
+    if struct is None:
+        raise _no_type(expression.struct, expression.struct_span, scope)
+    offset, here = 0, struct
+    for name in expression.members:
+        member = find_member(scope.target, here, name)
+        if member is None:
+            raise spec_error(
+                "NO_BTF_FIELD",
+                f"{here.spelling} has no member {name}",
+                expression.members_span,
+                "the members are those of the kernel's BTF",
+            )
+        if member.bit_size:
+            raise spec_error(
+                "TYPECAST_NOT_ALIGNED",
+                f"{name} is a bit field, and nothing points to one",
+                expression.members_span,
+                "name a member that has an address",
+            )
+        offset += member.offset
+        if isinstance(member.type, KStruct):
+            here = member.type
+    if offset:
+        value = BinaryOperation("-", value, Constant(offset), X64)
+    into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
+    return NumberOperand(value, KPointer(f"{struct.spelling} *", struct), into)
+
+
 def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:
     name = expression.type_name
-    near = scope.target.similar_structs(name)
     if scope.target.struct(name) is not None:
         return spec_error(
             "BAD_TYPE",
@@ -80,8 +115,13 @@ def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:
             expression.type_span,
             f"it can be a pointer to one: (struct {name} *)",
         )
+    return _no_type(name, expression.type_span, scope)
+
+
+def _no_type(name: str, span: Span, scope: Scope) -> SpecError:
+    near = scope.target.similar_structs(name)
     if near:
         hint = f"did you mean {' or '.join(near[:3])}?"
     else:
         hint = "structs go by their names in the kernel's BTF, numbers are u8..u64 s8..s64 and C's"
-    return spec_error("BAD_TYPE", f"there is no type {name} here", expression.type_span, hint)
+    return spec_error("BAD_TYPE", f"there is no type {name} here", span, hint)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model import expression as ast
+from bpfprobe.model.ktype import KPointer
 from bpfprobe.model.scalar import S64, U64
 from bpfprobe.model.value import (
     BinaryOperation,
@@ -21,7 +22,7 @@ from bpfprobe.model.value import (
 )
 from bpfprobe.model.walk import walk
 from bpfprobe.resolve import atoms
-from bpfprobe.resolve.casts import cast
+from bpfprobe.resolve.casts import cast, struct_view
 from bpfprobe.resolve.operand import (
     ArgvOperand,
     MemoryOperand,
@@ -39,6 +40,7 @@ from bpfprobe.resolve.reach import element_of, member_of, pointed_to
 if TYPE_CHECKING:
     from bpfprobe.resolve.scope import Scope
 
+_OF_THIS_CPU = ("this_cpu_ptr", "this_cpu_read")
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "~", "&&", "||"})
 
 
@@ -64,6 +66,8 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
             return atoms.register(name, span, scope)
         case ast.Global():
             return atoms.global_memory(expression, scope)
+        case ast.FileMemory():
+            return atoms.file_memory(expression, scope)
         case ast.Offset():
             return _offset(expression, scope)
         case ast.MemberOf(base):
@@ -72,6 +76,8 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
             return element_of(resolve_operand(base, scope), expression)
         case ast.Cast(operand=operand):
             return cast(resolve_operand(operand, scope), expression, scope)
+        case ast.StructView(operand=operand):
+            return struct_view(resolve_operand(operand, scope), expression, scope)
         case ast.Call():
             return _call(expression, scope)
         case ast.Unary():
@@ -110,18 +116,23 @@ def _offset(expression: ast.Offset, scope: Scope) -> Operand:
 
 
 def _call(expression: ast.Call, scope: Scope) -> Operand:
-    if expression.function != "entry":
+    if expression.function not in ("entry", *_OF_THIS_CPU):
         raise spec_error(
             "BAD_FETCH_ARG",
             f"there is no function {expression.function}",
             expression.function_span,
-            "the only one is entry(...): the value that it had on entry",
+            "there are entry(...), the value that it had on entry, this_cpu_ptr and this_cpu_read",
         )
     if len(expression.arguments) != 1:
         raise spec_error(
-            "BAD_FETCH_ARG", "entry(...) takes one value", expression.span, "write one for each"
+            "BAD_FETCH_ARG",
+            f"{expression.function}(...) takes one value",
+            expression.span,
+            "write one for each",
         )
     inner = resolve_operand(expression.arguments[0], scope)
+    if expression.function in _OF_THIS_CPU:
+        return _of_this_cpu(inner, expression, scope)
     if not scope.returns:
         return inner
     value = number_of(inner)
@@ -137,6 +148,19 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
     ktype = ktype_of(inner)
     into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
     return NumberOperand(Kept(value), ktype, into)
+
+
+def _of_this_cpu(inner: Operand, expression: ast.Call, scope: Scope) -> Operand:
+    address = number_of(inner)
+    if address is None:
+        raise not_a_number(inner, expression.arguments[0].span)
+    place = atoms.this_cpu(address, expression.span, scope)
+    ktype = ktype_of(inner)
+    if expression.function == "this_cpu_ptr":
+        return NumberOperand(place, ktype)
+    return MemoryOperand(
+        place, 0, Space.KERNEL, ktype.target if isinstance(ktype, KPointer) else None
+    )
 
 
 def uses_return(value: object) -> bool:

@@ -67,7 +67,7 @@ def _struct_of(
             raise spec_error(
                 "NO_PTR_STRCT",
                 f"{span.text} is {describe(inner)}, not a pointer",
-                span,
+                expression.name_span,
                 f"write {span.text}.{expression.name}",
             )
         return inner.base, inner.offset, inner.space, ktype, inner.member, inner.struct
@@ -76,7 +76,7 @@ def _struct_of(
             raise spec_error(
                 "NOSUP_DAT_ARG",
                 f"{span.text} is {describe(inner)}",
-                span,
+                expression.name_span,
                 f"write {span.text}->{expression.name}",
             )
         value = number_of(inner)
@@ -93,7 +93,10 @@ def _struct_of(
     else:
         hint = "only structs and pointers to them have members"
     raise spec_error(
-        "NO_PTR_STRCT", f"{span.text} is {describe(inner)} and has no members", span, hint
+        "NO_PTR_STRCT" if expression.arrow else "NOSUP_DAT_ARG",
+        f"{span.text} is {describe(inner)} and has no members",
+        expression.name_span,
+        hint,
     )
 
 

@@ -11,6 +11,7 @@ from bpfprobe.model.arch import Arch, arch_named
 from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes, SyscallSites
 from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.model.walk import walk
+from bpfprobe.resolve.all_arguments import all_captures
 from bpfprobe.resolve.captures import resolve_capture
 from bpfprobe.resolve.conditions import resolve_condition
 from bpfprobe.resolve.scopes import (
@@ -55,7 +56,7 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
     wrong: list[Diagnostic] = []
     captures: list[BoundCapture] = []
     known: dict[str, Operand] = {}
-    for capture in spec.captures:
+    for capture in all_captures(spec.captures, scope, wrong):
         try:
             value, operand = resolve_capture(capture, scope)
         except SpecError as error:
@@ -91,17 +92,21 @@ def _place(
             prototype,
             returns=point.returns,
             inside=point.offset != 0,
+            is_fprobe=point.is_fprobe,
         )
     if isinstance(point, UserPoint):
         user, _ = user_site(point, spec.point_span, target)
         name = user.symbol or hex(user.offset)
         inside = point.plus != 0
-        return (user,), user_scope(target, arch, name, returns=point.returns, inside=inside)
+        return (user,), user_scope(
+            target, arch, name, user.offset, returns=point.returns, inside=inside
+        )
     if isinstance(point, UsdtPoint):
         return usdt_place(point, spec.point_span, target, arch)
     if isinstance(point, TracepointPoint):
         place, tracepoint = tracepoint_site(point, spec.point_span, target)
-        return (place,), tracepoint_scope(target, arch, tracepoint)
+        scope = tracepoint_scope(target, arch, tracepoint, is_eprobe=point.is_eprobe)
+        return (place,), scope
     returns = point.returns if point.returns is not None else _wants_return(spec)
     sites = syscall_sites(point, spec.point_span, target, arch)
     return sites, syscall_scope(

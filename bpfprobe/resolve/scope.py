@@ -20,7 +20,7 @@ from bpfprobe.resolve.event_fields import event_field
 from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, Operand, StackOperand, TextOperand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.span import Span
@@ -57,6 +57,8 @@ class Scope:
     arguments with the reason why no program can take them.
     ``retval`` is None where nothing is returned or the probe is not a return probe.
     ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
+    ``file_offset`` is the place of the probe in its program. ``is_inside`` is true behind the entry
+    of a function. ``untyped`` gives arguments behind the registers where no type tells which.
     """
 
     target: Target
@@ -77,6 +79,11 @@ class Scope:
     in_filter: bool = False
     out_of_reach: Mapping[str, int] = field(default_factory=dict)
     unreadable: Mapping[int, TargetError] = field(default_factory=dict)
+    file_offset: int | None = None
+    is_inside: bool = False
+    is_fprobe: bool = False
+    is_eprobe: bool = False
+    untyped: Callable[[int], Operand | None] | None = None
 
     def name(self, name: str, span: Span) -> Operand:
         """A bare name: a capture, else an argument, else a builtin, else a field of every event."""
@@ -141,6 +148,8 @@ class Scope:
         if number in self.unreadable:
             why = self.unreadable[number]
             raise spec_error(why.code, why.message, span, why.hint)
+        if self.untyped is not None and (operand := self.untyped(number)) is not None:
+            return operand
         if self.argument_count is not None and number > self.argument_count:
             some = f"{self.argument_count} argument{'s' if self.argument_count != 1 else ''}"
             names = ", ".join([*self.arguments, *self.out_of_reach])
@@ -195,6 +204,18 @@ class Scope:
         else:
             what = f"the arguments of {self.function} are not known by name here, {name} neither"
             hint = "$arg1, $arg2, ... always work"
+            if self.is_inside:
+                hint = "only its entry has arguments; here there are registers, as %ax, and $stack"
             if self.is_syscall:
                 hint += "; tracefs has the names (as root: " + TRACEFS_WAY_OUT + ")"
-        return spec_error("FIELD_NOT_FOUND" if self.in_filter else "NO_BTFARG", what, span, hint)
+        return spec_error(self._unknown_code, what, span, hint)
+
+    @property
+    def _unknown_code(self) -> str:
+        """What the kernel calls a name that means nothing at such a place."""
+        if self.in_filter:
+            return "FIELD_NOT_FOUND"
+        if self.is_eprobe:
+            return "NO_EVENT_FIELD"
+        nameless = self.is_inside or (self.space is Space.USER and not self.is_syscall)
+        return "NOSUP_BTFARG" if nameless else "NO_BTFARG"

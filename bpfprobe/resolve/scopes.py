@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from bpfprobe.model.span import Span
     from bpfprobe.target import Target
 
-_MOST_UNTYPED = 12
-"""How many arguments a function is taken to have of which nothing is known."""
 _EXEC_VECTOR = {"execve": 2, "execveat": 3}
 
 
@@ -57,18 +56,18 @@ def function_scope(
     *,
     returns: bool,
     inside: bool,
+    is_fprobe: bool = False,
 ) -> Scope:
     """A kernel function; ``inside`` for a place behind its entry, where arguments are gone."""
     arguments: dict[str, Operand] = {}
     numbered: dict[int, Operand] = {}
     count = None
+
     if inside:
         pass  # registers hold anything by now
     elif prototype is None:
-        for n in range(1, _MOST_UNTYPED + 1):
-            value = _passed(n, X64, arch, returns=returns)
-            if value is not None:
-                numbered[n] = NumberOperand(value, None, Space.ANY)
+        for n in range(1, len(arch.arguments) + 1):
+            numbered[n] = NumberOperand(Argument(n), None, Space.ANY)
     else:
         count = len(prototype.parameters)
         for n, parameter in enumerate(prototype.parameters, 1):
@@ -94,7 +93,16 @@ def function_scope(
         out_of_reach=_out_of_reach(prototype, len(numbered)) if not inside else {},
         retval=retval,
         returns_void=returns and prototype is not None and prototype.returns == KOther("void"),
+        is_inside=inside,
+        is_fprobe=is_fprobe,
+        untyped=None if inside or prototype else partial(_untyped, arch=arch, returns=returns),
     )
+
+
+def _untyped(number: int, *, arch: Arch, returns: bool) -> Operand | None:
+    """Argument ``number`` if all before it are numbers or pointers."""
+    value = _passed(number, X64, arch, returns=returns)
+    return None if value is None else NumberOperand(value, None, Space.ANY)
 
 
 def _out_of_reach(prototype: Prototype | None, reached: int) -> dict[str, int]:
@@ -141,8 +149,13 @@ def _returned(prototype: Prototype | None) -> Operand | None:
     return NumberOperand(ReturnValue(scalar), ktype, into)
 
 
-def user_scope(target: Target, arch: Arch, name: str, *, returns: bool, inside: bool) -> Scope:
-    """A function of a program: its arguments by number, all memory in user space."""
+def user_scope(
+    target: Target, arch: Arch, name: str, offset: int, *, returns: bool, inside: bool
+) -> Scope:
+    """A function of a program: its arguments by number, all memory in user space.
+
+    ``offset`` is the place of the probe in the file.
+    """
     numbered: dict[int, Operand] = {}
     if not inside:
         for n in range(1, len(arch.arguments) + 1):
@@ -158,10 +171,14 @@ def user_scope(target: Target, arch: Arch, name: str, *, returns: bool, inside: 
         numbered=numbered,
         argument_count=None,
         retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
+        file_offset=offset,
+        is_inside=inside,
     )
 
 
-def tracepoint_scope(target: Target, arch: Arch, tracepoint: Tracepoint) -> Scope:
+def tracepoint_scope(
+    target: Target, arch: Arch, tracepoint: Tracepoint, *, is_eprobe: bool = False
+) -> Scope:
     """A tracepoint: its fields by name."""
     return Scope(
         target=target,
@@ -175,6 +192,7 @@ def tracepoint_scope(target: Target, arch: Arch, tracepoint: Tracepoint) -> Scop
         argument_count=None,
         retval=None,
         has_registers=False,
+        is_eprobe=is_eprobe,
     )
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bpfprobe.target import Target
 
 
+_KERNEL_CODES = {"NO_FILE": "FILE_NOT_FOUND", "NOT_REGULAR": "NO_REGULAR_FILE"}
+
+
 def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
     """The kernel function of a point. Raises `SpecError` with the cause of its own."""
     if not point.symbol:
@@ -55,7 +58,23 @@ def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
             span,
             "name the module (MODULE:FUNCTION), or a function with a name of its own",
         )
+    _check_offset(point, symbols[0], span, target)
     return KernelSite(point.symbol, point.offset, point.returns, point.module or symbols[0].module)
+
+
+def _check_offset(point: KernelPoint, symbol: Symbol, span: Span, target: Target) -> None:
+    """Refuse a place behind the function's end: it would be another function's."""
+    if not point.offset or not symbol.address:
+        return
+    here = target.symbol_at(symbol.address + point.offset)
+    if here is None or here.start != symbol.address:
+        whole = target.symbol_at(symbol.address)
+        raise spec_error(
+            "BAD_PROBE_ADDR",
+            f"{point.symbol} is {whole.size if whole else 0} bytes long",
+            span,
+            f"there is {here.name} at this place" if here else "the offset counts from its start",
+        )
 
 
 def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
@@ -102,7 +121,8 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
         binary = mapped_binary(point, span, target)
         symbol, offset = _file_offset(point, span, target, binary)
     except TargetError as error:
-        raise spec_error(error.code, error.message, span, error.hint) from error
+        code = _KERNEL_CODES.get(error.code, error.code)
+        raise spec_error(code, error.message, span, error.hint) from error
     if point.returns and binary.is_go:
         raise spec_error(
             "GO_RETURN",
@@ -110,7 +130,9 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
             span,
             "probe the entry, or the places it returns from by offset",
         )
-    site = UserSite(binary.path, FileOffset(offset), point.returns, point.pid, symbol)
+    site = UserSite(
+        binary.path, FileOffset(offset), point.returns, point.pid, symbol, point.ref_ctr_offset
+    )
     return site, binary
 
 
@@ -205,10 +227,11 @@ def tracepoint_site(
             span,
             "as root: mount -t tracefs tracefs /sys/kernel/tracing",
         )
+    code = "BAD_ATTACH_EVENT" if point.is_eprobe else "NO_TRACEPOINT"
     near = [*target.matching_tracepoints(f"{point.category}:*{point.name}*")]
     near += [n for n in target.matching_tracepoints(f"*:{point.name}") if n not in near]
     raise spec_error(
-        "NO_TRACEPOINT",
+        code,
         f"this kernel has no tracepoint {point.category}:{point.name}",
         span,
         f"did you mean {' or '.join(near[:3])}?" if near else "bpfprobe list 'tracepoint:*'",

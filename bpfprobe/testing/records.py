@@ -28,10 +28,10 @@ def pack_record(
             engine.push(pack_record(layout, pid=42, path="/etc/passwd", fd=3))
 
     ``probe`` is the place of the probe in its session, from 0. Text is a str or bytes; an array, an
-    argument vector or a stack is a sequence. None is a fault, and so is a capture that is left out
-    and can fault; any other field that is left out is 0 or empty. ``truncated`` names captures that
-    are to be marked as cut. Raises ValueError for a name or a value that the layout has no room
-    for.
+    argument vector or a stack is a sequence; a symbol is its address. None is a fault, and so is a
+    capture that is left out and can fault; any other field that is left out is 0 or empty.
+    ``truncated`` names captures that are to be marked as cut. Raises ValueError for a name or a
+    value that the layout has no room for.
     """
     _check_names(layout, values, truncated)
     head = bytearray(layout.head_size)
@@ -49,7 +49,9 @@ def pack_record(
                 _mark(head, layout, field, 0)
             elif field.name in values:
                 raise ValueError(f"{field.name} cannot be a fault")
-        if field.in_tail:
+        if field.kind is FieldKind.TEXTS:
+            head[field.offset : field.offset + field.size] = _places(layout, field, value, tail)
+        elif field.in_tail:
             data = b"" if value is None else _tail_bytes(field, value)
             location = len(data) << 16 | layout.head_size + len(tail)
             struct.pack_into("<I", head, field.offset, location)
@@ -104,6 +106,22 @@ def _tail_bytes(field: Field, value: Given) -> bytes:
     return data
 
 
+def _places(layout: Layout, field: Field, value: Given, tail: bytearray) -> bytes:
+    """Puts strings into the tail, and gives the places where they are; 0 for one that is None."""
+    parts = [None] * field.count if value is None else _sequence(field, value)
+    if len(parts) != field.count:
+        raise ValueError(f"{field.name} has {field.count} elements, not {len(parts)}")
+    places = []
+    for part in parts:
+        data = b"" if part is None else _text(field, part)
+        if len(data) > field.capacity // field.count:
+            raise ValueError(f"{field.name} has no room for {len(data)} bytes in one string")
+        at = layout.head_size + len(tail)
+        places.append(0 if part is None else len(data) << 16 | at)
+        tail += data
+    return struct.pack(f"<{field.count}I", *places)
+
+
 def _head_bytes(field: Field, value: Given) -> bytes:
     if field.kind is FieldKind.COMM:
         text = _text(field, value)
@@ -119,7 +137,10 @@ def _head_bytes(field: Field, value: Given) -> bytes:
     parts = _sequence(field, value)
     if len(parts) != field.count:
         raise ValueError(f"{field.name} has {field.count} elements, not {len(parts)}")
-    return b"".join(_number(field, part, field.size // field.count) for part in parts)
+    size = field.size // field.count
+    if field.bit_size:
+        parts = [p << field.bit_offset if isinstance(p, int) else p for p in parts]
+    return b"".join(_number(field, part, size) for part in parts)
 
 
 def _number(field: Field, value: object, size: int) -> bytes:

@@ -34,8 +34,15 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "more": ("$arg2:ustring", st.binary(max_size=60)),
     "argv": ("argv", st.lists(st.binary(max_size=10), max_size=6)),
     "stack": ("ustack", st.lists(st.integers(0, (1 << 64) - 1), max_size=127)),
+    "bits": ("+0(%si):b3@4/8[2]", st.tuples(*[st.integers(0, 7)] * 2)),
+    "symbol": ("$arg1:symbol", st.integers(0, (1 << 64) - 1)),
+    "symstr": ("$arg1:symstr", st.integers(0, (1 << 64) - 1)),
+    "texts": ("+0(%si):ustring[3]", st.tuples(*[st.binary(max_size=40)] * 3)),
     "func": ("func", st.just("untyped")),
 }
+
+
+TEXT_KINDS = (FieldKind.STRING, FieldKind.CONSTANT)
 
 
 def as_text(data: bytes) -> str:
@@ -53,7 +60,7 @@ def wanted(kind: str, value: Any) -> Any:
         return as_text(value)
     if kind == "stack":
         return tuple(value)
-    return tuple(as_text(part) for part in value) if kind == "argv" else value
+    return tuple(as_text(part) for part in value) if kind in ("argv", "texts") else value
 
 
 @settings(max_examples=150)
@@ -79,6 +86,9 @@ def test_what_is_packed_is_what_is_decoded(
     kind, decode = event_type(layout)
     event = decode(record)
     assert isinstance(event, kind)
+    for n, name in enumerate(names):
+        if name == "symstr":
+            values[f"c{n}"] = hex(values[f"c{n}"])  # here no address has a symbol
     assert event.asdict() == values
     assert dict(zip(event.names(), event, strict=True)) == values
     assert (event.faults, event.truncated) == (faults, cut)
@@ -89,7 +99,7 @@ def test_what_is_packed_is_what_is_decoded(
     for key, value in values.items():
         raw = event.raw(key)
         assert (raw is None) == (value is None)
-        if isinstance(value, str) and layout.field(key).kind is not FieldKind.CHARACTER:
+        if isinstance(value, str) and layout.field(key).kind in (*TEXT_KINDS, FieldKind.COMM):
             assert raw == value.encode("utf-8", "surrogateescape")
     for short in (0, 1, layout.head_size - 1):
         with pytest.raises(DecodeError):

@@ -160,7 +160,6 @@ def test_values_that_are_made_by_hand(value: Capturable, argument: str) -> None:
         ("a=file->level", "bit fields are unsigned there, and this one is signed"),
         ("a=+u0(%si):x8[3]", "an array in user memory has no form in a probe of the kernel"),
         ("a=argv", "a list of unknown length has no form"),
-        ("common_pid=count", "ftrace keeps this name for itself"),
     ],
 )
 def test_captures_without_a_form(capture: str, why: str) -> None:

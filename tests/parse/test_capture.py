@@ -5,7 +5,8 @@ import pytest
 import bpfprobe as bp
 from bpfprobe.errors import SpecError
 from bpfprobe.model.event import Event
-from bpfprobe.parse.capture import MAX_CAPTURES, RESERVED_NAMES
+from bpfprobe.model.names import EVENT_NAMES
+from bpfprobe.parse.capture import MAX_CAPTURES
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from bpfprobe.parse.capture import MAX_CAPTURES, RESERVED_NAMES
         ("%di", "arg1", None),
         ("+0(%si):string", "arg1", ("string", 0)),
         ("x=+0(%si):x8[16]", "x", ("x8", 16)),
-        ("x=@sym+4:b10@2/16", "x", ("b10@2/16", 0)),
+        ("x=@sym+4:b10@2/16", "x", ("u16", 0)),
         ('x="a:b"', "x", None),
         ("ok=comm==\"a:b\"", "ok", None),
         ("x=a!=b", "x", None),
@@ -56,14 +57,16 @@ def test_a_default_name_that_is_taken_gives_way_to_the_place() -> None:
         ("time=@12", "USED_ARG_NAME", "time"),
         ("names=@12", "USED_ARG_NAME", "names"),
         ("_x=@12", "USED_ARG_NAME", "_x"),
-        ("x=@11:", "BAD_TYPE", ""),
-        ("x=@11:8", "BAD_TYPE", "8"),
-        ("x=@11:u8[10", "ARRAY_NO_CLOSE", "u8[10"),
-        ("x=@11:u8[10]a", "BAD_ARRAY_SUFFIX", "u8[10]a"),
-        ("x=@11:u8[10a]", "BAD_ARRAY_NUM", "u8[10a]"),
-        ("x=@11:u8[0]", "BAD_ARRAY_NUM", "u8[0]"),
-        ("x=@11:u8[٣]", "BAD_ARRAY_NUM", "u8[٣]"),
-        ("x=@11:u8[256]", "ARRAY_TOO_BIG", "u8[256]"),
+        ("x=@11:b10@a/16", "BAD_BITFIELD", "b10@a/16"),
+        ("x=@11:b10@2/24", "BAD_TYPE", "b10@2/24"),
+        ("x=$arg*", "BAD_VAR", "$arg*"),
+        ("common_pid=@11", "USED_ARG_NAME", "common_pid"),
+        ("x=@11:u8[10", "ARRAY_NO_CLOSE", ""),
+        ("x=@11:u8[10]a", "BAD_ARRAY_SUFFIX", "a"),
+        ("x=@11:u8[10a]", "BAD_ARRAY_NUM", "10a"),
+        ("x=@11:u8[0]", "BAD_ARRAY_NUM", "0"),
+        ("x=@11:u8[٣]", "BAD_ARRAY_NUM", "٣"),
+        ("x=@11:u8[256]", "ARRAY_TOO_BIG", "256"),
     ],
 )
 def test_errors(text: str, code: str, place: str) -> None:
@@ -83,7 +86,7 @@ def test_there_is_a_most() -> None:
 
 def test_no_capture_can_hide_what_an_event_has() -> None:
     public = {name for name in dir(Event) if not name.startswith("_")}
-    assert public | {"time", "pid", "tid", "cpu", "comm", "layout"} == RESERVED_NAMES
+    assert public | {"time", "pid", "tid", "cpu", "comm", "layout"} == EVENT_NAMES
 
 
 def test_the_type_has_a_span_without_the_space_around_it() -> None:

@@ -5,7 +5,8 @@ import pytest
 from bpfprobe.errors import SpecError
 from bpfprobe.model import expression as ast
 from bpfprobe.model.span import SourceText
-from bpfprobe.parse.expression import MAX_DEPTH, number_value, parse_expression
+from bpfprobe.parse.expression import MAX_DEPTH, parse_expression
+from bpfprobe.parse.fetcharg import number_value
 
 
 def shape(node: ast.Expression) -> str:
@@ -33,6 +34,10 @@ def shape(node: ast.Expression) -> str:
             return f"{shape(base)}[{index}]"
         case ast.Cast(name, depth, is_struct, operand):
             return f"<{'struct ' * is_struct}{name}{'*' * depth}>{shape(operand)}"
+        case ast.StructView(struct, members, operand):
+            return f"({','.join([struct, *members])}){shape(operand)}"
+        case ast.FileMemory(offset):
+            return f"@+{offset:#x}"
         case ast.Call(function, arguments):
             return f"{function}({', '.join(map(shape, arguments))})"
         case ast.Unary(operator, operand):
@@ -108,7 +113,16 @@ def shape(node: ast.Expression) -> str:
         ("(unsigned long)x + 1", "[<unsigned long>x + 1]"),
         ("(char **)x", "<char**>x"),
         ("(u16)%ax", "<u16>%ax"),
-        ("(file)x", "<file>x"),
+        ("(file)x->y", "(file)x->y"),
+        ("(file)x->y.z", "(file)x->y.z"),
+        ("(file,a.b)$arg1->y", "(file,a,b)$arg1->y"),
+        ("(file)+8(%di)->y->z", "(file)+8(%di)->y->z"),
+        ("(file)(x->y)->z + 1", "[(file)x->y->z + 1]"),
+        ("(file)@sym->y", "(file)@sym->y"),
+        ("this_cpu_read(+8($arg1))", "this_cpu_read(+8($arg1))"),
+        ("@+0x10", "@+0x10"),
+        ("@sym.isra.0+8", "@sym.isra.0+8"),
+        ("$arg*", "$arg*"),
         ("(pid) == 1", "[pid == 1]"),
         ("(pid) - 1", "[pid - 1]"),
         ("(pid)", "pid"),
@@ -164,7 +178,10 @@ def test_trees(text: str, tree: str) -> None:
         ("%", "BAD_REG_NAME", "%"),
         ("% di", "BAD_REG_NAME", "%"),
         ("@", "BAD_MEM_ADDR", ""),
-        ("@+10", "BAD_MEM_ADDR", "+"),
+        ("@+x", "BAD_MEM_ADDR", "+"),
+        ("(file)x", "TYPECAST_REQ_FIELD", ""),
+        ("(file,a->b)x->y", "TYPECAST_BAD_ARROW", "->"),
+        ("(file)@sym+8->y", "TYPECAST_SYM_OFFSET", "@"),
         ("\\x", "BAD_IMM", "\\x"),
         ("08", "BAD_IMM", "08"),
         ("18446744073709551616", "BAD_IMM", "18446744073709551616"),

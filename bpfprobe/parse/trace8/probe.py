@@ -17,9 +17,10 @@ from bpfprobe.errors import spec_error
 from bpfprobe.model.description import DEFAULT_STRING_BYTES
 from bpfprobe.model.expression import Cast, MemberOf, Name, Variable
 from bpfprobe.model.message import Conversion, Message
+from bpfprobe.model.names import MAX_NAME_CHARS, RESERVED_NAMES
 from bpfprobe.model.spec import Capture, ProbeSpec, TypeName
 from bpfprobe.model.walk import walk
-from bpfprobe.parse.capture import MAX_CAPTURES, MAX_NAME_CHARS, RESERVED_NAMES
+from bpfprobe.parse.capture import MAX_CAPTURES
 from bpfprobe.parse.definition import default_name
 from bpfprobe.parse.scanner import check_length
 from bpfprobe.parse.trace8.expression import ExpressionParser

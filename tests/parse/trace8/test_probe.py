@@ -182,7 +182,7 @@ def test_a_conversion_is_a_type(conversion: str, kind: str) -> None:
 
 
 SELF_EXPLAINING = {
-    "NO_FILE", "BAD_SIGNATURE", "BAD_IMM", "TOO_MANY_NESTED", "NO_ARG_BODY", "BAD_EXPRESSION",
+    "FILE_NOT_FOUND", "BAD_SIGNATURE", "BAD_IMM", "TOO_MANY_NESTED", "NO_ARG_BODY", "BAD_EXPRESSION",
 }  # fmt: skip
 
 
@@ -193,10 +193,10 @@ SELF_EXPLAINING = {
         ("x:y:z", "BAD_PROBE", "x"),
         ("kprob:vfs_read", "BAD_PROBE", "kprob"),
         ("fentry:vfs_read", "BAD_PROBE", "fentry"),
-        ("u:nothing", "NO_FILE", "u:nothing"),
+        ("u:nothing", "FILE_NOT_FOUND", "u:nothing"),
         ("u:libc.so.6:", "BAD_PROBE_ADDR", "libc.so.6:"),
         ("u:c:setjmp(int x)", "BAD_SIGNATURE", "(int x)"),
-        ("t:sched", "NO_FILE", "t:sched"),
+        ("t:sched", "FILE_NOT_FOUND", "t:sched"),
         ("t:a:b:c", "BAD_PROBE_ADDR", "t:a:b:c"),
         ("vfs_read+z", "BAD_PROBE_ADDR", "vfs_read+z"),
         ("vfs_read+0x1ffffffff", "BAD_PROBE_ADDR", "vfs_read+0x1ffffffff"),

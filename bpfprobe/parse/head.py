@@ -1,0 +1,174 @@
+"""The head of a definition: the kind of probe, the names of its group and event, the place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.parse.dialect import KINDS
+from bpfprobe.parse.fetcharg import number_value
+from bpfprobe.parse.place import (
+    parse_eprobe_place,
+    parse_fprobe_place,
+    parse_kernel_place,
+    parse_kind_place,
+)
+
+if TYPE_CHECKING:
+    from bpfprobe.model.span import SourceText, Span
+    from bpfprobe.model.spec import Point
+
+KINDS_HINT = "begin with p:NAME FUNCTION, r:NAME FUNCTION, or one of " + " ".join(
+    f"{k}:" for k in KINDS
+)
+MOST_NAME_CHARS = 63
+MOST_MAXACTIVE = 4096
+"""KRETPROBE_MAXACTIVE_MAX of kernel/trace/trace_kprobe.c."""
+
+_KERNEL_FORM = re.compile(r"(?P<kind>[prfte])(?P<maxactive>[^:]*)(?::(?P<name>.*))?")
+_KIND_FORM = re.compile(r"(?:(?P<name>[^\s=:]*)=)?(?P<kind>[a-z]+):(?P<place>\S*)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the values; names are empty where none were given."""
+
+    group: str
+    name: str
+    point: Point
+    point_span: Span
+
+
+def parse_head(source: SourceText, words: list[Span]) -> tuple[Head, list[Span]]:
+    """The head, and the words behind it. Raises `SpecError`."""
+    first = words[0]
+    if (found := _KIND_FORM.fullmatch(first.text)) and found["kind"] in KINDS:
+        at = first.start
+        if found["name"] is not None:
+            check_event_name(found["name"], source.span(at, at + max(1, found.end("name"))))
+        place = source.span(at + found.start("place"), at + found.end("place"))
+        point = parse_kind_place(found["kind"], place)
+        return Head("", found["name"] or "", point, place), words[1:]
+    if first.text.startswith("-:"):
+        raise _deletion(first)
+    kernel = _KERNEL_FORM.fullmatch(first.text)
+    if kernel is None:
+        raise _no_kind(first)
+    kind = kernel["kind"]
+    maxactive = _maxactive(kernel, first)
+    group, name = _names(kernel, first)
+    if len(words) < 2:
+        raise spec_error("BAD_PROBE_ADDR", "the place to probe is missing", first, KINDS_HINT)
+    return Head(group, name, _place(kind, words[1], maxactive), words[1]), words[2:]
+
+
+def check_event_name(name: str, span: Span) -> str:
+    """An event's name is a C identifier of at most 63 characters, as in the kernel."""
+    if not name:
+        raise spec_error("NO_EVENT_NAME", "an event name is missing", span, "for example p:opened")
+    if len(name) > MOST_NAME_CHARS:
+        raise spec_error(
+            "EVENT_TOO_LONG",
+            f"an event name has at most {MOST_NAME_CHARS} characters",
+            span,
+            "shorten it",
+        )
+    if not _NAME.fullmatch(name):
+        raise spec_error(
+            "BAD_EVENT_NAME",
+            f"{name!r} is no event name",
+            span,
+            "letters, digits and _, and no digit first",
+        )
+    return name
+
+
+def _place(kind: str, span: Span, maxactive: int) -> Point:
+    if kind == "f":
+        return parse_fprobe_place(span)
+    if kind == "e":
+        return parse_eprobe_place(span)
+    if kind == "t":
+        raise spec_error(
+            "RAW_TRACEPOINT",
+            "tracepoints without their event are not reached yet",
+            span,
+            f"tracepoint:CATEGORY:{span.text} has the event's fields by name; "
+            f"bpfprobe list 'tracepoint:*:{span.text}*' finds the category",
+        )
+    return parse_kernel_place(span, returns=kind == "r", maxactive=maxactive)
+
+
+def _deletion(first: Span) -> SpecError:
+    return spec_error(
+        "NO_DELETION",
+        "there is nothing to delete: a probe of bpfprobe ends with the program that attached it",
+        first,
+        "to delete an event of the kernel's own: echo '-:GROUP/EVENT' >> "
+        "/sys/kernel/tracing/dynamic_events",
+    )
+
+
+def _no_kind(first: Span) -> SpecError:
+    return spec_error("BAD_PROBE", f"{first.text!r} names no kind of probe", first, KINDS_HINT)
+
+
+def _maxactive(found: re.Match[str], word: Span) -> int:
+    """The number after ``r``. Raises `SpecError` as the kernel refuses it, and for all but one."""
+    text = found["maxactive"]
+    if not text:
+        return 0
+    span = word.source.span(word.start + 1, word.start + 1 + len(text))
+    if not text[0].isdigit():
+        raise _no_kind(word)
+    if found["kind"] != "r":
+        raise spec_error(
+            "BAD_MAXACT_TYPE", "maxactive is for return probes", span, "write r, or drop the number"
+        )
+    if not _NUMBER.fullmatch(text):
+        raise spec_error(
+            "BAD_MAXACT", f"{text} is no number of calls", span, f"r1 to r{MOST_MAXACTIVE}"
+        )
+    if number_value(text) > MOST_MAXACTIVE:
+        raise spec_error(
+            "MAXACT_TOO_BIG", f"{MOST_MAXACTIVE} calls at a time are the most", span, "r4096"
+        )
+    return number_value(text)
+
+
+def _names(found: re.Match[str], word: Span) -> tuple[str, str]:
+    """Group and event. Raises `SpecError` as traceprobe_parse_event_name() refuses them."""
+    text = found["name"]
+    if text is None:
+        return "", ""
+    source, start = word.source, word.start + found.start("name")
+    separator = "/" if "/" in text else "."
+    group, slash, event = text.partition(separator)
+    if not slash:
+        event_span = source.span(start, word.end)
+        return "", check_event_name(text, event_span)
+    span = source.span(start, start + max(1, len(group)))
+    if not group:
+        raise spec_error("NO_GROUP_NAME", "a group's name is missing", span, "p:GROUP/EVENT")
+    if len(group) > MOST_NAME_CHARS:
+        raise spec_error(
+            "GROUP_TOO_LONG",
+            f"a group's name has at most {MOST_NAME_CHARS} characters",
+            span,
+            "shorten it",
+        )
+    if not _GROUP.fullmatch(group):
+        raise spec_error(
+            "BAD_GROUP_NAME",
+            f"{group!r} is no name of a group",
+            span,
+            "letters, digits, _ and -, and no digit first",
+        )
+    if not event:
+        return group, ""
+    return group, check_event_name(event, source.span(start + len(group) + 1, word.end))

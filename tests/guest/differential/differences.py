@@ -1,0 +1,214 @@
+"""Where bpfprobe means to differ from the kernel, each with its reason.
+
+Any other difference fails the tests. docs/grammar.md has the same list for people.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError
+from bpfprobe.model import expression as ast
+from bpfprobe.model.names import RESERVED_NAMES
+from bpfprobe.model.span import SourceText
+from bpfprobe.model.walk import walk
+from bpfprobe.parse.definition import parse_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from corpus import Verdict
+
+    Test = Callable[[str, Verdict, Verdict], bool]
+
+WORDS = "Words behind p and r"
+ARITHMETIC = "Expressions"
+USER_ARRAYS = "Arrays in user memory"
+NUMBERED_MEMBERS = "Members of numbered arguments"
+RESERVED = "Names that every event has"
+COUNT_OF_ARGUMENTS = "Numbers behind the last argument"
+SMALL_STRINGS = "Strings of integers"
+STRUCTS = "Structs and arrays as numbers"
+BARE_FIELDS = "Bare names of fields"
+CARETS = "Carets behind a dereference"
+SILENT = "Errors without a text"
+FPROBE_FUNCTIONS = "Functions that an f cannot find"
+LENGTH = "Long values"
+DOTS = "GROUP.EVENT"
+ATTACH_ARGUMENTS = "Values that an event does not have"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A kind of difference; ``is_this`` looks at the text, the kernel's verdict and ours."""
+
+    title: str
+    reason: str
+    is_this: Test
+
+
+def explain(text: str, kernel: Verdict, ours: Verdict) -> Difference | None:
+    """The difference that is meant here, None where none is."""
+    return next((d for d in DIFFERENCES if d.is_this(text, kernel, ours)), None)
+
+
+def _captures(text: str) -> Iterator[tuple[ast.Expression, str, int]]:
+    """Each value of a definition that parses, with the words of its type and its count."""
+    try:
+        spec = parse_definition(SourceText(text))
+    except SpecError:
+        return
+    for capture in spec.captures:
+        kind = capture.type
+        yield capture.value, kind.base if kind else "", kind.count if kind else 0
+
+
+def is_fetch_argument(node: ast.Expression) -> bool:
+    """Whether an expression is made of nothing but what the kernel has too."""
+    for part in walk(node):
+        if isinstance(part, (ast.Binary, ast.Unary, ast.Cast, ast.Element)):
+            return False
+        if isinstance(part, (ast.Number, ast.Text)) and not part.span.text.startswith("\\"):
+            return False
+        if isinstance(part, ast.Call) and part.function == "entry":
+            return False
+        if isinstance(part, (ast.Variable, ast.Register)) and part.span.text[0] == "(":
+            return False
+    return True
+
+
+def _is_expression(text: str, kernel: Verdict, ours: Verdict) -> bool:
+    return not kernel.accepts and any(
+        not is_fetch_argument(value) for value, _, _ in _captures(text)
+    )
+
+
+def _is_user_array(text: str, kernel: Verdict, ours: Verdict) -> bool:
+    return kernel.code == "BAD_STRING" and any(
+        count and isinstance(value, ast.Offset) and value.user
+        for value, _, count in _captures(text)
+    )
+
+
+def _is_numbered_member(text: str, kernel: Verdict, ours: Verdict) -> bool:
+    return kernel.code == "BAD_VAR" and any(
+        isinstance(part, ast.MemberOf)
+        and isinstance(part.base, ast.Variable)
+        and part.base.name.startswith("arg")
+        for value, _, _ in _captures(text)
+        for part in walk(value)
+    )
+
+
+def _is_reserved(text: str, kernel: Verdict, ours: Verdict) -> bool:
+    names = re.findall(r"\s([A-Za-z_]\w*)=", text)
+    return ours.code == "USED_ARG_NAME" and any(
+        name in RESERVED_NAMES or name.startswith("_") for name in names
+    )
+
+
+def _is_bare_field(text: str, kernel: Verdict, ours: Verdict) -> bool:
+    return text.startswith("e") and (
+        ours.code == "NO_EVENT_FIELD" or kernel.code in ("NOSUP_BTFARG", "BAD_FETCH_ARG")
+    )
+
+
+def _is_caret(text: str, kernel: Verdict, ours: Verdict) -> bool:
+    return kernel.code == ours.code and "(" in text and kernel.column != ours.column
+
+
+DIFFERENCES = (
+    Difference(
+        WORDS,
+        "The kernel ignores what stands between p or r and the colon unless it is a digit: "
+        "a slip of the pen there would probe something else. Here such a word is one of trace(8)'s",
+        lambda text, kernel, ours: re.match(r"[pr][^:\s\d]", text) is not None,
+    ),
+    Difference(
+        ARITHMETIC,
+        "Any expression is a value: arithmetic, comparisons, brackets, plain numbers and text, "
+        "entry(), casts as C writes them. What is wrong with one is said of its parts",
+        _is_expression,
+    ),
+    Difference(
+        USER_ARRAYS,
+        "+u0(x):u8[4] reads user memory; the kernel's loop knows its own memory only",
+        _is_user_array,
+    ),
+    Difference(
+        NUMBERED_MEMBERS,
+        "$arg1->member is the member of the first argument, as file->member is",
+        _is_numbered_member,
+    ),
+    Difference(
+        RESERVED,
+        "time, pid, tid, cpu, comm and the methods of an event are there in every event, and names "
+        "with _ in front are kept for more of them: another name has to be given",
+        _is_reserved,
+    ),
+    Difference(
+        COUNT_OF_ARGUMENTS,
+        "Where the types of the kernel say how many arguments a function has, there are no more; "
+        "before Linux 6.6 the kernel reads whatever is in the next register or on the stack",
+        lambda text, kernel, ours: "$arg" in text and ours.code == "NO_BTFARG",
+    ),
+    Difference(
+        SMALL_STRINGS,
+        "The kernel mistakes some integers for pointers to char (it takes their size for the id of "
+        "a type), and reads a string from the address that the number would be",
+        lambda text, kernel, ours: kernel.accepts and ours.code == "BAD_TYPE4STR",
+    ),
+    Difference(
+        STRUCTS,
+        "A struct or an array of the kernel's types is no number: a member or an element has to be "
+        "named, where the kernel takes the first bytes there are",
+        lambda text, kernel, ours: (
+            kernel.accepts and ours.code == "BAD_TYPE" and ("->" in text or "." in text)
+        ),
+    ),
+    Difference(
+        BARE_FIELDS,
+        "Fields of an event go by their names with and without $; the kernels with this since 2026",
+        _is_bare_field,
+    ),
+    Difference(
+        CARETS,
+        "Behind +u and +OFFSET( the kernel counts its carets from another place than before it; "
+        "ours are below what is meant",
+        _is_caret,
+    ),
+    Difference(
+        SILENT,
+        "The kernel refuses with an errno and no word; ours have a code",
+        lambda text, kernel, ours: kernel.code.startswith("errno") and not ours.accepts,
+    ),
+    Difference(
+        FPROBE_FUNCTIONS,
+        "Before Linux 6.14 an f with a function that is not there fails late, as FAIL_REG_PROBE",
+        lambda text, kernel, ours: (
+            text.startswith("f")
+            and kernel.code == "FAIL_REG_PROBE"
+            and ours.code == "BAD_PROBE_ADDR"
+        ),
+    ),
+    Difference(
+        DOTS,
+        "Before Linux 5.15 only a slash stands between group and event",
+        lambda text, kernel, ours: (
+            kernel.code == "BAD_EVENT_NAME" and re.match(r"\w:\w*\.", text) is not None
+        ),
+    ),
+    Difference(
+        ATTACH_ARGUMENTS,
+        "Before Linux 6.3 the kernel says BAD_ATTACH_ARG to all $variables of an e that are no "
+        "field, since then BAD_VAR",
+        lambda text, kernel, ours: (kernel.code, ours.code) == ("BAD_ATTACH_ARG", "BAD_VAR"),
+    ),
+    Difference(
+        LENGTH,
+        "A value may be as long as a definition; the kernel's buffer has 63 or 255 characters",
+        lambda text, kernel, ours: kernel.code == "ARG_TOO_LONG" and ours.accepts,
+    ),
+)
