@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model import expression as ast
-from bpfprobe.model.ktype import KPointer
+from bpfprobe.model.ktype import KInt, KPointer
 from bpfprobe.model.scalar import S64, U64
 from bpfprobe.model.value import (
     BinaryOperation,
@@ -158,9 +158,9 @@ def _of_this_cpu(inner: Operand, expression: ast.Call, scope: Scope) -> Operand:
     ktype = ktype_of(inner)
     if expression.function == "this_cpu_ptr":
         return NumberOperand(place, ktype)
-    return MemoryOperand(
-        place, 0, Space.KERNEL, ktype.target if isinstance(ktype, KPointer) else None
-    )
+    target = ktype.target if isinstance(ktype, KPointer) else None
+    known = target if isinstance(target, (KInt, KPointer)) else None
+    return MemoryOperand(place, 0, Space.KERNEL, known)
 
 
 def uses_return(value: object) -> bool:

@@ -182,7 +182,8 @@ def test_a_conversion_is_a_type(conversion: str, kind: str) -> None:
 
 
 SELF_EXPLAINING = {
-    "FILE_NOT_FOUND", "BAD_SIGNATURE", "BAD_IMM", "TOO_MANY_NESTED", "NO_ARG_BODY", "BAD_EXPRESSION",
+    "FILE_NOT_FOUND", "BAD_SIGNATURE", "BAD_IMM", "TOO_MANY_NESTED", "NO_ARG_BODY",
+    "BAD_EXPRESSION",
 }  # fmt: skip
 
 
