@@ -18,7 +18,7 @@ class Figure:
     """A ratio of one measure between two contestants, ``base`` taken off both if there is one.
 
     ``goal`` is what the ratio has to stay under, or to reach where ``more`` is better; None for
-    what is only told. ``their_measure`` is for a comparison of two different measures.
+    what is only told.
     """
 
     title: str
@@ -28,7 +28,6 @@ class Figure:
     goal: float | None = None
     more: bool = False
     base: str = ""
-    their_measure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +105,15 @@ class Verdict:
 
 def judge(figure: Figure, samples: Samples) -> Verdict:
     """The ratio of the medians, and the range of the ratios of single turns."""
-    measure = figure.their_measure or figure.measure
     ours = samples.spread(figure.ours, figure.measure)
-    theirs = samples.spread(figure.theirs, measure)
+    theirs = samples.spread(figure.theirs, figure.measure)
     base = samples.spread(figure.base, figure.measure) if figure.base else Spread(0, 0, 0)
     if ours is None or theirs is None or base is None or theirs.median <= base.median:
         return Verdict(figure, None, ours, theirs)
     ours, theirs = ours.less(base.median), theirs.less(base.median)
     middle = ours.median / theirs.median
     mine = samples.of(figure.ours, figure.measure)
-    other = samples.of(figure.theirs, measure)
+    other = samples.of(figure.theirs, figure.measure)
     nothing = samples.of(figure.base, figure.measure) if figure.base else [0.0] * len(mine)
     ratios = [
         (a - none) / (b - none)

@@ -89,7 +89,6 @@ class Report:
 def _ratio_row(workload: Workload, verdict: Verdict) -> tuple[str, ...]:
     figure, ratio = verdict.figure, verdict.ratio
     unit = workload.units[figure.measure]
-    their_unit = workload.units[figure.their_measure or figure.measure]
     outcome = {True: "reached", False: "SHORT", None: ""}[verdict.reached]
     spread = f"{number(ratio.low)}..{number(ratio.high)}" if ratio else "-"
     return (
@@ -100,7 +99,7 @@ def _ratio_row(workload: Workload, verdict: Verdict) -> tuple[str, ...]:
         goal(verdict),
         outcome,
         f"{number(verdict.ours.median)} {unit}".strip() if verdict.ours else "-",
-        f"{number(verdict.theirs.median)} {their_unit}".strip() if verdict.theirs else "-",
+        f"{number(verdict.theirs.median)} {unit}".strip() if verdict.theirs else "-",
     )
 
 

@@ -32,14 +32,14 @@ KPROBE = Workload(
     units={"hit": "ns", "rate": "M/s", "lost": "events"},
     contestants=contestants,
     figures=(
-        Figure("cost of a hit to the traced program", "hit", "bpfprobe", "bcc", base="untraced"),
+        Figure("cost of a hit of a kprobe", "hit", "bpfprobe", "bcc", base="untraced"),
         Figure(
-            "cost of a hit over that of an empty program",
+            "cost of a hit of a kprobe over that of an empty program",
             *("hit", "bpfprobe", "bcc, best"),
             base="bcc, empty",
         ),
         Figure(
-            "events a second to a Python callback, none lost",
+            "events of a kprobe a second to a Python callback, none lost",
             *("rate", "bpfprobe", "bcc"),
             more=True,
         ),
