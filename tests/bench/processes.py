@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from tests.bench.workload import Unmeasurable
 
@@ -33,18 +33,22 @@ def build_producer(folder: Path) -> Path:
 
 
 class Process:
-    """A process with pipes; leaving the block ends it."""
+    """A process with pipes; leaving the block ends it. ``output`` takes what it prints."""
 
     def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str] | None, cpu: int | None
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str] | None,
+        cpu: int | None,
+        output: IO[bytes] | None = None,
     ) -> None:
-        self.started_ns = time.monotonic_ns()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
+        self.started_ns = time.monotonic_ns()
         self._process = subprocess.Popen(
             argv,
             env=environment,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=output or subprocess.PIPE,
             stderr=self._errors,
         )
         self.pid = self._process.pid
@@ -63,8 +67,8 @@ class Process:
             self._process.kill()
             self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._errors):
-            assert pipe is not None
-            pipe.close()
+            if pipe is not None:
+                pipe.close()
 
     def tell(self, text: str = "") -> None:
         """A line to its stdin."""

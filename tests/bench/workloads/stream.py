@@ -11,6 +11,7 @@ up. What a hit costs does not depend on it.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.figure import Figure
@@ -20,7 +21,6 @@ from tests.bench.workload import Unmeasurable, Workload
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
-    from pathlib import Path
 
     from tests.bench.setting import Setting
     from tests.bench.workload import Turn
@@ -88,11 +88,13 @@ def _bpftrace(setting: Setting, count: int) -> dict[str, float]:
             f"tracepoint:syscalls:sys_enter_getppid /pid == {producer.pid}/ "
             '{ printf("%llu %d %d %s %d\\n", nsecs, pid, tid, comm, args->__syscall_nr); }'
         )
-        output = setting.folder / "bpftrace.txt"
-        output.unlink(missing_ok=True)
-        argv = ["bpftrace", "-B", "line", "-o", str(output), "-e", text]
-        with Process(argv, setting.environment(), setting.tracer_cpu):
-            _await_event(producer, output)
+        argv = ["bpftrace", "-B", "line", "-e", text]
+        environment, cpu = setting.environment(), setting.tracer_cpu
+        with (
+            open(setting.folder / "bpftrace.txt", "wb") as output,
+            Process(argv, environment, cpu, output),
+        ):
+            _await_event(producer, Path(output.name))
             return {"hit": producer.run(count)[1]}
 
 
@@ -101,7 +103,7 @@ def _await_event(producer: Producer, output: Path) -> None:
     for _ in range(300):
         producer.run(1)
         time.sleep(0.1)
-        if output.exists() and str(producer.pid) in output.read_text():
+        if str(producer.pid) in output.read_text():
             return
     raise Unmeasurable("it printed no event")
 
