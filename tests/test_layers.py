@@ -24,6 +24,7 @@ ALLOWED = {
     "resolve": {*SHARED, "bpfprobe.resolve", "bpfprobe.target:Target"},
     "plan": {*SHARED, "bpfprobe.plan"},
     "render": {*SHARED, "bpfprobe.render", "bpfprobe._resources"},
+    "check": {*SHARED, "bpfprobe.check", "bpfprobe.target:Target"},
     "ftrace": {*SHARED, "bpfprobe.ftrace", "bpfprobe.target:Target"},
     "deliver": {*SHARED, "bpfprobe.deliver"},
     "read": {*SHARED, "bpfprobe.read", "bpfprobe.engine:RecordSource"},
@@ -86,7 +87,7 @@ def test_a_stage_imports_its_nouns_and_nothing_else(path: Path) -> None:
     [
         p
         for p in FILES
-        if package_of(p) in ("model", "parse", "resolve", "plan", "render", "ftrace")
+        if package_of(p) in ("model", "parse", "resolve", "plan", "render", "ftrace", "check")
     ],
     ids=name_of,
 )

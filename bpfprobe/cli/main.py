@@ -17,6 +17,7 @@ _COMMANDS = {
     "trace": "trace",
     "list": "listing",
     "explain": "explain",
+    "check": "check",
     "doctor": "doctor",
     "lab": "lab",
 }
@@ -26,6 +27,7 @@ examples:
   bpfprobe trace 'r:opened do_sys_openat2 path=filename:ustring fd=$retval:s32'
   bpfprobe list -v 'kprobe:vfs_*'
   bpfprobe explain 'syscall:openat filename retval'
+  bpfprobe check probes.txt --target 5.10.json.gz 6.1.json.gz
   bpfprobe doctor
   bpfprobe lab -- bpfprobe trace --duration 2 'kprobe:vfs_read count'
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bpfprobe.target import Target
 
 GROUP = "bpfprobe"
-"""The group of the lines; nothing else makes events of this name."""
+"""The group of lines whose description names none."""
 
 # kernel/trace/trace_probe.h
 _MAX_ARGUMENTS = 128
@@ -55,7 +55,8 @@ def ftrace_event(bound: Bound, arch: str, target: Target) -> FtraceEvent | tuple
 
 
 def _event(bound: Bound, place: Place, fields: Fields, text: str) -> FtraceEvent:
-    words = [f"{place.letter}:{GROUP}/{bound.spec.name}", place.where]
+    group = bound.spec.group or GROUP
+    words = [f"{place.letter}:{group}/{bound.spec.name}", place.where]
     words += [f"{name}={fetched}" for name, fetched in fields.arguments.items()]
     needs = [*place.needs]
     for fetched in fields.arguments.values():
@@ -67,7 +68,7 @@ def _event(bound: Bound, place: Place, fields: Fields, text: str) -> FtraceEvent
         differs.append(UNREADABLE_TEXT)
     return FtraceEvent(
         " ".join(words),
-        GROUP,
+        group,
         bound.spec.name,
         text,
         tuple(dict.fromkeys(needs)),

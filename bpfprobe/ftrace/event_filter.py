@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.ftrace.fetcharg import Fetched, fetch
 from bpfprobe.ftrace.place import NoFormError
-from bpfprobe.model.scalar import U32, Scalar
+from bpfprobe.model.scalar import U32, Scalar, Style
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
@@ -138,8 +138,8 @@ def _number_field(value: Value, fields: Fields) -> tuple[str, Scalar]:
             )
     name = fields.name_of(value)
     found = fields.arguments[name]
-    if found.other:
-        raise NoFormError(f"{name} is {found.other} there, and this compares a number")
+    if found.other or found.scalar.style is Style.SYMBOL_TEXT:
+        raise NoFormError(f"{name} is {found.type} there, and this compares a number")
     return name, found.scalar
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.spec import KernelPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +30,9 @@ class NoFormError(Exception):
 class Place:
     """A place in ftrace's words.
 
-    ``head`` is the line up to its arguments. ``fields`` are those of a tracepoint by their offset;
-    ``is_user`` is true in a program, where every pointer points into its memory.
+    ``letter`` is what its line begins with, ``where`` the place in it. ``fields`` are those of a
+    tracepoint by their offset; ``is_user`` is true in a program, where every pointer points into
+    its memory.
     """
 
     letter: str
@@ -67,7 +69,9 @@ def place_of(bound: Bound, arch: Arch, target: Target) -> Place:
         )
     letter = "r" if bound.returns else "p"
     if isinstance(site, KernelSite):
-        return Place(letter, _kernel_place(site), arch, bound.returns)
+        point = bound.spec.point
+        maxactive = point.maxactive if isinstance(point, KernelPoint) else 0
+        return Place(f"{letter}{maxactive or ''}", _kernel_place(site), arch, bound.returns)
     if isinstance(site, SyscallSites):
         if not site.wrapper:
             raise NoFormError("this kernel shows no function for the system call")

@@ -77,6 +77,12 @@ def test_places(text: str, line: str) -> None:
     assert event(text) == FtraceEvent(line, "bpfprobe", line.split()[0].partition("/")[2])
 
 
+def test_a_group_and_maxactive_are_kept() -> None:
+    assert event("r20:mine/answered vfs_read $retval if $retval > 3") == FtraceEvent(
+        "r20:mine/answered vfs_read retval=$retval:s64", "mine", "answered", "retval > 3"
+    )
+
+
 @pytest.mark.parametrize(
     ("capture", "argument"),
     [
@@ -100,6 +106,11 @@ def test_places(text: str, line: str) -> None:
         ("a=\\42", "\\42:s64"),
         ('a=\\"hi"', '\\"hi":string'),
         ("a=comm", "$comm:string"),
+        ("a=%di:symbol", "%di:symbol"),
+        ("a=+0(%di):b3@2/8", "+0(%di):b3@2/8"),
+        ("a=+0(%di):b3@2/8[4]", "+0(%di):b3@2/8[4]"),
+        ("a=+0(%si):string[2]", "+0(%si):string[2]"),
+        ("a=file:%pD", "+0(+24(+8(%di))):string"),
     ],
 )
 def test_values(capture: str, argument: str) -> None:

@@ -9,7 +9,7 @@ from tests.sample_machine import MACHINE, bound
 
 PROBE = (
     "kprobe:vfs_read n=count small=count:u8 low=count:s32 wide=(u64)(u8)count "
-    "name=file->f_path.dentry->d_iname"
+    "name=file->f_path.dentry->d_iname called=%si:symstr"
 )
 
 
@@ -92,6 +92,7 @@ def test_unreadable_strings_differ_where_a_test_is_turned_around(
         ("count == low", "a field is compared with a constant there"),
         ("count + 1 == 3", "a fetcharg reads values and does no arithmetic"),
         ("(count & 0x30) == 0x10", "& only asks there whether any bit"),
+        ("called == 3", "called is symstr there, and this compares a number"),
         ("wide == 300", "300 is cut there to the field's type, u8"),
         ("wide & 0x100", "the mask 0x100 is cut there to the field's type, u8"),
         ("low & 0x80000000", "the mask 0x80000000 does not fit"),

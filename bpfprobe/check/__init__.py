@@ -1,0 +1,1 @@
+"""VERB: bound -> what it counts on, so that two machines can be compared."""
