@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.object import Object
-from bpfprobe.model.site import UserSite
+from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.store.start import Start
 from bpfprobe.store.starts import option_values
 from bpfprobe.target.files import Files
@@ -66,7 +66,7 @@ def _file_premises(made: Compilation, witness: Witness) -> list[Premise] | None:
             probes = [
                 index
                 for index, probe in enumerate(made.wiring.probes)
-                if isinstance(probe.site, UserSite)
+                if isinstance(probe.site, UserSite | UserSites)
                 and (probe.site.path, probe.site.pid) == (path, pid)
             ]
             if not probes:

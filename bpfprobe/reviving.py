@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.premise import PremiseKind
-from bpfprobe.model.site import UserSite
+from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.target.premises import file_in_process, holds
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def _in_process(probe: ProbeWiring, path: str, pid: int | None) -> ProbeWiring:
 
 
 def _moved(site: Site, path: str, pid: int | None) -> Site:
-    return replace(site, path=path, pid=pid) if isinstance(site, UserSite) else site
+    if isinstance(site, UserSite | UserSites):
+        return replace(site, path=path, pid=pid)
+    return site
 
 
 def _with_values(wiring: Wiring, values: dict[str, int]) -> Wiring:

@@ -33,8 +33,8 @@ ALLOWED = {
     "store": {*SHARED, "bpfprobe.store", "bpfprobe"},
 }
 STANDARD_ABOVE = {
-    "__future__", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools",
-    "itertools", "json", "operator", "re", "string", "struct", "typing",
+    "__future__", "collections", "contextlib", "dataclasses", "difflib", "enum", "fnmatch",
+    "functools", "itertools", "json", "operator", "re", "string", "struct", "typing",
 }  # fmt: skip
 TALKS_TO_C = {
     "target/libbpf_btf.py",  # a reader of BTF, no more

@@ -30,6 +30,8 @@ from bpfprobe.model.value import (
     NonZero,
     Not,
     Parameter,
+    PlaceNumber,
+    PlaceText,
     RegisterValue,
     ReturnValue,
     StackValue,
@@ -91,12 +93,16 @@ def value_text(value: Capturable) -> str:
             return f"{operator}{value_text(operand)}"
         case BinaryOperation(operator, left, right):
             return f"({value_text(left)} {operator} {value_text(right)})"
+        case PlaceNumber():
+            return "the number of the place"
         case ByPlace(values):
             return " or ".join(dict.fromkeys(value_text(one) for one in values)) + ", by place"
         case Truth(condition):
             return condition_text(condition)
         case CommText():
             return "comm"
+        case PlaceText(names):
+            return f"the function, one of {len(names)}"
         case ConstantText(text):
             return _quoted(text)
         case TextAt(pointer, space):

@@ -109,6 +109,8 @@ def _getter(
     value = itemgetter(places[field.name])
     if field.kind is FieldKind.INTEGER:
         return value
+    if field.kind is FieldKind.NAME:
+        return lambda event: _name_of(field, value(event))
     if field.kind is FieldKind.BOOLEAN:
         return lambda event: value(event) != 0
     if field.kind is FieldKind.CHARACTER:
@@ -158,6 +160,12 @@ def _texts_getter(
         return None if all(part is None for part in found) else found
 
     return texts
+
+
+def _name_of(field: Field, number: int) -> str:
+    if number >= len(field.names):
+        raise DecodeError(f"{field.name} is name {number} of {len(field.names)}")
+    return field.names[number]
 
 
 def _located(
@@ -227,6 +235,8 @@ def _raw_method(
             reader = _located(field, value, record_place)
         elif field.kind is FieldKind.COMM:
             reader = _comm_bytes(value)
+        elif field.kind is FieldKind.NAME:
+            reader = _name_bytes(field, value)
         else:
             reader = _integer_bytes(field, value)
         readers[field.name] = _guarded(field, reader, marks)
@@ -235,6 +245,10 @@ def _raw_method(
         return readers[name](self)
 
     return raw
+
+
+def _name_bytes(field: Field, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda event: _name_of(field, value(event)).encode("utf-8", "surrogateescape")
 
 
 def _comm_bytes(value: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -13,7 +13,7 @@ from bpfprobe.engine.attach_errors import explain
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.engine.perf_event import read_pmu, request
 from bpfprobe.engine.privilege import read_privileges
-from bpfprobe.model.site import KernelSite, Site, UserSite
+from bpfprobe.model.site import KernelSite, SingleSite, UserSite
 
 if TYPE_CHECKING:
     from bpfprobe.engine.fork_guard import ForkGuard
@@ -66,18 +66,22 @@ class Attacher:
         self._kernel, self._guard = kernel, guard
         self._pmus: dict[str, ProbePmu | None] = {}
 
-    def attach(self, program_fd: int, site: Site) -> PerfLink:
-        """Raises `AttachError` with a code for each cause, `PrivilegeError`."""
+    def attach(self, program_fd: int, site: SingleSite, cookie: int = 0) -> PerfLink:
+        """Raises `AttachError` with a code for each cause, `PrivilegeError`.
+
+        A program asks for its ``cookie`` to know which of its places was hit (Linux 5.15).
+        """
         try:
-            event = self._open(site)
+            event = self.open(site)
             try:
-                return self._bind(program_fd, event)
+                return self._bind(program_fd, event, cookie)
             finally:
                 event.close()
         except OSError as error:
             raise explain(site, error, read_privileges()) from error
 
-    def _open(self, site: Site) -> OwnedFd:
+    def open(self, site: SingleSite) -> OwnedFd:
+        """A perf event at a site, without a program. Raises OSError, `AttachError`."""
         pmu = self._pmu(site)
         try:
             return self._event(request(site, pmu))
@@ -90,7 +94,7 @@ class Attacher:
     def _event(self, asked: PerfRequest) -> OwnedFd:
         return OwnedFd(self._kernel.perf_event_open(asked.attr, asked.pid, asked.cpu))
 
-    def _pmu(self, site: Site) -> ProbePmu | None:
+    def _pmu(self, site: SingleSite) -> ProbePmu | None:
         if not isinstance(site, KernelSite | UserSite):
             return None
         name = "kprobe" if isinstance(site, KernelSite) else "uprobe"
@@ -98,14 +102,14 @@ class Attacher:
             self._pmus[name] = read_pmu(name)
         return self._pmus[name]
 
-    def _bind(self, program_fd: int, event: OwnedFd) -> PerfLink:
+    def _bind(self, program_fd: int, event: OwnedFd, cookie: int) -> PerfLink:
         """By a link, which holds the event, so that one descriptor a probe is enough."""
         try:
-            fd = bpf.create_perf_link(self._kernel, program_fd, event.number)
+            fd = bpf.create_perf_link(self._kernel, program_fd, event.number, cookie)
         except OSError as error:
             # Before Linux 5.15 EINVAL says that there are no such links, but it has other causes
             # too: the older way comes to the same answer then.
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP) or cookie:
                 raise
         else:
             return PerfLink(self._kernel, self._guard, fd, is_bpf_link=True)
@@ -127,6 +131,6 @@ def recursion_misses(kernel: Kernel, program_fd: int) -> int | None:
     return int.from_bytes(info[_RECURSION_MISSES_AT:], "little")
 
 
-def _is_loaded(site: Site) -> bool:
+def _is_loaded(site: SingleSite) -> bool:
     # Without the module the plain name could be another function of the kernel.
     return isinstance(site, KernelSite) and Path("/sys/module", site.module).is_dir()

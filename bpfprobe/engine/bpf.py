@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 from typing import TYPE_CHECKING
+
+from bpfprobe.model.object import AttachType
 
 if TYPE_CHECKING:
     from bpfprobe.engine.syscalls import Kernel
     from bpfprobe.model.object import MapDef, ProgramDef
+    from bpfprobe.model.site import UserSites
 
 OBJECT_NAME_SIZE = 16  # BPF_OBJ_NAME_LEN, with the terminating NUL
 INSTRUCTION_SIZE = 8
@@ -24,9 +28,12 @@ _BPF_PERF_EVENT = 41  # enum bpf_attach_type
 
 _MAP_CREATE_ATTR = struct.Struct("=7I16s")
 _ELEMENT_ATTR = struct.Struct("=I4xQQQ")
-_PROG_LOAD_ATTR = struct.Struct("=IIQQIIQII16s")
+_PROG_LOAD_ATTR = struct.Struct("=IIQQIIQII16sII")
 _LINK_CREATE_ATTR = struct.Struct("=4I")
+_UPROBE_MULTI_ATTR = struct.Struct("=4I4Q3I4x")
 _INFO_ATTR = struct.Struct("=IIQ")
+
+_UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
 
 def create_map(kernel: Kernel, definition: MapDef) -> int:
@@ -65,6 +72,8 @@ def load_program(
         0,  # kern_version, not looked at since Linux 5.0
         0,  # prog_flags
         object_name(program.name),
+        0,  # prog_ifindex
+        program.attach_type.value,
     )
     refusal = None
     try:
@@ -104,9 +113,36 @@ def next_key(kernel: Kernel, map_fd: int, key: bytes | None, key_size: int) -> b
     return after.raw
 
 
-def create_perf_link(kernel: Kernel, program_fd: int, perf_fd: int) -> int:
+def create_perf_link(kernel: Kernel, program_fd: int, perf_fd: int, cookie: int = 0) -> int:
     """BPF_LINK_CREATE on a perf event (Linux 5.15, commit b89fbfbb854c)."""
     attr = _LINK_CREATE_ATTR.pack(program_fd, perf_fd, _BPF_PERF_EVENT, 0)
+    if cookie:
+        attr += cookie.to_bytes(8, "little")
+    return kernel.bpf(_LINK_CREATE, _buffer(attr))
+
+
+def create_uprobe_multi_link(kernel: Kernel, program_fd: int, sites: UserSites) -> int:
+    """BPF_LINK_CREATE on many places of a file (Linux 6.6, commit 89ae89f53d20).
+
+    The number of a place among ``sites`` is its cookie.
+    """
+    count = len(sites.offsets)
+    path = _buffer(os.fsencode(sites.path) + b"\0")
+    offsets = _buffer(struct.pack(f"={count}Q", *sites.offsets))
+    cookies = _buffer(struct.pack(f"={count}Q", *range(count)))
+    attr = _UPROBE_MULTI_ATTR.pack(
+        program_fd,
+        0,  # target_fd
+        AttachType.UPROBE_MULTI.value,
+        0,  # flags of the link
+        ctypes.addressof(path),
+        ctypes.addressof(offsets),
+        0,  # ref_ctr_offsets
+        ctypes.addressof(cookies),
+        count,
+        _UPROBE_MULTI_RETURN if sites.returns else 0,
+        sites.pid or 0,
+    )
     return kernel.bpf(_LINK_CREATE, _buffer(attr))
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import bpf, loader
-from bpfprobe.engine.attach import Attacher, PerfLink, recursion_misses
+from bpfprobe.engine.attach import Attacher, recursion_misses
 from bpfprobe.engine.cpus import possible_cpus
 from bpfprobe.engine.fork_guard import ForkGuard, OwnedFd
 from bpfprobe.engine.syscalls import Kernel
 from bpfprobe.errors import LoadError
-from bpfprobe.model.object import Bytecode
+from bpfprobe.model.object import AttachType, Bytecode
+from bpfprobe.model.site import UserSites
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bpfprobe.engine import Link
     from bpfprobe.engine.perf_buffer import PerfBuffer
     from bpfprobe.engine.ring_buffer import RingBuffer
     from bpfprobe.model.object import CSource, MapDef
@@ -35,6 +37,7 @@ class LiveEngine:
         self._guard = ForkGuard()
         self._attacher = Attacher(self._kernel, self._guard)
         self._fds: dict[int, OwnedFd] = {}
+        self._for_many: set[int] = set()
         self._cpus = 0
 
     def compile(self, source: CSource) -> tuple[Bytecode, ...]:
@@ -72,11 +75,25 @@ class LiveEngine:
 
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         """Load a program and give its descriptor."""
-        return self._own(loader.load(self._kernel, bytecode, map_fds))
+        fd = self._own(loader.load(self._kernel, bytecode, map_fds))
+        if bytecode.program.attach_type is AttachType.UPROBE_MULTI:
+            self._for_many.add(fd)
+        return fd
 
-    def attach(self, program_fd: int, site: Site) -> PerfLink:
+    def attach(self, program_fd: int, site: Site) -> Link:
         """Attach a loaded program."""
+        if isinstance(site, UserSites):
+            return self._attach_many(program_fd, site)
         return self._attacher.attach(program_fd, site)
+
+    def _attach_many(self, program_fd: int, sites: UserSites) -> Link:
+        from bpfprobe.engine import attach_many  # a glob is the exception
+
+        if program_fd in self._for_many:
+            return attach_many.attach_by_one_link(
+                self._kernel, self._guard, self._attacher, program_fd, sites
+            )
+        return attach_many.attach_one_by_one(self._attacher, program_fd, sites)
 
     def open_ring(self, map_fd: int, size: int) -> RingBuffer:
         """Map a ring buffer."""
@@ -127,6 +144,7 @@ class LiveEngine:
     def close_fd(self, fd: int) -> None:
         """Close a map or program of this engine; another number is left alone."""
         owned = self._fds.pop(fd, None)
+        self._for_many.discard(fd)
         if owned is not None:
             self._guard.forget(owned)
             owned.close()

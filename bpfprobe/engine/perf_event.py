@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from bpfprobe.errors import AttachError
-from bpfprobe.model.site import KernelSite, Site, TracepointSite
+from bpfprobe.model.site import KernelSite, SingleSite, TracepointSite
 
 # The first 72 bytes (PERF_ATTR_SIZE_VER1) hold all that is needed: type, size, config,
 # sample_period, sample_type, read_format, flag bits, wakeup_watermark, bp_type, config1, config2.
@@ -65,7 +65,7 @@ def read_pmu(name: str, root: str = DEVICES) -> ProbePmu | None:
     return ProbePmu(number, bit, takes_ref_ctr)
 
 
-def request(site: Site, pmu: ProbePmu | None, *, plain_name: bool = False) -> PerfRequest:
+def request(site: SingleSite, pmu: ProbePmu | None, *, plain_name: bool = False) -> PerfRequest:
     """The request for a site; ``pmu`` is not looked at for a tracepoint.
 
     ``plain_name`` leaves the module out of a function's name: since Linux 6.6 (commit
@@ -134,7 +134,7 @@ def _text(text: str) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(text.encode(errors="surrogateescape"))
 
 
-def _no_pmu(site: Site) -> AttachError:
+def _no_pmu(site: SingleSite) -> AttachError:
     if isinstance(site, KernelSite):
         return AttachError(
             f"{site}: this kernel was built without kprobes (CONFIG_KPROBE_EVENTS), or "

@@ -22,6 +22,7 @@ from bpfprobe.model.value import (
     Duration,
     Kept,
     Load,
+    PlaceText,
     RegisterValue,
     ReturnValue,
     Space,
@@ -88,6 +89,8 @@ def fetch(value: Capturable, place: Place) -> Fetched:
             return _text(value, place)
         case CommText():
             return Fetched("$comm", other="string")
+        case PlaceText():
+            raise NoFormError("an event of ftrace is at one place")
         case ConstantText(text):
             return Fetched(f'\\"{_plain(text)}"', other="string")
         case ArrayValue(pointer, element, count, space, first_bit, width):

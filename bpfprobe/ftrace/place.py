@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
-from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def place_of(bound: Bound, arch: Arch, target: Target) -> Place:
         return Place(letter, site.wrapper, arch, bound.returns, is_syscall=True)
     if isinstance(site, UserSite):
         return _user_place(site, letter, arch, bound)
+    if isinstance(site, UserSites):
+        raise NoFormError(f"{len(site.offsets)} functions take an event each there")
     return _tracepoint_place(site, arch, target)
 
 

@@ -30,6 +30,7 @@ class FieldKind(Enum):
     TEXTS = "texts"  # in the tail, each with a place of its own in the head: tuple of str or None
     SYMBOL = "symbol"  # KernelAddress
     SYMBOL_TEXT = "symstr"  # str
+    NAME = "name"  # the number of one of several names: str
     CONSTANT = "constant"  # not in the record: the same str in every event
 
 
@@ -42,8 +43,9 @@ class Field:
 
     ``size`` and ``offset`` are in bytes; ``capacity`` is the most that a field in the tail may take
     there. ``mark`` is the number of its fault and truncation bits, -1 for what cannot fail.
-    ``style`` says how people see a number. ``user`` tells the stack of a program from the kernel's.
-    Of elements that are bit fields ``bit_size`` bits count, from ``bit_offset`` on.
+    ``style`` says how people see a number; ``names`` are those that a NAME is one of. ``user``
+    tells the stack of a program from the kernel's. Of elements that are bit fields ``bit_size``
+    bits count, from ``bit_offset`` on.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Field:
     user: bool = False
     bit_offset: int = 0
     bit_size: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def in_tail(self) -> bool:

@@ -124,6 +124,9 @@ class Answer:
     evidence: str
 
 
+UNKNOWN = Answer(None, "it was not asked")
+
+
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
     """What a machine is and allows, each answer with its evidence.
@@ -144,3 +147,5 @@ class MachineFacts:
     fentry: Answer
     bpf_link: Answer
     lockdown: Answer
+    uprobe_multi: Answer = UNKNOWN
+    attach_cookie: Answer = UNKNOWN

@@ -66,12 +66,20 @@ class ProgramKind(Enum):
     TRACEPOINT = 5
 
 
+class AttachType(Enum):
+    """What a program of a kind is loaded for, with the kernel's numbers (``bpf_attach_type``)."""
+
+    ANY = 0
+    UPROBE_MULTI = 48  # Linux 6.6, commit 89ae89f53d20
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramDef:
     """A function of the C text that becomes a program. Its name has at most 15 characters."""
 
     name: str
     kind: ProgramKind
+    attach_type: AttachType = AttachType.ANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.object import AttachType
 from bpfprobe.model.site import TracepointSite
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from bpfprobe.model.parameters import ParameterBlock
     from bpfprobe.model.site import Site
     from bpfprobe.model.value import Condition, Value
+
+
+UPROBE_MULTI = "uprobe.multi"
+"""The name of the mechanism that takes one program to many functions of a file by one link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,12 @@ class ProbePlan:
     def is_tracepoint(self) -> bool:
         """Whether the programs are handed a tracepoint's record, not registers."""
         return isinstance(self.site, TracepointSite)
+
+    @property
+    def attach_type(self) -> AttachType:
+        """What the programs are loaded for."""
+        multi = self.mechanism.name == UPROBE_MULTI
+        return AttachType.UPROBE_MULTI if multi else AttachType.ANY
 
     @property
     def program(self) -> str:

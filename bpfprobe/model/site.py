@@ -51,6 +51,33 @@ class UserSite:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSites:
+    """Several functions of one ELF file, or their returns: those whose name fits ``pattern``.
+
+    ``offsets`` and ``names`` go together, ordered by offset; one program goes to all of them, and
+    the number of the place is its cookie.
+    """
+
+    path: str
+    offsets: tuple[FileOffset, ...]
+    names: tuple[str, ...]
+    pattern: str
+    returns: bool = False
+    pid: int | None = None
+
+    def each(self) -> tuple[UserSite, ...]:
+        """The same places one by one."""
+        return tuple(
+            UserSite(self.path, offset, self.returns, self.pid, name)
+            for offset, name in zip(self.offsets, self.names, strict=True)
+        )
+
+    def __str__(self) -> str:
+        kind = "uretprobe" if self.returns else "uprobe"
+        return f"{kind}:{self.path}:{self.pattern} ({len(self.offsets)} functions)"
+
+
+@dataclass(frozen=True, slots=True)
 class TracepointSite:
     """A tracepoint by its id in tracefs."""
 
@@ -62,4 +89,5 @@ class TracepointSite:
         return f"tracepoint:{self.category}:{self.name}"
 
 
-Site = KernelSite | UserSite | TracepointSite
+SingleSite = KernelSite | UserSite | TracepointSite
+Site = SingleSite | UserSites

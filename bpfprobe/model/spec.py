@@ -41,8 +41,9 @@ class UserPoint:
     """A place in an executable or library, or the return of a function there.
 
     Exactly one of ``symbol``, ``address`` (virtual, as nm(1) prints it) and ``offset`` (in the
-    file) says where; ``plus`` counts bytes from the start of ``symbol``. ``ref_ctr_offset`` is the
-    place in the file of a counter of tracers, as USDT has one, 0 for none.
+    file) says where; ``plus`` counts bytes from the start of ``symbol``. A symbol with ``*`` or
+    ``?`` is a glob, and the place every function that fits. ``ref_ctr_offset`` is the place in the
+    file of a counter of tracers, as USDT has one, 0 for none.
     """
 
     path: str
@@ -53,6 +54,11 @@ class UserPoint:
     returns: bool = False
     pid: int | None = None
     ref_ctr_offset: int = 0
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether the symbol may mean several functions."""
+        return "*" in self.symbol or "?" in self.symbol
 
     def __str__(self) -> str:
         place = self.symbol or hex(self.address or self.offset or 0)

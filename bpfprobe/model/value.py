@@ -217,6 +217,13 @@ class BinaryOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceNumber:
+    """Which place of a probe was hit, from 0: the cookie it was attached with (Linux 5.15)."""
+
+    type: Scalar = U32
+
+
+@dataclass(frozen=True, slots=True)
 class ByPlace:
     """A value that is found elsewhere at each place of a probe; ``values`` go by place."""
 
@@ -249,6 +256,7 @@ Value = (
     | View
     | UnaryOperation
     | BinaryOperation
+    | PlaceNumber
     | ByPlace
     | Truth
 )
@@ -275,7 +283,14 @@ class ConstantText:
     value: bytes
 
 
-TextValue = TextAt | CommText | ConstantText
+@dataclass(frozen=True, slots=True)
+class PlaceText:
+    """The name of the place that was hit, one of ``names``."""
+
+    names: tuple[str, ...]
+
+
+TextValue = TextAt | CommText | ConstantText | PlaceText
 
 
 @dataclass(frozen=True, slots=True)

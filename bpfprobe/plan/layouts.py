@@ -14,6 +14,7 @@ from bpfprobe.model.value import (
     ArrayValue,
     CommText,
     ConstantText,
+    PlaceText,
     StackValue,
     TextArray,
     TextAt,
@@ -87,6 +88,8 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     if isinstance(value, ConstantText):
         text = value.value.decode("utf-8", "surrogateescape")
         return Field(name, FieldKind.CONSTANT, 0, 0, constant=text)
+    if isinstance(value, PlaceText):
+        return Field(name, FieldKind.NAME, 0, 4, names=value.names)
     if isinstance(value, TextAt):
         capacity = min(string_bytes, value.size) if value.size else string_bytes
         return Field(name, FieldKind.STRING, 0, 4, capacity=capacity, mark=mark)

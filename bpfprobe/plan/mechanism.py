@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
-from bpfprobe.model.plan import Choice
-from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.plan import UPROBE_MULTI, Choice
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from bpfprobe.model.machine import MachineFacts
     from bpfprobe.model.site import Site
     from bpfprobe.model.spec import Point
+
+_MULTI_PID_WORKS = (6, 10)
+"""Before (commit 46ba0e49b642) a link with a pid ran its program for the main thread alone."""
 
 _LAB = "`bpfprobe lab -- COMMAND` runs a command in a kernel that has them"
 
@@ -30,6 +34,8 @@ def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, S
         choice = _kprobe(because, facts, _maxactive(bound.spec.point))
         entry = KernelSite(site.function, 0, False, site.module, site.address)
         return choice, site, entry if bound.returns else None
+    if isinstance(site, UserSites):
+        return _many(site, facts), site, replace(site, returns=False) if bound.returns else None
     if isinstance(site, UserSite):
         because = "a function of a program is reached through a perf event of the uprobe PMU"
         if site.ref_ctr_offset:
@@ -53,6 +59,28 @@ def _maxactive(point: Point) -> tuple[str, ...]:
         "when its tracer is killed; the kernel follows as many as it thinks right, and counts "
         "those that it missed",
     )
+
+
+def _many(sites: UserSites, facts: MachineFacts) -> Choice:
+    """One link for all places takes and ends no longer than one for a single place."""
+    obstacle, way_out, down = "", "", ""
+    if facts.uprobe_pmu.present is False:
+        obstacle = f"this kernel has no uprobes ({facts.uprobe_pmu.evidence})"
+        way_out = _LAB
+    if facts.uprobe_multi.present is not True:
+        down = f"uprobe.multi, a link for all: {facts.uprobe_multi.evidence} (Linux 6.6)"
+    elif sites.pid is not None and _release(facts) < _MULTI_PID_WORKS:
+        down = "uprobe.multi, a link for all: before Linux 6.10 it sees one thread of a process"
+    if not down:
+        because = f"one link takes the program to all {len(sites.offsets)} functions"
+        return Choice(UPROBE_MULTI, because, obstacle=obstacle, way_out=way_out)
+    because = f"a perf event of the uprobe PMU for each of the {len(sites.offsets)} functions"
+    return Choice("uprobe", because, (down,), obstacle, way_out)
+
+
+def _release(facts: MachineFacts) -> tuple[int, ...]:
+    numbers = re.match(r"(\d+)\.(\d+)", facts.release)
+    return tuple(int(number) for number in numbers.groups()) if numbers else (0, 0)
 
 
 def _kprobe(because: str, facts: MachineFacts, turned_down: tuple[str, ...] = ()) -> Choice:

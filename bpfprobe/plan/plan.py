@@ -12,6 +12,7 @@ from bpfprobe.model.options import OptionError
 from bpfprobe.model.plan import (
     SCRATCH_SLOTS,
     STACK_TEXT_BYTES,
+    UPROBE_MULTI,
     Choice,
     Memory,
     Pairing,
@@ -165,7 +166,8 @@ def _place(
         if layout.head_size <= STACK_EVENT_BYTES:
             return Memory.STACK, Choice(Memory.STACK.value, "the event is small")
     because = "events differ in size" if layout.is_variable else "the event or its filter is large"
-    placed = Memory.SLOTS if mechanism.name == "uprobe" else Memory.SCRATCH
+    can_be_preempted = mechanism.name in ("uprobe", UPROBE_MULTI)
+    placed = Memory.SLOTS if can_be_preempted else Memory.SCRATCH
     return placed, Choice(placed.value, because)
 
 

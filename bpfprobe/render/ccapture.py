@@ -10,6 +10,8 @@ from bpfprobe.model.value import (
     ArrayValue,
     CommText,
     ConstantText,
+    PlaceNumber,
+    PlaceText,
     Space,
     StackValue,
     TextArray,
@@ -44,6 +46,9 @@ class CaptureWriter:
         match value:
             case ConstantText():
                 return
+            case PlaceText():
+                place = self._values.value(PlaceNumber())
+                self._values.line(f"event->{c_field(field)} = {place.text};")
             case CommText():
                 name = f"event->{c_field(field)}"
                 self._values.line(f"bpf_get_current_comm({name}, sizeof({name}));")

@@ -26,6 +26,7 @@ from bpfprobe.model.value import (
     Kept,
     Load,
     Parameter,
+    PlaceNumber,
     RegisterValue,
     ReturnValue,
     Space,
@@ -179,6 +180,8 @@ class ValueWriter:
                 return CExpression(f"({operator}{inside.text})", inside.fault)
             case BinaryOperation():
                 return self._operation(value)
+            case PlaceNumber():
+                return CExpression(self._once("place", "bpf_get_attach_cookie(ctx)"))
             case ByPlace(values, scalar):
                 seen = self.value(values[self._place])
                 return CExpression(widened(seen.text, scalar), seen.fault)

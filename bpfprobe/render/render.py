@@ -28,10 +28,10 @@ def render(plan: Plan) -> CSource:
         events += [f"/* probe {probe.index} */", *event_struct(probe), ""]
         if probe.pairing is not None:
             functions.append(entry_function(plan, probe, structs, origins))
-            programs.append(ProgramDef(probe.entry_program, kind))
+            programs.append(ProgramDef(probe.entry_program, kind, probe.attach_type))
         for place in sorted(set(probe.shared_programs)):
             functions.append(probe_function(plan, probe, structs, origins, place))
-            programs.append(ProgramDef(probe.program_at(place), kind))
+            programs.append(ProgramDef(probe.program_at(place), kind, probe.attach_type))
     shared = fill(
         "shared.c",
         counters="\n".join(f"    u64 {name};" for name in COUNTERS),

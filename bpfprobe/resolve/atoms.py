@@ -163,6 +163,13 @@ def global_memory(expression: ast.Global, scope: Scope) -> Operand:
 
 def file_memory(expression: ast.FileMemory, scope: Scope) -> Operand:
     """``@+OFFSET``: from where the probe is, which is at a known offset itself."""
+    if scope.file_offset is None and scope.space is Space.USER:
+        raise spec_error(
+            "FILE_ON_MANY",
+            "offsets in the file count from the place of the probe, and this one has several",
+            expression.span,
+            "probe one of them, by its symbol or its own offset",
+        )
     if scope.file_offset is None:
         raise spec_error(
             "FILE_ON_KPROBE",

@@ -20,7 +20,13 @@ from bpfprobe.resolve.scopes import (
     tracepoint_scope,
     user_scope,
 )
-from bpfprobe.resolve.sites import kernel_site, syscall_sites, tracepoint_site, user_site
+from bpfprobe.resolve.sites import (
+    kernel_site,
+    matching_sites,
+    syscall_sites,
+    tracepoint_site,
+    user_site,
+)
 from bpfprobe.resolve.usdt import usdt_place
 
 if TYPE_CHECKING:
@@ -94,6 +100,10 @@ def _place(
             inside=point.offset != 0,
             is_fprobe=point.is_fprobe,
         )
+    if isinstance(point, UserPoint) and point.is_glob:
+        many = matching_sites(point, spec.point_span, target)
+        scope = user_scope(target, arch, point.symbol, 0, returns=point.returns, inside=False)
+        return (many,), replace(scope, places=many.names, file_offset=None)
     if isinstance(point, UserPoint):
         user, _ = user_site(point, spec.point_span, target)
         name = user.symbol or hex(user.offset)

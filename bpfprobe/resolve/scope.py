@@ -13,6 +13,7 @@ from bpfprobe.model.value import (
     CommText,
     ConstantText,
     Duration,
+    PlaceText,
     Space,
     StackValue,
 )
@@ -54,7 +55,8 @@ class Scope:
     ``arguments`` are the function's (or the tracepoint's fields) by name, ``numbered`` the same by
     place, from 1. ``space`` is what pointers point into unless their type says otherwise.
     ``out_of_reach`` are parameters that are passed where a program cannot tell, ``unreadable``
-    arguments with the reason why no program can take them.
+    arguments with the reason why no program can take them. ``places`` are the functions that a glob
+    means.
     ``retval`` is None where nothing is returned or the probe is not a return probe.
     ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
     ``file_offset`` is the place of the probe in its program. ``is_inside`` is true behind the entry
@@ -84,6 +86,7 @@ class Scope:
     is_fprobe: bool = False
     is_eprobe: bool = False
     untyped: Callable[[int], Operand | None] | None = None
+    places: tuple[str, ...] = ()
 
     def name(self, name: str, span: Span) -> Operand:
         """A bare name: a capture, else an argument, else a builtin, else a field of every event."""
@@ -103,7 +106,7 @@ class Scope:
         if name == "comm":
             return TextOperand(CommText())
         if name == "func":
-            return TextOperand(ConstantText(self.function.encode()))
+            return self._function(span)
         if name == "retval":
             return self.return_value(span)
         if name == "duration":
@@ -122,6 +125,21 @@ class Scope:
         if name in ("kstack", "ustack"):
             return StackOperand(StackValue(user=name == "ustack"))
         return NumberOperand(BuiltinValue(Builtin(name)))
+
+    def _function(self, span: Span) -> Operand:
+        """The name of the function, of those that a glob means the one that was hit."""
+        if not self.places:
+            return TextOperand(ConstantText(self.function.encode()))
+        cookies = self.target.facts().attach_cookie
+        if cookies.present is False:
+            raise spec_error(
+                "NO_COOKIE",
+                f"this kernel does not tell a program which of {len(self.places)} functions was "
+                f"hit ({cookies.evidence})",
+                span,
+                "that came with Linux 5.15; a probe of its own for each function knows its name",
+            )
+        return TextOperand(PlaceText(self.places))
 
     def return_value(self, span: Span) -> Operand:
         """``$retval``."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.machine import FileOffset
-from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     )
     from bpfprobe.target import Target
 
+
+MOST_PLACES = 1000
+"""How many functions a glob may mean: bcc's limit too, and more is seldom meant."""
 
 _KERNEL_CODES = {"NO_FILE": "FILE_NOT_FOUND", "NOT_REGULAR": "NO_REGULAR_FILE"}
 
@@ -123,17 +126,50 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
     except TargetError as error:
         code = _KERNEL_CODES.get(error.code, error.code)
         raise spec_error(code, error.message, span, error.hint) from error
-    if point.returns and binary.is_go:
-        raise spec_error(
-            "GO_RETURN",
-            f"{binary.path} is a Go program: a return probe can crash it, because Go moves stacks",
-            span,
-            "probe the entry, or the places it returns from by offset",
-        )
+    _refuse_go(point, span, binary)
     site = UserSite(
         binary.path, FileOffset(offset), point.returns, point.pid, symbol, point.ref_ctr_offset
     )
     return site, binary
+
+
+def matching_sites(point: UserPoint, span: Span, target: Target) -> UserSites:
+    """All functions of a file whose name fits a glob, each place once. Raises `SpecError`."""
+    try:
+        binary = mapped_binary(point, span, target)
+        found: dict[int, str] = {}
+        names = target.matching_binary_symbols(binary, point.symbol)
+        if len(names) > MOST_PLACES:
+            raise spec_error(
+                "TOO_MANY_PLACES",
+                f"{len(names)} functions of {binary.path} fit {point.symbol}, and {MOST_PLACES} is "
+                "the most that one probe goes to",
+                span,
+                "a narrower glob, or several probes",
+            )
+        for name in names:
+            for symbol in target.binary_symbols(binary, name):
+                found.setdefault(symbol.offset, name)
+    except TargetError as error:
+        raise spec_error(error.code, error.message, span, error.hint) from error
+    if not found:
+        near = target.similar_binary_symbols(binary, point.symbol.strip("*?"))
+        raise spec_error(
+            "BAD_PROBE_ADDR",
+            f"no function of {binary.path} fits {point.symbol}",
+            span,
+            f"did you mean {' or '.join(near[:3])}?" if near else None,
+        )
+    _refuse_go(point, span, binary)
+    offsets = sorted(found)
+    return UserSites(
+        binary.path,
+        tuple(FileOffset(offset) for offset in offsets),
+        tuple(found[offset] for offset in offsets),
+        point.symbol,
+        point.returns,
+        point.pid,
+    )
 
 
 def mapped_binary(point: UserPoint | UsdtPoint, span: Span, target: Target) -> Binary:
@@ -150,6 +186,16 @@ def mapped_binary(point: UserPoint | UsdtPoint, span: Span, target: Target) -> B
             f"/proc/{point.pid}/maps lists the files that it does",
         )
     return binary
+
+
+def _refuse_go(point: UserPoint, span: Span, binary: Binary) -> None:
+    if point.returns and binary.is_go:
+        raise spec_error(
+            "GO_RETURN",
+            f"{binary.path} is a Go program: a return probe can crash it, because Go moves stacks",
+            span,
+            "probe the entry, or the places it returns from by offset",
+        )
 
 
 def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -> tuple[str, int]:

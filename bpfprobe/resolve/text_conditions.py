@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.glob import MAX_TOKENS, is_prefix_glob, parse_glob
 from bpfprobe.model.value import (
+    AnyOf,
     CommText,
+    Compare,
     Condition,
+    Constant,
     ConstantText,
+    Not,
+    PlaceNumber,
+    PlaceText,
     Space,
     TextAt,
     TextEquals,
@@ -48,6 +55,8 @@ def compare_text(
         )
     if text is None:
         raise _no_text(other, operand)
+    if isinstance(text, PlaceText):
+        return _one_of_places(expression, text, literal)
     _check_literal(literal, text, glob=expression.operator == "~")
     if expression.operator == "~":
         if isinstance(text, ConstantText):
@@ -56,6 +65,31 @@ def compare_text(
             )
         return _matches(text, literal)
     return TextEquals(text, literal.value, negated=expression.operator == "!=")
+
+
+def _one_of_places(expression: ast.Binary, text: PlaceText, literal: ast.Text) -> Condition:
+    """``func`` of a glob: the names are known, so it is their numbers that are compared."""
+    wanted = literal.value.decode("utf-8", "surrogateescape")
+    is_glob, negated = expression.operator == "~", expression.operator == "!="
+    if is_glob and wanted.startswith("!"):
+        wanted, negated = wanted[1:], True
+    fits = [fnmatchcase(name, wanted) if is_glob else name == wanted for name in text.names]
+    if not any(fits):
+        raise spec_error(
+            "MEANINGLESS",
+            f"none of the {len(fits)} functions is called so",
+            literal.span,
+            f"they are {', '.join(text.names[:5])}{', ...' * (len(fits) > 5)}",
+        )
+    fewer = sum(fits) <= len(fits) // 2
+    some = AnyOf(
+        tuple(
+            Compare("==", PlaceNumber(), Constant(number))
+            for number, is_it in enumerate(fits)
+            if is_it == fewer
+        )
+    )
+    return some if fewer != negated else Not(some)
 
 
 def in_user_memory(other: ast.Expression, operand: Operand) -> Operand:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.model.layout import Field, FieldKind, Layout
 from bpfprobe.model.object import (
+    AttachType,
     Bytecode,
     MapDef,
     MapKind,
@@ -22,7 +23,7 @@ from bpfprobe.model.object import (
 )
 from bpfprobe.model.premise import Premise, PremiseKind
 from bpfprobe.model.scalar import Style
-from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.store.wire import damaged
 
 if TYPE_CHECKING:
@@ -31,16 +32,17 @@ if TYPE_CHECKING:
     from bpfprobe.store.wire import Reader, Writer
 
 _ENUMS: dict[str, type[Enum]] = {
-    kind.__name__: kind for kind in (FieldKind, MapKind, PremiseKind, ProgramKind, Style)
+    kind.__name__: kind
+    for kind in (AttachType, FieldKind, MapKind, PremiseKind, ProgramKind, Style)
 }
 _NOUNS: dict[str, type[Any]] = {
     noun.__name__: noun
     for noun in (
         Bytecode, Field, KernelSite, Layout, MapDef, Object, Premise, ProbeWiring, ProgramDef,
-        TracepointSite, UserSite, Wiring,
+        TracepointSite, UserSite, UserSites, Wiring,
     )
 }  # fmt: skip
-_UNIONS = {"Site": ("KernelSite", "UserSite", "TracepointSite")}
+_UNIONS = {"Site": ("KernelSite", "UserSite", "UserSites", "TracepointSite")}
 _SAME_AS = {"FileOffset": "int"}
 _NUMBERS: dict[str, type[Any]] = {"int": int, "bool": bool}
 _ROW, _ROW_END, _OR_NONE = "tuple[", "]", " | None"

@@ -130,6 +130,10 @@ def _head_bytes(field: Field, value: Given) -> bytes:
                 f"{field.name} has {len(text)} bytes, and {field.size - 1} is the most"
             )
         return text.ljust(field.size, b"\0")
+    if field.kind is FieldKind.NAME:
+        if value not in field.names:
+            raise ValueError(f"{field.name} is one of {', '.join(field.names)}, not {value!r}")
+        value = field.names.index(str(value))
     if field.kind is FieldKind.CHARACTER:
         value = ord(value) if isinstance(value, str) and len(value) == 1 else value
     if field.kind is not FieldKind.ARRAY:

@@ -47,6 +47,8 @@ FACTS = MachineFacts(
     fentry=_YES,
     bpf_link=_YES,
     lockdown=Answer(False, "none"),
+    uprobe_multi=_YES,
+    attach_cookie=_YES,
 )
 """A machine of two x86-64 CPUs with Linux 6.1 that allows everything."""
 

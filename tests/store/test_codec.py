@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bpfprobe.errors import ObjectError
 from bpfprobe.model.object import Bytecode, Object, ProgramDef, ProgramKind
 from bpfprobe.model.premise import Premise, PremiseKind
-from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.plan.wiring import wire
 from bpfprobe.store import container, noun_codec
 from bpfprobe.store.code import Code, decode_code, encode_code
@@ -46,6 +46,7 @@ def test_extremes() -> None:
     sites = (
         KernelSite("f", (1 << 64) - 1, True, "m", (1 << 64) - 1),
         UserSite("/\udc80", 0, True, (1 << 22), "s", 1 << 63),  # type: ignore[arg-type]
+        UserSites("/x", (0, 1 << 63), ("", "b"), "*", True, 7),  # type: ignore[arg-type]
         TracepointSite("a", "b", 0),
     )
     for site in sites:
