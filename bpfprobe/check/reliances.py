@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.ktype import declared
-from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.value import (
     Argument,
     ArrayValue,
@@ -53,7 +53,7 @@ def _of_site(bound: Bound) -> Reliance:
             return Reliance(_name_of(bound), how)
         case TracepointSite():
             return Reliance(_name_of(bound), "there")
-        case UserSite(path):
+        case UserSite(path) | UserSites(path):
             return Reliance(f"{site}", f"in {path}")
 
 
