@@ -7,11 +7,10 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from bpfprobe.deliver.event_types import event_type
-from bpfprobe.errors import DecodeError, SessionError
+from bpfprobe.delivery import Delivery
+from bpfprobe.errors import SessionError
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
-from bpfprobe.read.pump import Pump
 from bpfprobe.starting import attach, live_target
 
 if TYPE_CHECKING:
@@ -60,10 +59,7 @@ class Session:
         self._symbols: Target | None = None
         self._callbacks: dict[int, Callback] = {}
         self._attachment: Attachment | None = None
-        self._pump: Pump | None = None
-        self._types: list[type[Event]] = []
-        self._decoders: list[Callable[[bytes], Event]] = []
-        self._delivered = self._faults = self._truncated = 0
+        self._delivery: Delivery | None = None
         self._final: Statistics | None = None
         self._in_force: InForce | None = None
         self._old_sigterm: Any = None
@@ -86,11 +82,8 @@ class Session:
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
         attachment = attach(self.probes, self._options, self._target, self._engine)
-        made = [event_type(probe.layout, self._symbol_at) for probe in attachment.wiring.probes]
-        self._types = [kind for kind, _ in made]
-        self._decoders = [decode for _, decode in made]
         self._attachment = attachment
-        self._pump = Pump(attachment.source, self._options.latency_s, self._idle)
+        self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
         self._catch_sigterm()
 
     def _symbol_at(self, address: int) -> SymbolRange | None:
@@ -159,13 +152,13 @@ class Session:
         """Detach everything. Closing twice does nothing."""
         if self._attachment is None:
             return
-        attachment = self._attachment
-        self.stop()  # an iteration that goes on elsewhere must not touch what is closed
+        attachment, delivery = self._attachment, self._opened_delivery()
+        delivery.close()  # an iteration that goes on elsewhere must not touch what is closed
         try:
             attachment.detach()
-            self._final = self._count(ended=True)
+            self._final = delivery.statistics(ended=True)
         finally:
-            self._attachment = self._pump = None
+            self._attachment = None
             attachment.close()
             self._release_sigterm()
 
@@ -203,22 +196,20 @@ class Session:
                 )
         with self._opened():
             callbacks = [self._callbacks[index] for index in range(len(self.probes))]
-            for index, event in self._events(duration, max_events):
-                callbacks[index](event)
+            self._opened_delivery().run(callbacks, duration, max_events)
             statistics = self.statistics()
         return self._final or statistics
 
     def stop(self) -> None:
         """End `run` or an iteration soon; the session stays open. Fit for a signal handler."""
-        if self._pump is not None:
-            self._pump.stop()
+        if self._attachment is not None:
+            self._opened_delivery().stop()
 
     def events(
         self, *, duration: float | None = None, max_events: int | None = None
     ) -> Iterator[Event]:
         """Events of all probes in order of arrival; ends as `run` does."""
-        for _, event in self._events(duration, max_events):
-            yield event
+        return self._opened_delivery().events(duration, max_events)
 
     def __iter__(self) -> Iterator[Event]:
         return self.events()
@@ -235,13 +226,12 @@ class Session:
     ) -> None:
         self.close()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    def __aiter__(self) -> AsyncIterator[Event]:
         """Events as they come, in the thread of the running loop; other tasks go on.
 
         Cancelling the task ends the iteration, and leaving ``async with`` detaches.
         """
-        async for record in self._opened_pump().records_async():
-            yield self._handed_over(record)[1]
+        return self._opened_delivery().events_async()
 
     def statistics(self) -> Statistics:
         """The ledger up to now, or of the whole session once it is closed."""
@@ -249,14 +239,14 @@ class Session:
             return self._final
         if self._attachment is None:
             return Statistics()
-        return self._count(ended=False)
+        return self._opened_delivery().statistics(ended=False)
 
     def event_type(self, probe: Probe | ProbeSpec) -> type[Event]:
         """The class of a probe's events; needs the session to be open, or to have been."""
         index = self._index(probe)
-        if not self._types:
+        if self._delivery is None:
             raise SessionError("the session has not been opened", hint="with Session(...):")
-        return self._types[index]
+        return self._delivery.types[index]
 
     def _index(self, probe: Probe | ProbeSpec) -> int:
         for index, own in enumerate(self.probes):
@@ -264,54 +254,10 @@ class Session:
                 return index
         raise SessionError(f"{probe.name} is not a probe of this session")
 
-    def _events(
-        self, duration: float | None, max_events: int | None
-    ) -> Iterator[tuple[int, Event]]:
-        pump, left = self._opened_pump(), max_events
-        if left is not None and left <= 0:
-            return
-        for record in pump.records(duration):
-            yield self._handed_over(record)
-            if left is not None:
-                left -= 1
-                if not left:
-                    return
-
-    def _opened_pump(self) -> Pump:
-        if self._pump is None:
+    def _opened_delivery(self) -> Delivery:
+        if self._attachment is None or self._delivery is None:
             raise SessionError("the session is not open", hint="with Session(...) as session:")
-        return self._pump
-
-    def _handed_over(self, record: bytes) -> tuple[int, Event]:
-        """The event of a record and the number of its probe; counts it as delivered."""
-        index = int.from_bytes(record[:2], "little")
-        if index >= len(self._decoders):
-            raise DecodeError(f"a record is of probe {index}, which does not exist")
-        event = self._decoders[index](record)
-        self._delivered += 1
-        if event._has_marks:
-            self._faults += len(event.faults)
-            self._truncated += len(event.truncated)
-        return index, event
-
-    def _count(self, *, ended: bool) -> Statistics:
-        assert self._attachment is not None
-        tallies = [self._attachment.tally(index) for index in range(len(self.probes))]
-        produced = sum(tally.produced for tally in tallies)
-        lost = sum(tally.lost for tally in tallies)
-        rest = produced - lost - self._delivered
-        return Statistics(
-            produced=produced,
-            delivered=self._delivered,
-            lost=lost,
-            dropped=rest if ended else 0,
-            waiting=0 if ended else rest,
-            missed=sum(tally.missed for tally in tallies),
-            unmatched=sum(tally.unmatched for tally in tallies),
-            in_flight=sum(tally.in_flight for tally in tallies),
-            faults=self._faults,
-            truncated=self._truncated,
-        )
+        return self._delivery
 
     @contextmanager
     def _opened(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Layout -> a class of events, and the function that makes one from a record."""
+"""Layout -> a class of events."""
 
 from __future__ import annotations
 
@@ -17,75 +17,64 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.machine import SymbolRange
 
+try:
+    # The fields of named tuples: half the cost of a property.
+    from _collections import _tuplegetter as item_property  # type: ignore[import-not-found] # no stub
+except ImportError:  # another Python than CPython
+
+    def item_property(place: int, _doc: str) -> Any:
+        """An item of a tuple as a property."""
+        return property(itemgetter(place))
+
+
 _INTEGER_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 def event_type(
     layout: Layout, look_up: Callable[[int], SymbolRange | None] | None = None
-) -> tuple[type[Event], Callable[[bytes], Event]]:
-    """A subclass of `Event` for the layout, and its decoder.
+) -> type[Event]:
+    """A subclass of `Event` for the layout.
 
-    ``look_up`` finds the symbol of an address in the kernel when one is asked for. The decoder
-    takes a record, which may have trailing bytes, and raises `DecodeError` for one that is too
-    short.
+    It is made from what `head_format` unpacks a record's head to, and for a layout whose records
+    differ in length, from the bytes behind the head as one item more, of which there may be too
+    many. ``look_up`` finds the symbol of an address in the kernel when one is asked for.
     """
-    code, places = _struct_of(layout)
-    unpacker = struct.Struct(code)
-    record_place = len(set(places.values()))
+    _, places = head_format(layout)
+    tail_place = len(set(places.values()))
     marks = [places[f"#{n}"] for n in range(len(layout.mark_offsets))]
     namespace: dict[str, Any] = {
         "__slots__": (),
         "probe": layout.name,
         "layout": layout,
-        "raw": _raw_method(layout, places, marks, record_place),
+        "raw": _raw_method(layout, places, marks, tail_place),
     }
     for field in layout.fields:
-        if field.name != "probe":
-            getter = _getter(field, places, record_place, address_type(look_up))
-            if field.kind is not FieldKind.TEXTS:  # in which each string has its own fault
-                getter = _guarded(field, getter, marks)
-            namespace[field.name] = property(getter)
+        if field.name == "probe":
+            continue
+        if field.kind is FieldKind.INTEGER and field.mark < 0:
+            namespace[field.name] = item_property(places[field.name], "")
+            continue
+        getter = _getter(field, layout.head_size, places, tail_place, address_type(look_up))
+        if field.kind is not FieldKind.TEXTS:  # in which each string has its own fault
+            getter = _guarded(field, getter, marks)
+        namespace[field.name] = property(getter)
     if any(field.mark >= 0 for field in layout.fields):
         namespace["faults"] = property(_marked(layout, marks, 0))
         namespace["truncated"] = property(_marked(layout, marks, MARKS_PER_WORD))
-        namespace["_has_marks"] = property(_any_of(marks))
-    kind = type(layout.name, (Event,), namespace)
-    return kind, _decoder(kind, unpacker, layout)
+    return type(layout.name, (Event,), namespace)
 
 
-def _decoder(
-    kind: type[Event], unpacker: struct.Struct, layout: Layout
-) -> Callable[[bytes], Event]:
-    unpack_from, new = unpacker.unpack_from, tuple.__new__
+def head_format(layout: Layout) -> tuple[str, dict[str, int]]:
+    """The struct format of the head, and the place of each field in what it unpacks to.
 
-    def decode_fixed(record: bytes) -> Event:
-        try:
-            return new(kind, unpack_from(record))
-        except struct.error:
-            raise _too_short(layout, record) from None
-
-    def decode_variable(record: bytes) -> Event:
-        try:
-            return new(kind, (*unpack_from(record), record))
-        except struct.error:
-            raise _too_short(layout, record) from None
-
-    return decode_variable if layout.is_variable else decode_fixed
-
-
-def _too_short(layout: Layout, record: bytes) -> DecodeError:
-    return DecodeError(
-        f"a record of {layout.name} has {len(record)} bytes, and its head takes {layout.head_size}"
-    )
-
-
-def _struct_of(layout: Layout) -> tuple[str, dict[str, int]]:
-    """The struct format of the head, and the place of each field in what it unpacks to."""
+    The words of marks are ``#0``, ``#1`` and so on. The number of the probe is left out: whoever
+    knows the layout knows it.
+    """
     entries = [(at, "I", 4, f"#{n}") for n, at in enumerate(layout.mark_offsets)]
     for field in layout.fields:
-        if field.kind is not FieldKind.CONSTANT:
+        if field.kind is not FieldKind.CONSTANT and field.name != "probe":
             entries.append((field.offset, _code(field), field.size, field.name))
-    code, at = "<", 0
+    code, at = "", 0
     places: dict[str, int] = {}
     for place, (offset, one, size, name) in enumerate(sorted(entries)):
         code += f"{offset - at}x" * (offset > at) + one
@@ -102,7 +91,11 @@ def _code(field: Field) -> str:
 
 
 def _getter(
-    field: Field, places: dict[str, int], record_place: int, address: type[KernelAddress]
+    field: Field,
+    head_size: int,
+    places: dict[str, int],
+    tail_place: int,
+    address: type[KernelAddress],
 ) -> Callable[[Any], Any]:
     if field.kind is FieldKind.CONSTANT:
         return lambda _event, text=field.constant: text  # type: ignore[misc]  # a bound default
@@ -124,8 +117,8 @@ def _getter(
     if field.kind is FieldKind.ARRAY:
         return _array_getter(field, value, address)
     if field.kind is FieldKind.TEXTS:
-        return _texts_getter(field, value, itemgetter(record_place))
-    located = _located(field, value, record_place)
+        return _texts_getter(field, head_size, value, itemgetter(tail_place))
+    located = _located(field, head_size, value, tail_place)
     if field.kind is FieldKind.STACK:
         return lambda event: addresses(located(event))
     if field.kind is FieldKind.STRING:
@@ -147,16 +140,16 @@ def _array_getter(
 
 
 def _texts_getter(
-    field: Field, value: Callable[[Any], Any], record_of: Callable[[Any], Any]
+    field: Field, head_size: int, value: Callable[[Any], Any], tail_of: Callable[[Any], Any]
 ) -> Callable[[Any], tuple[str | None, ...] | None]:
     places = struct.Struct(f"<{field.count}I")
 
-    def text(record: bytes, place: int) -> str | None:
-        start, size = place & 0xFFFF, place >> 16
-        return decode_text(record[start : start + size]) if place else None
+    def text(tail: bytes, place: int) -> str | None:
+        start, size = (place & 0xFFFF) - head_size, place >> 16
+        return decode_text(tail[start : start + size]) if place else None
 
     def texts(event: Any) -> tuple[str | None, ...] | None:
-        found = tuple(text(record_of(event), place) for place in places.unpack(value(event)))
+        found = tuple(text(tail_of(event), place) for place in places.unpack(value(event)))
         return None if all(part is None for part in found) else found
 
     return texts
@@ -169,17 +162,19 @@ def _name_of(field: Field, number: int) -> str:
 
 
 def _located(
-    field: Field, value: Callable[[Any], Any], record_place: int
+    field: Field, head_size: int, value: Callable[[Any], Any], tail_place: int
 ) -> Callable[[Any], bytes]:
     """The bytes in the tail that a field of the head points to."""
-    record_of = itemgetter(record_place)
+    tail_of = itemgetter(tail_place)
 
     def located(event: Any) -> bytes:
-        location, record = value(event), record_of(event)
-        start, size = location & 0xFFFF, location >> 16
-        text: bytes = record[start : start + size]
-        if len(text) != size:
-            raise DecodeError(f"{field.name} reaches beyond its record of {len(record)} bytes")
+        location, tail = value(event), tail_of(event)
+        start, size = (location & 0xFFFF) - head_size, location >> 16
+        text: bytes = tail[start : start + size]
+        if len(text) != size or (start < 0 and location):
+            raise DecodeError(
+                f"{field.name} reaches beyond its record of {head_size + len(tail)} bytes"
+            )
         return text
 
     return located
@@ -210,20 +205,13 @@ def _marked(layout: Layout, marks: list[int], shift: int) -> Callable[[Any], fro
     )
 
 
-def _any_of(marks: list[int]) -> Callable[[Any], bool]:
-    """Whether any bit is set, which for most events is all there is to know."""
-    if len(marks) == 1:
-        word = itemgetter(marks[0])
-        return lambda event: word(event) != 0
-    words = itemgetter(*marks)
-    return lambda event: any(words(event))
-
-
 def _raw_method(
-    layout: Layout, places: dict[str, int], marks: list[int], record_place: int
+    layout: Layout, places: dict[str, int], marks: list[int], tail_place: int
 ) -> Callable[[Any, str], bytes | None]:
     readers: dict[str, Callable[[Any], bytes | None]] = {}
     for field in layout.fields:
+        if field.name == "probe":
+            continue
         if field.kind is FieldKind.CONSTANT:
             text = field.constant.encode("utf-8", "surrogateescape")
             readers[field.name] = lambda _event, text=text: text  # type: ignore[misc]  # a bound default
@@ -232,7 +220,7 @@ def _raw_method(
         if field.kind in (FieldKind.ARRAY, FieldKind.TEXTS):
             reader: Callable[[Any], Any] = value
         elif field.in_tail:
-            reader = _located(field, value, record_place)
+            reader = _located(field, layout.head_size, value, tail_place)
         elif field.kind is FieldKind.COMM:
             reader = _comm_bytes(value)
         elif field.kind is FieldKind.NAME:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.object import Bytecode, CSource, MapDef
     from bpfprobe.model.site import Site
 
@@ -27,22 +28,34 @@ class Link(Protocol):
 
 
 class RecordSource(Protocol):
-    """The records that programs sent, in order of arrival (a CPU at a time for perf buffers)."""
+    """The records that programs sent, in order of arrival (a CPU at a time for perf buffers).
+
+    They are looked at where they are and freed after; what was not freed comes again.
+    """
 
     def filenos(self) -> tuple[int, ...]:
-        """File descriptors that turn readable when there is something to take.
+        """File descriptors that turn readable when there is something to look at.
 
         A perf buffer tells of a wake-up once: poll(2) takes it back, whether or not all was read,
-        and may tell of one whose records were taken before. So take until a call gives fewer
-        than its limit, and then wait. CPUs come and go: ask for the descriptors again each time.
+        and may tell of one whose records were freed before. So look until there is nothing, and
+        then wait. CPUs come and go: ask for the descriptors again each time.
         """
         ...
 
-    def take(self, limit: int) -> list[bytes]:
-        """At most ``limit`` records that are there now, copied out and freed in the buffer.
+    def look(self, limit: int, limit_bytes: int) -> Chunk | None:
+        """Records that are there now, at least one and at most ``limit``; None without any.
 
-        A record may carry up to 7 trailing bytes that are not part of it.
+        No more than fit into ``limit_bytes`` of the buffer, but for the first. The memory may be
+        the buffer's own: it is valid until `free` or the next `look`.
         """
+        ...
+
+    def free(self, count: int) -> None:
+        """Make room where the first ``count`` records of the last `look` stood."""
+        ...
+
+    def progress(self) -> tuple[int, int]:
+        """The bytes that were freed since it was opened, and those that were written."""
         ...
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ def write_words(
     mapping = Mapping(kernel, map_fd, -(-size // _PAGE) * _PAGE, writable=True)
     try:
         for offset, data in writes:
-            words = mapping.words("Q", offset, len(data))
+            words = mapping.words(offset, len(data))
             for at in range(len(data) // _WORD):
                 words[at] = int.from_bytes(data[_WORD * at : _WORD * at + _WORD], "little")
             words.release()

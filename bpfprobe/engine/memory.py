@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from bpfprobe.engine.syscalls import Kernel
-
-
-class Chars(Protocol):
-    """Bytes that may change under us; a slice is a copy, made by one memcpy."""
-
-    def __getitem__(self, place: slice, /) -> bytes:
-        """Copy a slice."""
-        ...
+    from bpfprobe.model.chunk import Chars
 
 
 class Mapping:
@@ -32,20 +25,36 @@ class Mapping:
     ) -> None:
         self._kernel, self._size, self._owner = kernel, size, os.getpid()
         self._address = kernel.mmap(fd, size, offset, writable=writable)
+        self._views: list[memoryview] = []
 
     def chars(self, offset: int) -> Chars:
         """The bytes from ``offset`` to the end."""
         array = (ctypes.c_char * (self._size - offset)).from_address(self._address + offset)
         return cast("Chars", array)  # typeshed gives any array's slice as a list
 
-    def words(self, code: Literal["Q", "I", "H"], offset: int, size: int) -> memoryview:
-        """``size`` bytes as u64 (Q), u32 (I) or u16 (H), each read or written by one move."""
+    def words(self, offset: int, size: int) -> memoryview:
+        """``size`` bytes as u64, each read or written by one move."""
         array = (ctypes.c_char * size).from_address(self._address + offset)
-        return memoryview(array).cast("B").cast(code)
+        return memoryview(array).cast("B").cast("Q")
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """``size`` bytes to be looked at where they are, and not to be written."""
+        array = (ctypes.c_char * size).from_address(self._address + offset)
+        self._views.append(memoryview(array).cast("B").toreadonly())
+        return self._views[-1]
 
     def close(self) -> None:
-        """Unmap; views must not be used any more. Closing twice does nothing."""
+        """Unmap; views must not be used any more. Closing twice does nothing.
+
+        Where a view is in use all the same, as by an array that a user has kept, the memory stays
+        mapped until the process ends: old bytes are better than a crash.
+        """
         address, self._address = self._address, 0
+        try:
+            while self._views:
+                self._views.pop().release()
+        except BufferError:
+            return
         # It is not mapped in a forked child: something else may be there.
         if address and os.getpid() == self._owner:
             self._kernel.munmap(address, self._size)

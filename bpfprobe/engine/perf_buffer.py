@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import struct
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,12 @@ from bpfprobe.engine.memory import Mapping
 from bpfprobe.engine.perf_event import output_request
 from bpfprobe.engine.privilege import explain_refusal, memlock_kb, read_privileges
 from bpfprobe.errors import BpfprobeError, LoadError
+from bpfprobe.model.chunk import EvenChunk, UnevenChunk
 
 if TYPE_CHECKING:
     from bpfprobe.engine.fork_guard import ForkGuard
-    from bpfprobe.engine.memory import Chars
     from bpfprobe.engine.syscalls import Kernel
+    from bpfprobe.model.chunk import Chars, Chunk
 
 _RECORD_LOST, _RECORD_SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
 _HEADER_SIZE = 8
@@ -34,64 +36,119 @@ _HEAD_AT = 1024  # data_head in struct perf_event_mmap_page; data_tail follows
 
 _IOC_ENABLE = 0x2400
 
-_STEP = 256  # records between two looks at the positions
+_SAMPLE_LEAD = 12  # its header, and a u32: the length of the data, padding counted
+_FEW = 8  # for fewer records than that, comparing all at once is not worth it
 _RESCAN_S = 0.1
 
 
 class PerfReader:
     """Walks the records of one CPU. ``positions`` views data_head and data_tail.
 
-    ``chars`` is the data, which ``words`` and ``halves`` view as u32 and u16. As for the ring
-    buffer, x86 keeps the loads and stores in the order that the walk needs.
+    ``view`` and ``chars`` are the data as bytes. As for the ring buffer, x86 keeps the loads and
+    stores in the order that the walk needs.
     """
 
-    def __init__(
-        self,
-        positions: memoryview,
-        words: memoryview,
-        halves: memoryview,
-        chars: Chars,
-        size: int,
-    ) -> None:
-        self._positions, self._words, self._halves = positions, words, halves
+    def __init__(self, positions: memoryview, view: memoryview, chars: Chars, size: int) -> None:
+        self._positions = positions
+        self._view, self._words, self._halves = view, view.cast("I"), view.cast("H")
         self._chars, self._size = chars, size
+        self._chunk: Chunk | None = None
+        self._ends: list[int] = []  # the position behind each record of an uneven chunk
+        self._start = self._end = 0
         self.lost = 0
 
-    def take(self, limit: int) -> list[bytes]:
-        """At most ``limit`` samples, freed in the buffer. Losses are added to ``lost``."""
-        records: list[bytes] = []
-        while len(records) < limit and self._step(records, min(limit, len(records) + _STEP)):
-            pass
-        return records
+    def look(self, limit: int, limit_bytes: int) -> Chunk | None:
+        """Samples from the tail on."""
+        head, at = self._positions[0], self._positions[1]
+        self._chunk = None
+        if at < head:
+            self._chunk = self._even(at, head, limit, limit_bytes)
+            if self._chunk is None:
+                self._chunk = self._uneven(at, head, limit, limit_bytes)
+        return self._chunk
 
-    def _step(self, records: list[bytes], limit: int) -> bool:
-        """Take until there are ``limit``, then free them; False if there is nothing more."""
-        positions = self._positions
-        head, start = positions[0], positions[1]
-        at = start
-        words, halves, chars, buffer_size = self._words, self._halves, self._chars, self._size
-        append, mask, count = records.append, buffer_size - 1, limit - len(records)
-        while at < head and count:
-            place = at & mask  # a multiple of 8, so that a header never wraps
+    def free(self, count: int) -> None:
+        """Free the first ``count`` samples of the chunk, and what stood between them."""
+        chunk = self._chunk
+        if chunk is None or count <= 0:
+            return
+        if isinstance(chunk, EvenChunk):
+            end = self._start + count * chunk.stride
+        else:
+            end = self._end if count >= chunk.count else self._ends[count - 1]
+        # Last, and with nothing after it: where a signal ends the walk, it was done or it was not.
+        self._chunk = None
+        self._positions[1] = end
+
+    def progress(self) -> tuple[int, int]:
+        """The two positions."""
+        return self._positions[1], self._positions[0]
+
+    def _even(self, at: int, head: int, limit: int, limit_bytes: int) -> EvenChunk | None:
+        """The samples of one length from ``at`` on that do not wrap, if there are enough.
+
+        Their headers are compared all at once.
+        """
+        place = at & (self._size - 1)  # a multiple of 8, so that a header never wraps
+        stride = self._halves[(place >> 1) + 3]
+        if stride < _SAMPLE_LEAD:
+            return None
+        count = min(
+            limit, limit_bytes // stride, (head - at) // stride, (self._size - place) // stride
+        )
+        if count < _FEW:
+            return None
+        end = place + count * stride
+        kinds = self._words[place >> 2 : end >> 2 : stride >> 2].tobytes()
+        sizes = self._halves[(place >> 1) + 3 : end >> 1 : stride >> 1].tobytes()
+        if kinds != _RECORD_SAMPLE.to_bytes(4, sys.byteorder) * count:
+            return None
+        if sizes != stride.to_bytes(2, sys.byteorder) * count:
+            return None
+        self._start = at
+        return EvenChunk(
+            self._chars, self._view, place, _SAMPLE_LEAD, stride, stride - _SAMPLE_LEAD, count
+        )
+
+    def _uneven(self, at: int, head: int, limit: int, limit_bytes: int) -> UnevenChunk | None:
+        """The samples from ``at`` on, one after the other; one that wraps is alone in its chunk."""
+        words, halves, buffer_size = self._words, self._halves, self._size
+        starts, sizes, ends = list[int](), list[int](), list[int]()
+        mask, enough = buffer_size - 1, at + limit_bytes
+        while at < head and len(starts) < limit and (at < enough or not starts):
+            place = at & mask
             size = halves[(place >> 1) + 3]
             if size < _HEADER_SIZE:
                 raise LoadError(f"a perf record of {size} bytes", code="PERF_RECORD")
-            if words[place >> 2] == _RECORD_SAMPLE:
-                # The body is its own length (u32, padding counted) and the data.
-                end = place + size
-                if end <= buffer_size:
-                    append(chars[place + 12 : end])
-                else:
-                    append(self._wrapped(place + 12, end))
-                count -= 1
-            elif words[place >> 2] == _RECORD_LOST:
-                body = self._wrapped(place + _HEADER_SIZE, place + size)
-                self.lost += _LOST.unpack_from(body)[1]
+            kind, end = words[place >> 2], place + size
+            if kind == _RECORD_SAMPLE and end > buffer_size:
+                if not starts:
+                    return self._wrapped_sample(at, place, end)
+                break
             at += size
-        if at == start:
-            return False
-        positions[1] = at
-        return not count
+            if kind == _RECORD_SAMPLE:
+                starts.append(place + _SAMPLE_LEAD)
+                sizes.append(size - _SAMPLE_LEAD)
+                ends.append(at)
+            elif not starts:
+                # Nobody is handed this one, so it goes at once and is counted once.
+                lost = self._lost_in(place, end) if kind == _RECORD_LOST else 0
+                self._positions[1] = at
+                self.lost += lost
+            else:
+                at -= size
+                break
+        self._end, self._ends = at, ends
+        return UnevenChunk(self._chars, self._view, starts, sizes) if starts else None
+
+    def _wrapped_sample(self, at: int, place: int, end: int) -> UnevenChunk:
+        data = self._wrapped(place + _SAMPLE_LEAD, end)
+        self._end, self._ends = at + end - place, [at + end - place]
+        return UnevenChunk(data, memoryview(data), [0], [len(data)])
+
+    def _lost_in(self, place: int, end: int) -> int:
+        count: int = _LOST.unpack_from(self._wrapped(place + _HEADER_SIZE, end))[1]
+        return count
 
     def _wrapped(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` to ``end``, of which either may be past the end of the data."""
@@ -125,9 +182,8 @@ class CpuBuffer:
             raise
         size = page * pages
         self.reader = PerfReader(
-            mapping.words("Q", _HEAD_AT, 16),
-            mapping.words("I", page, size),
-            mapping.words("H", page, size),
+            mapping.words(_HEAD_AT, 16),
+            mapping.view(page, size),
             mapping.chars(page),
             size,
         )
@@ -166,10 +222,11 @@ class PerfBuffer:
         self._wakeup = max(1, min(wakeup_bytes, half))
         self._buffers: dict[int, CpuBuffer] = {}
         self._gone: set[int] = set()
-        self._first = 0
+        self._retired: list[CpuBuffer] = []
+        self._turn = 0
+        self._looked_at: PerfReader | None = None
         self._next_scan = 0.0
-        self._retired_lost = 0
-        self._last: list[bytes] = []
+        self._retired_lost = self._retired_bytes = 0
         self._open = True
         guard.keep(self)
         try:
@@ -181,7 +238,8 @@ class PerfBuffer:
     @property
     def lost(self) -> int:
         """Records that the kernel told to be lost."""
-        return self._retired_lost + sum(buffer.reader.lost for buffer in self._buffers.values())
+        held = (*self._buffers.values(), *self._retired)
+        return self._retired_lost + sum(buffer.reader.lost for buffer in held)
 
     def filenos(self) -> tuple[int, ...]:
         """A descriptor for each CPU that is online; ask again after each `take`."""
@@ -189,29 +247,54 @@ class PerfBuffer:
             buffer.fileno for cpu, buffer in self._buffers.items() if cpu not in self._gone
         )
 
-    def take(self, limit: int) -> list[bytes]:
-        """At most ``limit`` records, those of a CPU together, another CPU first each time."""
+    def look(self, limit: int, limit_bytes: int) -> Chunk | None:
+        """Records of one CPU, of another first each time; of buffers that are done with, last."""
         if not self._open:
-            return []
+            return None
         if time.monotonic() >= self._next_scan:
             self._scan()
-        records, self._last = self._last[:limit], self._last[limit:]
         cpus = sorted(self._buffers)
-        self._first = (self._first + 1) % max(1, len(cpus))
-        for cpu in cpus[self._first :] + cpus[: self._first]:
-            if len(records) >= limit:
-                break
-            records += self._buffers[cpu].reader.take(limit - len(records))
-        return records
+        self._turn = turn = (self._turn + 1) % max(1, len(cpus))
+        for buffer in (self._buffers[cpu] for cpu in cpus[turn:] + cpus[:turn]):
+            chunk = buffer.reader.look(limit, limit_bytes)
+            if chunk is not None:
+                self._looked_at = buffer.reader
+                return chunk
+        return self._look_at_retired(limit, limit_bytes)
+
+    def free(self, count: int) -> None:
+        """Free the first records of the chunk; nothing once closed."""
+        if self._open and self._looked_at is not None:
+            self._looked_at.free(count)
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes freed and bytes written, over all CPUs."""
+        each = [buffer.reader.progress() for buffer in (*self._buffers.values(), *self._retired)]
+        freed, written = (sum(part) for part in zip((0, 0), *each, strict=True))
+        return freed + self._retired_bytes, written + self._retired_bytes
 
     def close(self) -> None:
         """Unmap and close all. Closing twice does nothing."""
         self._open = False
         self._guard.forget(self)
-        while self._buffers:
-            _, buffer = self._buffers.popitem()
+        held = [*self._retired, *self._buffers.values()]
+        self._retired.clear()
+        self._buffers.clear()
+        for buffer in held:  # in a forked child they are not mapped: nothing is to be read
             self._retired_lost += buffer.reader.lost
             buffer.close()
+
+    def _look_at_retired(self, limit: int, limit_bytes: int) -> Chunk | None:
+        while self._retired:
+            reader = self._retired[-1].reader
+            chunk = reader.look(limit, limit_bytes)
+            if chunk is not None:
+                self._looked_at = reader
+                return chunk
+            self._retired_lost += reader.lost
+            self._retired_bytes += reader.progress()[0]
+            self._retired.pop().close()
+        return None
 
     def _scan(self) -> None:
         """Open what has come online. An event dies with its CPU, and does not return with it."""
@@ -220,10 +303,7 @@ class PerfBuffer:
         # Gone and back between two looks shows in the life that has begun since.
         back = {c for c, b in self._buffers.items() if c in self._gone or b.life != cpu_life(c)}
         for cpu in sorted(online & back):
-            old = self._buffers.pop(cpu)
-            self._last += old.reader.take(1 << 30)
-            self._retired_lost += old.reader.lost
-            old.close()
+            self._retired.append(self._buffers.pop(cpu))
         self._gone = set(self._buffers) - online
         for cpu in sorted(online - set(self._buffers)):
             self._open_cpu(cpu)

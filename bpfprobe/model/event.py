@@ -39,11 +39,6 @@ class Event(tuple[Any, ...]):
         def __getattr__(self, name: str) -> Any: ...
 
     @property
-    def _has_marks(self) -> bool:
-        """Whether anything is in ``faults`` or ``truncated``; cheaper than to ask for either."""
-        return False
-
-    @property
     def faults(self) -> frozenset[str]:
         """The captures that could not be read."""
         return frozenset()

@@ -6,17 +6,20 @@ import contextlib
 import os
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine.attach_errors import explain
 from bpfprobe.engine.privilege import Privileges
 from bpfprobe.errors import LoadError
+from bpfprobe.model.chunk import chunk_of
 from bpfprobe.model.object import Bytecode, MapKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfprobe.errors import BpfprobeError
+    from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.object import CSource, MapDef
     from bpfprobe.model.site import Site
 
@@ -49,6 +52,7 @@ class FakeSource:
     def __init__(self) -> None:
         self._records: deque[bytes] = deque()
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._freed = 0
         self.is_open = True
 
     def push(self, records: Sequence[bytes]) -> None:
@@ -61,15 +65,32 @@ class FakeSource:
         """The eventfd, until closed."""
         return (self._event,) if self.is_open else ()
 
-    def take(self, limit: int) -> list[bytes]:
-        """At most ``limit`` records; none once closed."""
+    def look(self, limit: int, limit_bytes: int) -> Chunk | None:
+        """Some of the records; none once closed."""
+        if not self.is_open or not self._records:
+            return None
+        seen = list(islice(self._records, limit))
+        total = 0
+        for number, record in enumerate(seen):
+            total += len(record)
+            if number and total > limit_bytes:
+                del seen[number:]
+                break
+        return chunk_of(seen)
+
+    def free(self, count: int) -> None:
+        """Forget the oldest; nothing once closed."""
         if not self.is_open:
-            return []
-        taken = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+            return
+        for _ in range(count):
+            self._freed += len(self._records.popleft())
         if not self._records:
             with contextlib.suppress(BlockingIOError):  # nothing was pushed since the last read
                 os.eventfd_read(self._event)
-        return taken
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes of the records that were freed, and of all that were pushed."""
+        return self._freed, self._freed + sum(map(len, self._records))
 
     def close(self) -> None:
         """Close the descriptor. Closing twice does nothing."""

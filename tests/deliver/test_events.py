@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bpfprobe as bp
-from bpfprobe.deliver.event_types import event_type
+from bpfprobe.deliver.decode import Decoder
 from bpfprobe.errors import DecodeError
 from bpfprobe.model.layout import Field, FieldKind
 from bpfprobe.testing import pack_counters, pack_record
@@ -83,18 +83,20 @@ def test_what_is_packed_is_what_is_decoded(
                 cut.add(key)
         values[key] = value
     record = pack_record(layout, probe=3, truncated=cut, **values)
-    kind, decode = event_type(layout)
-    event = decode(record)
-    assert isinstance(event, kind)
+    decoder = Decoder([layout] * 4)
+    event = decoder.event(record)
+    assert type(event) is decoder.types[3]
     for n, name in enumerate(names):
         if name == "symstr":
             values[f"c{n}"] = hex(values[f"c{n}"])  # here no address has a symbol
     assert event.asdict() == values
     assert dict(zip(event.names(), event, strict=True)) == values
     assert (event.faults, event.truncated) == (faults, cut)
-    assert event == decode(record)
-    assert hash(event) == hash(decode(record))
-    assert decode(record + bytes(7)).asdict() == values, "trailing bytes are no part of a record"
+    assert event == decoder.event(record)
+    assert hash(event) == hash(decoder.event(record))
+    assert decoder.event(record + bytes(7)).asdict() == values, (
+        "trailing bytes are no part of a record"
+    )
     assert eval(repr(event), {layout.name: dict}) == values
     for key, value in values.items():
         raw = event.raw(key)
@@ -103,15 +105,15 @@ def test_what_is_packed_is_what_is_decoded(
             assert raw == value.encode("utf-8", "surrogateescape")
     for short in (0, 1, layout.head_size - 1):
         with pytest.raises(DecodeError):
-            decode(record[:short])
+            decoder.event(record[:short])
 
 
 LAYOUT = layout_of(["text", "s32", "argv", "func", "bool", "char"])
-EVENT_TYPE, DECODE = event_type(LAYOUT)
+DECODER = Decoder([LAYOUT])
 
 
 def event(**values: Any) -> bp.Event:
-    return DECODE(pack_record(LAYOUT, **values))
+    return DECODER.event(pack_record(LAYOUT, **values))
 
 
 def test_an_event_cannot_be_changed() -> None:
@@ -144,7 +146,7 @@ def test_bytes_that_are_no_text_come_back() -> None:
 
 def test_what_a_probe_is_called_and_has() -> None:
     one = event(c0="x")
-    assert (one.probe, EVENT_TYPE.__name__, one.c3) == ("untyped", "untyped", "untyped")
+    assert (one.probe, type(one).__name__, one.c3) == ("untyped", "untyped", "untyped")
     assert one.names() == ("time", "pid", "tid", "cpu", "comm", "c0", "c1", "c2", "c3", "c4", "c5")
     assert one.raw("c3") == b"untyped"
     assert one.raw("pid") == bytes(4)
@@ -155,19 +157,19 @@ def test_what_a_probe_is_called_and_has() -> None:
         one.raw("nothing")
     with pytest.raises(AttributeError):
         _ = one.nothing
-    assert not hasattr(event_type(layout_of([], comm=False))[0], "nothing")
+    assert not hasattr(Decoder([layout_of([], comm=False)]).types[0], "nothing")
 
 
 def test_an_array_is_signed_as_its_elements_are() -> None:
     layout = layout_of(["array", "bytes"])
-    one = event_type(layout)[1](pack_record(layout, c0=(-1, 2, -3, 4, -5), c1=(255, 0, 1)))
+    one = Decoder([layout]).event(pack_record(layout, c0=(-1, 2, -3, 4, -5), c1=(255, 0, 1)))
     assert one.c0 == (-1, 2, -3, 4, -5)
     assert one.c1 == (255, 0, 1)
 
 
 def test_a_string_that_reaches_beyond_its_record() -> None:
     record = pack_record(LAYOUT, c0="abcdef", c1=1)
-    one = DECODE(record[:-3])
+    one = DECODER.event(record[:-3])
     assert one.c1 == 1
     with pytest.raises(DecodeError, match="c0 reaches beyond its record"):
         _ = one.c0

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import bpfprobe as bp
+from bpfprobe.deliver.decode import Decoder
 from bpfprobe.deliver.escape import escape
-from bpfprobe.deliver.event_types import event_type
 from bpfprobe.deliver.json_lines import json_line
 from bpfprobe.testing import pack_record
 from tests.sample_machine import one_plan
@@ -66,16 +66,16 @@ def test_what_is_escaped_is_safe_and_can_be_had_back(text: str) -> None:
 LAYOUT = one_plan(
     bp.kprobe("untyped", path="+0(%si):string", n="+0(%si):s32", ok="$arg1:bool", l="argv")
 ).layout
-_, DECODE = event_type(LAYOUT)
+DECODER = Decoder([LAYOUT])
 
 
 def test_a_line_of_json_has_every_field() -> None:
     record = pack_record(LAYOUT, pid=1, comm="x", path="/tmp", n=-1, ok=1, l=["a"], truncated=["l"])
-    assert json_line(DECODE(record)) == (
+    assert json_line(DECODER.event(record)) == (
         '{"probe":"untyped","time":0,"pid":1,"tid":0,"cpu":0,"comm":"x","path":"/tmp","n":-1,'
         '"ok":true,"l":["a"],"truncated":["l"]}'
     )
-    line = json.loads(json_line(DECODE(pack_record(LAYOUT, ok=0))))
+    line = json.loads(json_line(DECODER.event(pack_record(LAYOUT, ok=0))))
     assert line["path"] is None
     assert line["faults"] == ["l", "n", "path"]
     assert "truncated" not in line
@@ -84,7 +84,7 @@ def test_a_line_of_json_has_every_field() -> None:
 @given(st.binary(max_size=200).map(lambda data: data.replace(b"\0", b"")))
 @example(bytes(range(1, 256)))
 def test_every_byte_comes_back_from_json(data: bytes) -> None:
-    line = json_line(DECODE(pack_record(LAYOUT, path=data, l=[data])))
+    line = json_line(DECODER.event(pack_record(LAYOUT, path=data, l=[data])))
     assert line.isascii()
     assert "\n" not in line
     fields = json.loads(line)

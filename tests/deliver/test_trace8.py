@@ -9,7 +9,7 @@ import pytest
 
 import bpfprobe as bp
 from bpfprobe.deliver.clock import WallClock
-from bpfprobe.deliver.event_types import event_type
+from bpfprobe.deliver.decode import Decoder
 from bpfprobe.deliver.ftrace import FtraceLines, Spot, place_text
 from bpfprobe.deliver.message import location_text, message_text
 from bpfprobe.deliver.stack import stack_lines
@@ -48,9 +48,8 @@ def made(text: str, *, captures: tuple[tuple[str, str], ...] = (), **values: Any
     probe = bp.probe(text)
     described = Probe(probe.description._replace(captures=captures))
     layout = compiled(described).plan.probes[0].layout
-    _, decode = event_type(layout)
     common = {"pid": 42, "tid": 43, "cpu": 1, "time": 5_000_001_000, "comm": "cat"}
-    return decode(pack_record(layout, **common | values))
+    return Decoder([layout]).event(pack_record(layout, **common | values))
 
 
 def message_of(text: str, **values: Any) -> str:

@@ -12,6 +12,7 @@ from bpfprobe.model.machine import FileOffset
 from bpfprobe.model.object import CSource, MapDef, MapKind, ProgramDef, ProgramKind
 from bpfprobe.model.site import KernelSite, UserSite
 from bpfprobe.testing.fake_engine import FakeEngine
+from tests.taking import take
 
 PROGRAMS = (ProgramDef("bp_0", ProgramKind.KPROBE), ProgramDef("bp_1", ProgramKind.KPROBE))
 RING = MapDef("ring", MapKind.RINGBUF, 0, 0, 65536)
@@ -36,8 +37,8 @@ def test_from_text_to_records_and_back() -> None:
     link = engine.attach(program, SITE)
     engine.push(b"second", b"third")
     assert engine.attached == (SITE,)
-    assert source.take(2) == [b"early", b"second"]
-    assert source.take(2) == [b"third"]
+    assert take(source, 2) == [b"early", b"second"]
+    assert take(source, 2) == [b"third"]
     for close in (link.close, source.close, lambda: engine.close_fd(ring)):
         close()
         close()
@@ -58,13 +59,13 @@ def test_the_descriptor_is_readable_while_there_are_records() -> None:
     assert not readable()
     engine.push(b"1", b"2")
     assert readable()
-    source.take(1)
+    take(source, 1)
     assert readable()
-    source.take(10)
+    take(source, 10)
     assert not readable()
     source.close()
     assert source.filenos() == ()
-    assert source.take(1) == []
+    assert take(source, 1) == []
 
 
 def test_a_refusal_reads_as_a_live_one() -> None:

@@ -22,6 +22,7 @@ from bpfprobe.engine.live import LiveEngine
 from bpfprobe.errors import AttachError, BpfprobeError, LoadError, PrivilegeError
 from bpfprobe.model.object import Bytecode, MapDef, MapKind, ProgramDef, ProgramKind
 from bpfprobe.model.site import KernelSite, TracepointSite
+from tests.taking import take
 
 HITS = MapDef("hits", MapKind.PERCPU_ARRAY, 4, 8, 1)
 OUTPUT = MapDef("output", MapKind.PERF_EVENT_ARRAY, 4, 4, 64)
@@ -176,7 +177,7 @@ def test_hits_inside_a_kprobe_are_missed():
     source = outer.engine.open_perf(outer.maps[1], 8, 1)
     links = [outer.attach(KernelSite(SYSCALL)), inner.attach(KernelSite(INSIDE_OF_OUTPUT))]
     call(23)
-    assert len(source.take(100)) == 23
+    assert len(take(source, 100)) == 23
     assert links[0].missed() == (0 if COUNTS_MISSES else None)
     missed = links[1].missed()
     assert missed is None if not COUNTS_MISSES else missed >= 23
@@ -191,7 +192,7 @@ def test_hits_inside_another_program_are_recursion():
     source = outer.engine.open_perf(outer.maps[1], 8, 1)
     links = [outer.attach(syscall_tracepoint()), inner.attach(KernelSite(INSIDE_OF_OUTPUT))]
     call(23)
-    assert len(source.take(100)) == 23
+    assert len(take(source, 100)) == 23
     for link in links:
         link.close()
     misses = inner.engine.recursion_misses(inner.program)
@@ -275,7 +276,7 @@ def test_a_tracepoint_on_all_cpus():
 
 
 def take_all(source):
-    return [int.from_bytes(r[:8], "little") for r in source.take(10_000)]
+    return [int.from_bytes(r[:8], "little") for r in take(source, 10_000)]
 
 
 def online(cpu, state):
@@ -321,7 +322,7 @@ def test_records_left_behind_by_a_cpu_that_returned_are_not_lost():
     call(7)
     os.sched_setaffinity(0, {0})
     online(1, False)
-    assert len(source.take(3)) == 3
+    assert len(take(source, 3)) == 3
     online(1, True)
     assert take_all(source) == [1] * 4
     link.close()

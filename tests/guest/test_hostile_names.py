@@ -60,10 +60,10 @@ def folder(tmp_path):
 
 
 def watches(pid, probes):
-    """Whether the tracer has attached all of its probes and waits for events, in poll(2)."""
+    """Whether the tracer has attached all of its probes and waits for events, in epoll_wait(2)."""
     if len(KPROBES.read_text().splitlines()) < probes:
         return False
-    return Path(f"/proc/{pid}/syscall").read_text().split()[:1] == ["7"]
+    return Path(f"/proc/{pid}/syscall").read_text().split()[:1] == ["232"]
 
 
 def traced(folder, probes, *options):

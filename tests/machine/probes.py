@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bpfprobe.deliver.event_types import event_type
+from bpfprobe.deliver.decode import Decoder
 from bpfprobe.engine.live import LiveEngine
 from bpfprobe.pipeline import describe
 from tests.machine.machine import Machine, Task
@@ -46,7 +46,7 @@ class Probes:
         self.text = made.source.text
         self.names = tuple(self.code)
         self.machine = Machine(task or Task(), dict(enumerate(made.source.maps)))
-        self._decoders = [event_type(probe.layout)[1] for probe in made.plan.probes]
+        self._decoder = Decoder([probe.layout for probe in made.plan.probes])
 
     def run(self, name: str, context: bytes) -> Run:
         """Hit a program."""
@@ -61,8 +61,7 @@ class Probes:
 
     def events(self) -> list[Event]:
         """What was sent since this was last asked."""
-        records = self.machine.buffer(0).take()
-        return [self._decoders[int.from_bytes(r[:2], "little")](r) for r in records]
+        return [self._decoder.event(record) for record in self.machine.buffer(0).take()]
 
 
 def registers(**values: int) -> bytes:

@@ -31,6 +31,7 @@ from bpfprobe.model.object import (
     ProgramKind,
 )
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite
+from tests.taking import take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,15 +204,15 @@ def test_each_call_is_a_record(
     assert select.select(source.filenos(), [], [], 0)[0] == []
     worker.call(23)
     assert select.select(source.filenos(), [], [], 1)[0]
-    records = [EVENT.unpack_from(record) for record in source.take(100)]
+    records = [EVENT.unpack_from(record) for record in take(source, 100)]
     assert records == [(value, worker.process.pid, 7, 9) for value in values]
-    assert source.take(100) == []
+    assert take(source, 100) == []
     link.close()
     worker.call(5)
-    assert source.take(100) == []
+    assert take(source, 100) == []
     source.close()
     source.close()
-    assert source.take(100) == []
+    assert take(source, 100) == []
     assert source.filenos() == ()
     assert loaded.failed() == 0
 
@@ -235,11 +236,11 @@ def test_the_older_way_without_links(
     source = loaded.engine.open_ring(loaded.maps[0], RING_SIZE)
     link = loaded.engine.attach(loaded.programs["ring_entry"], worker.site)
     worker.call(23)
-    assert len(source.take(100)) == 23
+    assert len(take(source, 100)) == 23
     assert link.missed() is None
     link.close()
     worker.call(3)
-    assert source.take(100) == []
+    assert take(source, 100) == []
     source.close()
     assert open_fds() == before
 
@@ -252,11 +253,11 @@ def test_what_does_not_fit_is_counted(loaded: Loaded, worker: Worker, transport:
         source = loaded.engine.open_perf(loaded.maps[1], 1, 1)
     link = loaded.engine.attach(loaded.programs[f"{transport}_entry"], worker.site)
     worker.call(3001)
-    records = source.take(10_000)
+    records = take(source, 10_000)
     assert 0 < len(records) < 3001
     assert len(records) + loaded.failed() == 3001
     worker.call(23)  # what was taken has made room
-    assert len(source.take(100)) == 23
+    assert len(take(source, 100)) == 23
     link.close()
     source.close()
 
@@ -300,17 +301,17 @@ def test_a_forked_child_lets_go(loaded: Loaded, worker: Worker) -> None:
             held = kernel_fds()
             for closeable in (*links, source, perf):
                 closeable.close()  # as a with block on its way out would
-            os.write(ready[1], b"y" if not held and source.take(1) == [] else b"n")
+            os.write(ready[1], b"y" if not held and take(source, 1) == [] else b"n")
             os.close(done[1])
             os.read(done[0], 1)
         finally:
             os._exit(1)
     assert os.read(ready[0], 1) == b"y"
     worker.call(23)
-    assert len(source.take(100)) == 23  # the parent's are as they were
+    assert len(take(source, 100)) == 23  # the parent's are as they were
     links[0].close()
     worker.call(3)
-    assert source.take(100) == []
+    assert take(source, 100) == []
     source.close()
     perf.close()
     for fd in (*ready, *done):
@@ -431,7 +432,7 @@ def test_a_tracepoint() -> None:
     start = time.monotonic_ns()
     for _ in range(23):
         os.getppid()
-    stamps = [int.from_bytes(record, "little") for record in source.take(100)]
+    stamps = [int.from_bytes(record, "little") for record in take(source, 100)]
     assert len(stamps) == 23
     assert stamps == sorted(stamps)
     assert start <= stamps[0] <= stamps[-1] <= time.monotonic_ns()

@@ -36,9 +36,9 @@ def worker(program: Program) -> Iterator[Worker]:
 
 
 def await_poll(worker: Worker, tracer: subprocess.Popen[bytes]) -> None:
-    """Wait until the only probe is there and the tracer waits for its events, in poll(2)."""
+    """Wait until the only probe is there and the tracer waits for its events, in epoll_wait(2)."""
     worker.await_probe("hot")
-    while Path(f"/proc/{tracer.pid}/syscall").read_text().split()[:1] != ["7"]:
+    while Path(f"/proc/{tracer.pid}/syscall").read_text().split()[:1] != ["232"]:
         assert tracer.poll() is None
         time.sleep(0.01)
 

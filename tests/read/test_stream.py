@@ -3,11 +3,19 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bpfprobe.read.pump import Pump
+from bpfprobe.model.chunk import copies
+from bpfprobe.read.stream import EventStream
+from bpfprobe.read.supply import Arrival
 from bpfprobe.testing.fake_engine import FakeSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bpfprobe.model.chunk import Chunk
 
 ENDLESS = 10.0
 
@@ -21,27 +29,44 @@ def records(count: int, start: int = 0) -> list[bytes]:
     return [n.to_bytes(4, "little") for n in range(start, start + count)]
 
 
+class Numbers:
+    """Makes a number of each record, and marks every seventh."""
+
+    def events(self, chunk: Chunk) -> tuple[list[Any], bool]:
+        return [int.from_bytes(record, "little") for record in copies(chunk)], True
+
+    def count_marks(self, events: Sequence[Any]) -> tuple[int, int]:
+        return sum(number % 7 == 0 for number in events), 0
+
+
+def stream(
+    source: FakeSource, latency_s: float, idle: Callable[[], object] = lambda: None
+) -> EventStream:
+    decoder = Numbers()
+    return EventStream(source, Arrival(source, decoder, 1 << 20), decoder, latency_s, idle)
+
+
 def test_what_is_there_comes_in_order(source: FakeSource) -> None:
     source.push(records(10007))
-    assert list(Pump(source, 0.1).records(0.01)) == records(10007)
+    assert list(stream(source, 0.1).events(0.01)) == list(range(10007))
 
 
 def test_the_time_is_kept_when_nothing_comes(source: FakeSource) -> None:
     began = time.monotonic()
-    assert list(Pump(source, 60).records(0.25)) == []
+    assert list(stream(source, 60).events(0.25)) == []
     assert 0.25 <= time.monotonic() - began < 2
 
 
 def test_no_time_at_all_takes_what_is_there(source: FakeSource) -> None:
     source.push(records(3))
-    assert list(Pump(source, 0.1).records(0)) == records(3)
+    assert list(stream(source, 0.1).events(0)) == list(range(3))
 
 
 def test_a_wake_up_ends_the_wait(source: FakeSource) -> None:
-    pump = Pump(source, 60)
+    stream_ = stream(source, 60)
     threading.Timer(0.05, source.push, [records(1)]).start()
     began = time.monotonic()
-    assert next(pump.records(ENDLESS)) == records(1)[0]
+    assert next(stream_.events(ENDLESS)) == 0
     assert time.monotonic() - began < ENDLESS / 2
 
 
@@ -56,37 +81,37 @@ def test_without_a_wake_up_the_latency_bounds_the_wait() -> None:
     source = SilentSource()
     threading.Timer(0.05, source.push, [records(1)]).start()
     began = time.monotonic()
-    assert next(Pump(source, 0.02).records(ENDLESS)) == records(1)[0]
+    assert next(stream(source, 0.02).events(ENDLESS)) == 0
     assert time.monotonic() - began < ENDLESS / 2
 
 
 def test_stop_ends_it_and_what_was_taken_stays(source: FakeSource) -> None:
-    pump = Pump(source, 0.1)
+    stream_ = stream(source, 0.1)
     source.push(records(5))
     seen = []
-    for record in pump.records():
+    for record in stream_.events():
         seen.append(record)
         if len(seen) == 2:
-            pump.stop()
-    assert seen == records(2)
-    assert list(pump.records(0.01)) == records(3, 2)
+            stream_.stop()
+    assert seen == list(range(2))
+    assert list(stream_.events(0.01)) == list(range(2, 5))
 
 
 def test_stop_from_another_thread_while_waiting(source: FakeSource) -> None:
-    pump = Pump(source, 60)
-    threading.Timer(0.05, pump.stop).start()
+    stream_ = stream(source, 60)
+    threading.Timer(0.05, stream_.stop).start()
     began = time.monotonic()
-    assert list(pump.records()) == []
+    assert list(stream_.events()) == []
     assert time.monotonic() - began < ENDLESS / 2
 
 
 def test_a_consumer_that_is_slow_is_not_held_beyond_the_grace(
     source: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bpfprobe.read.pump.GRACE_S", 0.1)
+    monkeypatch.setattr("bpfprobe.read.stream.GRACE_S", 0.1)
     source.push(records(1000))
     began, seen = time.monotonic(), 0
-    for _ in Pump(source, 0.1).records(0.05):
+    for _ in stream(source, 0.1).events(0.05):
         seen += 1
         time.sleep(0.01)
     assert time.monotonic() - began < ENDLESS / 2
@@ -94,18 +119,18 @@ def test_a_consumer_that_is_slow_is_not_held_beyond_the_grace(
 
 
 def test_leaving_early_loses_nothing(source: FakeSource) -> None:
-    pump = Pump(source, 0.1)
+    stream_ = stream(source, 0.1)
     source.push(records(5))
-    assert next(pump.records()) == records(1)[0]
-    assert list(pump.records(0)) == records(4, 1)
+    assert next(stream_.events()) == 0
+    assert list(stream_.events(0)) == list(range(1, 5))
 
 
 def test_idle_is_told_when_all_has_been_handed_out(source: FakeSource) -> None:
-    seen: list[str] = []
+    seen: list[Any] = []
     source.push(records(2))
-    for record in Pump(source, 0.01, lambda: seen.append("idle")).records(0.05):
-        seen.append(record.hex())
-    assert seen[:3] == ["00000000", "01000000", "idle"]
+    for record in stream(source, 0.01, lambda: seen.append("idle")).events(0.05):
+        seen.append(record)
+    assert seen[:3] == [0, 1, "idle"]
 
 
 def test_a_descriptor_of_another_kind_can_be_polled_too() -> None:
@@ -120,6 +145,6 @@ def test_a_descriptor_of_another_kind_can_be_polled_too() -> None:
     source = Piped()
     source.push(records(1))
     os.write(source.ends[1], b"x")
-    assert list(Pump(source, 0.1).records(0.01)) == records(1)
+    assert list(stream(source, 0.1).events(0.01)) == list(range(1))
     for end in source.ends:
         os.close(end)

@@ -1,0 +1,93 @@
+"""The reading half of a session: from the buffer to the user, and the ledger of what got there."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from bpfprobe.deliver.decode import Decoder
+from bpfprobe.model.statistics import Statistics
+from bpfprobe.read.stream import EventStream
+from bpfprobe.read.supply import Arrival
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from bpfprobe.attach.attachment import Attachment
+    from bpfprobe.model.event import Event
+    from bpfprobe.model.machine import SymbolRange
+    from bpfprobe.model.options import Options
+
+    Callback = Callable[[Event], object]
+
+SHARE_OF_BUFFER = 8
+"""At most this part of the buffer is taken up by what is being handed out."""
+
+
+class Delivery:
+    """Hands out the events of probes that are attached, and counts them."""
+
+    def __init__(
+        self,
+        attachment: Attachment,
+        options: Options,
+        idle: Callable[[], object],
+        look_up: Callable[[int], SymbolRange | None],
+    ) -> None:
+        self._attachment = attachment
+        wiring, source = attachment.wiring, attachment.source
+        decoder = Decoder([probe.layout for probe in wiring.probes], look_up)
+        self.types = decoder.types
+        """The class of each probe's events."""
+        supply = Arrival(source, decoder, wiring.buffer_bytes // SHARE_OF_BUFFER)
+        self._stream = EventStream(source, supply, decoder, options.latency_s, idle)
+
+    def events(self, duration_s: float | None, max_events: int | None) -> Iterator[Event]:
+        """Events until `stop`, the end of the time, or as many."""
+        events = self._stream.events(duration_s)
+        return events if max_events is None else islice(events, max(0, max_events))
+
+    def events_async(self) -> AsyncIterator[Event]:
+        """Events in asyncio until `stop`."""
+        return self._stream.events_async()
+
+    def run(
+        self, callbacks: Sequence[Callback], duration_s: float | None, max_events: int | None
+    ) -> None:
+        """Hand each event to the callback of its probe."""
+        events = self.events(duration_s, max_events)
+        if len(callbacks) == 1:
+            deque(map(callbacks[0], events), maxlen=0)  # a loop that is not run by the interpreter
+            return
+        callback_of = dict(zip(self.types, callbacks, strict=True))
+        for event in events:
+            callback_of[type(event)](event)
+
+    def stop(self) -> None:
+        """End what goes on."""
+        self._stream.stop()
+
+    def close(self) -> None:
+        """End it for good."""
+        self._stream.close()
+
+    def statistics(self, *, ended: bool) -> Statistics:
+        """The ledger; what was not delivered is waiting, or if all has ended, dropped."""
+        tallies = [self._attachment.tally(index) for index in range(len(self.types))]
+        produced = sum(tally.produced for tally in tallies)
+        lost = sum(tally.lost for tally in tallies)
+        delivered, (faults, truncated) = self._stream.handout.delivered, self._stream.handout.marks
+        rest = produced - lost - delivered
+        return Statistics(
+            produced=produced,
+            delivered=delivered,
+            lost=lost,
+            dropped=rest if ended else 0,
+            waiting=0 if ended else rest,
+            missed=sum(tally.missed for tally in tallies),
+            unmatched=sum(tally.unmatched for tally in tallies),
+            in_flight=sum(tally.in_flight for tally in tallies),
+            faults=faults,
+            truncated=truncated,
+        )

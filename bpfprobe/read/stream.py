@@ -1,0 +1,176 @@
+"""Hands out events as they come, and stops when told."""
+
+from __future__ import annotations
+
+import time
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from bpfprobe.read.handout import Handout
+from bpfprobe.read.waiting import LoopWaiting, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from bpfprobe.engine import RecordSource
+    from bpfprobe.model.event import Event
+    from bpfprobe.read.supply import Decodes, Supply
+
+MOST_AT_ONCE = 256
+"""Events that are decoded at once; more would not be in the processor's cache any more."""
+MOST_IN_A_ROW = 64
+"""After so many events asyncio's other tasks get their turn."""
+QUICK_S = 0.002
+"""A consumer that takes longer for a slice of events is given fewer at once."""
+STOP_CHECK_S = 0.1
+"""The longest wait before `stop` is noticed."""
+GRACE_S = 1.0
+"""How long events are still handed out when the time is up."""
+
+
+class EventStream:
+    """Takes events from a supply a slice at a time, and hands them out one by one."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        supply: Supply,
+        decoder: Decodes,
+        latency_s: float,
+        idle: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._source, self._supply, self._idle = source, supply, idle
+        self._latency_s = latency_s
+        self._waiting = Waiting(source)
+        self._in_loops: list[LoopWaiting] = []
+        self.handout = Handout(decoder.count_marks)
+        """Counts what was handed out."""
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End the iteration, or the next one, at the next event or within 100 ms.
+
+        Safe to call from a signal handler and from another thread.
+        """
+        self._stopped = True
+        self.handout.withdraw()
+
+    def close(self) -> None:
+        """Close what it waits with; an iteration that goes on elsewhere ends."""
+        self.stop()
+        self._waiting.close()
+        while self._in_loops:
+            self._in_loops.pop().close()
+
+    def events(self, duration_s: float | None = None) -> Iterator[Event]:
+        """Events until `stop`, or until ``duration_s`` seconds have passed.
+
+        What was in the buffer when the time was up is still handed out, for a second at most.
+        """
+        return chain.from_iterable(self._slices(duration_s))
+
+    async def events_async(self) -> AsyncIterator[Event]:
+        """Events until `stop`, in the thread of the running loop; other tasks run in between."""
+        import asyncio  # costs more to import than the rest of this package
+
+        waiting = LoopWaiting(self._source, asyncio.get_running_loop())
+        self._in_loops.append(waiting)
+        self._supply.begin()
+        pace = Pace(MOST_IN_A_ROW)
+        try:
+            while not self._stopped:
+                events = self._next(pace.limit)
+                if events is None:
+                    self._idle()
+                    await waiting.wait(min(self._latency_s, STOP_CHECK_S))
+                    continue
+                pace.begin()
+                for event in events:
+                    yield event
+                pace.end()
+                await asyncio.sleep(0)
+        finally:
+            waiting.close()
+            if waiting in self._in_loops:
+                self._in_loops.remove(waiting)
+            self._end()
+
+    def _slices(self, duration_s: float | None) -> Iterator[Iterator[Event]]:
+        deadline = None if duration_s is None else time.monotonic() + duration_s
+        pace = Pace(MOST_AT_ONCE)
+        self._supply.begin()
+        try:
+            while not self._stopped:
+                if deadline is not None and time.monotonic() >= deadline:
+                    yield from self._rest(deadline + GRACE_S)
+                    return
+                events = self._next(pace.limit)
+                if events is None:
+                    self._idle()
+                    self._waiting.wait(self._longest_wait(deadline))
+                    continue
+                pace.begin()
+                yield events
+                pace.end()
+        finally:
+            self._end()
+
+    def _rest(self, until: float) -> Iterator[Iterator[Event]]:
+        self._settle()
+        self._supply.finish()
+        pace = Pace(MOST_AT_ONCE)
+        while not self._stopped and time.monotonic() < until:
+            events = self._next(pace.limit)
+            if events is None:
+                return
+            pace.begin()
+            yield events
+            pace.end()
+
+    def _next(self, limit: int) -> Iterator[Event] | None:
+        """The next events after those in hand, or None if there are none yet."""
+        self._settle()
+        events, marked = self._supply.take(limit)
+        if not events:
+            return None
+        left = self.handout.begin(events, marked=marked)
+        if self._stopped:  # in the middle of this
+            self.handout.withdraw()
+        return left
+
+    def _settle(self) -> None:
+        self.handout.end(self._supply.used)
+
+    def _end(self) -> None:
+        self._settle()
+        self._stopped = False
+
+    def _longest_wait(self, deadline: float | None) -> float:
+        limit = min(self._latency_s, STOP_CHECK_S)
+        if deadline is not None:
+            limit = min(limit, max(0.0, deadline - time.monotonic()))
+        return limit
+
+
+class Pace:
+    """How many events are handed out before anything else is looked at, the time say.
+
+    One at first, more while they go quickly; so that a consumer that needs long for each is not
+    left alone with many of them, nor the room that they take in the buffer.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.limit = 1
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """A slice is handed out."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """It has been taken."""
+        if time.monotonic() - self._began < QUICK_S:
+            self.limit = min(self._most, 2 * self.limit)
+        else:
+            self.limit = max(1, self.limit // 4)
