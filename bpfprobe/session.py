@@ -11,6 +11,7 @@ from bpfprobe.delivery import Delivery
 from bpfprobe.errors import SessionError
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
+from bpfprobe.probes import Probe
 from bpfprobe.starting import attach, live_target
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.event import Event
     from bpfprobe.model.machine import SymbolRange
     from bpfprobe.model.spec import ProbeSpec
-    from bpfprobe.probes import Probe
+    from bpfprobe.objects import BuiltObject
     from bpfprobe.target import Target
     from bpfprobe.update import InForce
 
@@ -57,6 +58,7 @@ class Session:
         self._target = target
         self._engine = engine
         self._symbols: Target | None = None
+        self._built: BuiltObject | None = None
         self._callbacks: dict[int, Callback] = {}
         self._attachment: Attachment | None = None
         self._delivery: Delivery | None = None
@@ -64,6 +66,36 @@ class Session:
         self._in_force: InForce | None = None
         self._old_sigterm: Any = None
         self._idle_action: Callable[[], object] | None = None
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str,
+        *,
+        target: Target | None = None,
+        engine: Engine | None = None,
+        **options: Any,
+    ) -> Self:
+        """A session of the probes in an object that ``bpfprobe build`` made; nothing is compiled.
+
+        With ``pid`` places in programs are looked up in that process, as with ``bpfprobe trace``.
+        On opening, what the probes depend on is looked up on this machine; `ObjectError`
+        (OBJECT_DIFFERS) says what is not as it was where the object was built for. Raises
+        `TargetError` and `ObjectError` for a file that is none, and what `Session` raises.
+        """
+        from bpfprobe.objects import read_object
+
+        built = read_object(path)
+        file, pid = built.file, options.get("pid")
+        probes = [Probe(description._replace(pid=pid)) for description in file.descriptions]
+        as_built = {
+            "transport": file.transport,
+            "buffer_bytes": file.buffer_bytes,
+            "inflight": file.inflight,
+        }
+        session = cls(*probes, target=target, engine=engine, **as_built | options)
+        session._built = built
+        return session
 
     def __enter__(self) -> Self:
         self.open()
@@ -81,7 +113,7 @@ class Session:
         """Compile, load and attach. Entering the session does it."""
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
-        attachment = attach(self.probes, self._options, self._target, self._engine)
+        attachment = attach(self.probes, self._options, self._target, self._engine, self._built)
         self._attachment = attachment
         self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
         self._catch_sigterm()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.object import Bytecode, CSource, Object
     from bpfprobe.model.options import Options
     from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.objects import BuiltObject
     from bpfprobe.target import Target
 
 
@@ -34,14 +35,15 @@ def attach(
     options: Options,
     target: Target | None = None,
     engine: Engine | None = None,
+    built: BuiltObject | None = None,
 ) -> Attachment:
-    """Compile what has not been compiled before, load and attach.
+    """Compile what has not been compiled before, load and attach; nothing is with ``built``.
 
     Starts are kept for this machine alone: not with a ``target``, nor with an ``engine`` that does
     not say which compiler it has. Raises what `Session` does.
     """
     ours = target is None and (engine is None or bool(engine.compiler()))
-    name = _name(probes, options) if ours else None
+    name = _name(probes, options, built) if ours else None
     engine = engine or live_engine()
     if name is not None:
         made = _kept(name, probes, options, engine)
@@ -50,14 +52,16 @@ def attach(
                 return _attached(made, engine)
             except (AttachError, LoadError):
                 drop_start(name)  # whatever it is, all stages together say best what
-    return _from_the_beginning(probes, options, target, engine, name)
+    return _from_the_beginning(probes, options, target, engine, name, built)
 
 
-def _name(probes: Sequence[Probe | ProbeSpec], options: Options) -> str | None:
+def _name(
+    probes: Sequence[Probe | ProbeSpec], options: Options, built: BuiltObject | None
+) -> str | None:
     described = [probe.description for probe in probes if isinstance(probe, Probe)]
     if len(described) < len(probes):
         return None
-    return start_name(described, options, boot_id())
+    return start_name(described, options, boot_id(), built.origin if built else b"")
 
 
 def _attached(made: Object, engine: Engine) -> Attachment:
@@ -86,6 +90,7 @@ def _from_the_beginning(
     target: Target | None,
     engine: Engine,
     name: str | None,
+    built: BuiltObject | None,
 ) -> Attachment:
     from bpfprobe.keeping import kept_start
     from bpfprobe.pipeline import describe
@@ -99,10 +104,11 @@ def _from_the_beginning(
     attachment = Attachment(made.wiring, engine, thread_is_inside)
 
     def programs() -> tuple[Bytecode, ...]:
-        codes = compiled(made.source, engine)
+        codes = built.programs_for(made) if built else compiled(made.source, engine)
+        compiler = "" if built else engine.compiler()
         start = None
-        if name is not None and engine.compiler():
-            start = kept_start(made, codes, options, engine.compiler(), witness, since_ns)
+        if name is not None and (built or compiler):
+            start = kept_start(made, codes, options, compiler, witness, since_ns)
         if name is not None and start is not None:
             # Before anything is attached: that we write a file is nobody's event.
             keep_start(name, start)

@@ -18,6 +18,8 @@ _COMMANDS = {
     "list": "listing",
     "explain": "explain",
     "check": "check",
+    "build": "build",
+    "cache": "cache",
     "doctor": "doctor",
     "lab": "lab",
 }

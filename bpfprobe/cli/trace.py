@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bpfprobe.cli.letters import long_options
 from bpfprobe.cli.trace_options import add_options
@@ -33,17 +33,19 @@ def rewritten(words: Sequence[str]) -> list[str]:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
     from bpfprobe.cli.trace_checks import check_options
+    from bpfprobe.cli.trace_object import object_path
     from bpfprobe.cli.trace_probes import describe_specs
     from bpfprobe.probes import Probe
 
     check_options(args)
-    described = describe_specs(args, os.uname().machine)
-    probes = [Probe(description) for description in described]
+    path = object_path(args)
+    probes = [] if path else [Probe(d) for d in describe_specs(args, os.uname().machine)]
     if args.format or args.ebpf:
         _show(probes, args)
         return 0
     child = _start_child(args)
-    session = _session(probes, args, child)
+    session = _session(path or probes, args, child)
+    probes = [probe for probe in session.probes if isinstance(probe, Probe)]
     if args.verbose:
         print(session.c_source())
     status = 0
@@ -62,22 +64,25 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def _session(probes: list[Probe], args: argparse.Namespace, child: Child | None) -> Session:
+def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child | None) -> Session:
+    """Of probes, or of an object by its path."""
     from bpfprobe.session import Session
 
     pid = child.pid if child is not None else args.pid
     buffer_bytes = args.buffer_bytes
     if args.buffer_pages is not None:
         buffer_bytes = args.buffer_pages * os.sysconf("SC_PAGE_SIZE")
-    return Session(
-        *probes,
-        pid=pid,
-        tid=args.tid,
-        uid=user_id(args.uid),
-        not_pid=os.getpid() if pid is None and not args.include_self else None,
-        transport=args.transport,
-        buffer_bytes=buffer_bytes,
-    )
+    options: dict[str, Any] = {
+        "pid": pid,
+        "tid": args.tid,
+        "uid": user_id(args.uid),
+        "not_pid": os.getpid() if pid is None and not args.include_self else None,
+    }
+    how = {"transport": args.transport, "buffer_bytes": buffer_bytes}
+    if isinstance(source, str):
+        given = {name: value for name, value in how.items() if value not in ("auto", None)}
+        return Session.from_file(source, **options, **given)
+    return Session(*source, **options, **how)
 
 
 def _show(probes: list[Probe], args: argparse.Namespace) -> None:

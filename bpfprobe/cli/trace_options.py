@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 
 EPILOG = """\
+FILE.bpfo in the place of SPECs is what bpfprobe build made: nothing is compiled.
+
 SPEC is written in one of three dialects, which its first word tells apart:
   KIND:PLACE [NAME=]VALUE[:TYPE] ... [if FILTER]     ours; KIND is kprobe kretprobe uprobe
                                                      uretprobe usdt tracepoint syscall

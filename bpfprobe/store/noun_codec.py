@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bpfprobe.model.description import Description
 from bpfprobe.model.layout import Field, FieldKind, Layout
 from bpfprobe.model.object import (
     AttachType,
@@ -21,6 +22,7 @@ from bpfprobe.model.object import (
     ProgramKind,
     Wiring,
 )
+from bpfprobe.model.object_file import ObjectFile, Variant
 from bpfprobe.model.premise import Premise, PremiseKind
 from bpfprobe.model.scalar import Style
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
@@ -38,8 +40,8 @@ _ENUMS: dict[str, type[Enum]] = {
 _NOUNS: dict[str, type[Any]] = {
     noun.__name__: noun
     for noun in (
-        Bytecode, Field, KernelSite, Layout, MapDef, Object, Premise, ProbeWiring, ProgramDef,
-        TracepointSite, UserSite, UserSites, Wiring,
+        Bytecode, Description, Field, KernelSite, Layout, MapDef, Object, ObjectFile, Premise,
+        ProbeWiring, ProgramDef, TracepointSite, UserSite, UserSites, Variant, Wiring,
     )
 }  # fmt: skip
 _UNIONS = {"Site": ("KernelSite", "UserSite", "UserSites", "TracepointSite")}

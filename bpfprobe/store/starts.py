@@ -25,8 +25,13 @@ _FOR_READERS = ("latency_s",)
 """Options that no program and no map depends on."""
 
 
-def start_name(descriptions: Sequence[Description], options: Options, boot: str) -> str | None:
-    """The file for a start of these probes; None where none can be kept."""
+def start_name(
+    descriptions: Sequence[Description], options: Options, boot: str, origin: bytes = b""
+) -> str | None:
+    """The file for a start of these probes; None where none can be kept.
+
+    ``origin`` tells programs of somebody's file from those that were compiled here.
+    """
     build = fingerprint()
     if folder_path() is None or build is None or not boot:
         return None
@@ -34,7 +39,7 @@ def start_name(descriptions: Sequence[Description], options: Options, boot: str)
     known = [text for text in texts if text is not None]
     if len(known) < len(texts):
         return None
-    return PREFIX + digest(b"start", build, boot.encode(), _shape(options), *known)
+    return PREFIX + digest(b"start", build, boot.encode(), origin, _shape(options), *known)
 
 
 def _shape(options: Options) -> bytes:

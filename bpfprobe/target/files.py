@@ -8,6 +8,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import TargetError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,6 +36,32 @@ class Reading:
     def problem(self) -> str:
         """Path and reason, for evidence."""
         return f"{self.path}: {os.strerror(self.errno)}" if self.errno else ""
+
+
+def read_regular(path: str, most_bytes: int) -> bytes:
+    """All of a file that somebody else may have made: never waits, never more than that.
+
+    Raises `TargetError`: NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG.
+    """
+    from pathlib import Path
+
+    from bpfprobe.target.lookup import open_regular, refusal
+
+    fd = open_regular(Path(path), path)
+    try:
+        size = os.fstat(fd).st_size
+        if size > most_bytes:
+            raise TargetError(
+                f"{path} has {size} bytes, and {most_bytes} is the most", code="TOO_BIG"
+            )
+        data = bytearray()
+        while len(data) < size and (part := os.read(fd, size - len(data))):
+            data += part
+        return bytes(data)
+    except OSError as error:
+        raise refusal(error, path) from error
+    finally:
+        os.close(fd)
 
 
 class Files:

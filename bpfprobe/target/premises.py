@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _STOOD_FOR = frozenset(
     {
         "facts", "is_blacklisted", "is_traceable", "members",  # the same for a boot and its modules
-        "symbols", "symbol_at", "prototype", "struct", "tracepoint", "binary",
-        "binary_symbols", "binary_variable", "markers",  # in the file
+        "symbols", "symbol_at", "matching_functions", "prototype", "struct", "tracepoint",
+        "binary", "binary_symbols", "matching_binary_symbols", "binary_variable", "markers",
         "process_maps_binary",  # asked again of each process
     }
 )  # fmt: skip
@@ -60,7 +60,7 @@ class Witness:
 
     def _note(self, question: str, arguments: tuple[Any, ...], answer: Any) -> bool:
         """Whether premises can stand for the answer."""
-        if question in ("symbols", "symbol_at"):
+        if question in ("symbols", "symbol_at", "matching_functions"):
             symbols: tuple[Symbol, ...] = answer if question == "symbols" else ()
             self.names_symbols = True
             self.modules.update(symbol.module for symbol in symbols if symbol.module)

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("command", ["trace", "list", "explain", "check", "doctor", "lab"])
+@pytest.mark.parametrize(
+    "command", ["trace", "list", "explain", "check", "build", "cache", "doctor", "lab"]
+)
 def test_help_ends_with_examples_of_the_command(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bpfprobe", command, "--help"],

@@ -118,6 +118,17 @@ def test_another_process_and_another_threshold(
     assert counts == {"described": 4, "compiled": 3}
 
 
+def test_all_functions_that_fit_a_glob_in_one_process_after_another(
+    program: Program, worker: Worker, counts: dict[str, int]
+) -> None:
+    with Worker(program) as other:
+        for one, idle in ((worker, other), (other, worker)):
+            probe = bp.uprobe(program.path, "h[o]?", n="$arg1:s64", factor="$arg2:s32", pid=one.pid)
+            assert hits(probe, one) == ENTERED
+            assert hits(probe, idle) == []
+    assert counts == {"described": 1, "compiled": 1}
+
+
 def test_a_process_that_runs_another_file(
     program: Program, worker: Worker, counts: dict[str, int]
 ) -> None:
@@ -160,6 +171,7 @@ import bpfprobe as bp
 session = bp.Session(bp.uprobe({path!r}, "hot", n="$arg1", factor="$arg2:s32"), pid={pid})
 session.open()
 modules = sorted(sys.modules)
+print("ready", flush=True)
 sys.stdin.readline()
 print(repr((modules, [event.n for event in session.events(duration=0)])), flush=True)
 """
@@ -185,7 +197,8 @@ def process_that_starts(worker: Worker) -> subprocess.Popen[str]:
 def started(worker: Worker) -> tuple[list[str], list[int]]:
     """A process of its own, from its start to its events."""
     with process_that_starts(worker) as process:
-        worker.await_probe("hot")
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
         worker.hot(23)
         output, _ = process.communicate("\n")
     modules, numbers = ast.literal_eval(output)
@@ -215,7 +228,7 @@ def test_two_at_once_from_nothing(worker: Worker, cached: Path) -> None:
     processes = [process_that_starts(worker) for _ in range(2)]
     for process in processes:
         output, _ = process.communicate("\n")
-        assert ast.literal_eval(output)[1] == []
+        assert ast.literal_eval(output.removeprefix("ready\n"))[1] == []
         assert process.returncode == 0
     kinds = sorted(path.name.partition("-")[0] for path in cached.iterdir())
     assert kinds == ["code", "known", "start"]

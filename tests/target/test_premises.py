@@ -129,7 +129,7 @@ def test_a_witness_answers_and_remembers() -> None:
 
 
 def test_a_witness_knows_what_nothing_stands_for() -> None:
-    for question, arguments in (("matching_functions", ("*",)), ("mapped_files", (42,))):
+    for question, arguments in (("matching_tracepoints", ("*",)), ("mapped_files", (42,))):
         witness = Witness(MACHINE)
         getattr(witness, question)(*arguments)
         assert not witness.is_whole

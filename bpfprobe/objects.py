@@ -1,0 +1,141 @@
+"""Objects in files of their own: built for this kernel or another, and run without a compiler."""
+
+from __future__ import annotations
+
+import time
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfprobe.errors import BpfprobeError, ObjectError
+from bpfprobe.model.object_file import ObjectFile, Variant
+from bpfprobe.store.digest import SEAL_BYTES, digest
+from bpfprobe.store.folder import MAX_FILE_BYTES
+from bpfprobe.store.object_file_codec import decode_object_file
+from bpfprobe.target.files import read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.engine import Engine
+    from bpfprobe.model.object import Bytecode, CSource
+    from bpfprobe.model.options import Options
+    from bpfprobe.pipeline import Compilation
+    from bpfprobe.probes import Probe
+    from bpfprobe.target import Target
+
+MOST_SHOWN = 5
+"""How many differences an error tells of."""
+
+_WHICH_PROCESS: tuple[dict[str, Any], ...] = ({}, {"pid": 1}, {"not_pid": 1})
+_SHAPES: tuple[dict[str, Any], ...] = tuple(
+    {**process, **thread, **user}
+    for process, thread, user in product(_WHICH_PROCESS, ({}, {"tid": 1}), ({}, {"uid": 1}))
+)
+"""Options that make a program look at something, in every combination: each is other code."""
+
+
+class BuiltObject(NamedTuple):
+    """An object as it was read from ``path``. ``origin`` is the seal of the file."""
+
+    path: str
+    file: ObjectFile
+    origin: bytes
+
+    def programs_for(self, made: Compilation) -> tuple[Bytecode, ...]:
+        """The programs of what was described on this machine.
+
+        Raises `ObjectError` (OBJECT_DIFFERS) where the C would be other than what was compiled.
+        """
+        wanted = source_digest(made.source)
+        for variant in self.file.variants:
+            defined = tuple(code.program for code in variant.programs)
+            if variant.source == wanted and defined == made.source.programs:
+                return variant.programs
+        raise _other_machine(self, made)
+
+
+def read_object(path: str) -> BuiltObject:
+    """A ``.bpfo`` file, which may be anybody's.
+
+    Raises `TargetError` (NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG), `ObjectError`
+    (NOT_AN_OBJECT, OBJECT_FORM, DAMAGED).
+    """
+    data = read_regular(path, MAX_FILE_BYTES)
+    try:
+        return BuiltObject(path, decode_object_file(data), data[-SEAL_BYTES:])
+    except ObjectError as error:
+        raise ObjectError(f"{path}: {error.message}", hint=error.hint, code=error.code) from error
+
+
+def build_object(
+    probes: Sequence[Probe], target: Target, engine: Engine, options: Options
+) -> ObjectFile:
+    """Compile probes for the machine of a target, with every set of filters that a session has.
+
+    Of ``options`` those that make a buffer are taken. Raises `SpecError`, `TargetError`,
+    `OptionError`, `CompileError`, `MissingLibraryError`, and `AttachError` for what can be known
+    not to work there.
+    """
+    from dataclasses import replace
+
+    import bpfprobe
+    from bpfprobe.pipeline import describe
+    from bpfprobe.plan.dependencies import dependencies
+    from bpfprobe.plan.obstacles import refuse_obstacles
+    from bpfprobe.starting import compiled
+
+    variants: dict[str, Variant] = {}
+    for shape in _SHAPES:
+        made = describe(probes, target, replace(options, **shape))
+        refuse_obstacles(made.plan)
+        depends = dependencies(made.plan)
+        source = source_digest(made.source)
+        if source not in variants:
+            variants[source] = Variant(source, compiled(made.source, engine))
+    return ObjectFile(
+        version=bpfprobe.__version__,
+        release=made.plan.facts.release,
+        made_s=int(time.time()),
+        descriptions=tuple(probe.description._replace(pid=None) for probe in probes),
+        transport=options.transport,
+        buffer_bytes=options.buffer_bytes,
+        inflight=options.inflight,
+        depends=depends,
+        variants=tuple(variants.values()),
+    )
+
+
+def source_digest(source: CSource) -> str:
+    """What tells one C text from another: the same text makes the same programs."""
+    return digest(b"source", source.text.encode(), source.header.encode())
+
+
+def _other_machine(built: BuiltObject, made: Compilation) -> ObjectError:
+    from bpfprobe.plan.dependencies import dependencies
+
+    file, release = built.file, made.plan.facts.release
+    there = dict(file.depends)
+    try:
+        here = dict(dependencies(made.plan))
+    except BpfprobeError:  # what cannot be built at all differs too, and says so when it is built
+        here = {}
+    differences = [
+        f"{subject}: {state} there, {here.get(subject, 'nothing')} here"
+        for subject, state in there.items()
+        if here.get(subject) != state
+    ]
+    differences += [
+        f"{subject}: nothing there, {state} here"
+        for subject, state in here.items()
+        if subject not in there
+    ]
+    if not differences:
+        differences = [f"bpfprobe {file.version}, which built it, writes other C than this one"]
+    more = len(differences) - MOST_SHOWN
+    shown = "; ".join(differences[:MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    return ObjectError(
+        f"{built.path} was built for {file.release} and cannot run on {release}: {shown}",
+        hint="build it for this kernel: bpfprobe build SPEC -o FILE; elsewhere with --btf and "
+        "this machine's /sys/kernel/btf/vmlinux",
+        code="OBJECT_DIFFERS",
+    )
