@@ -1,4 +1,4 @@
-/* holes: $name $context $map $probe $frame $kept_size $parameters $task_guards $keep */
+/* holes: $name $context $add $map $probe $frame $kept_size $cleared $parameters $task_guards $keep */
 int $name($context)
 {
     u64 thread = bpf_get_current_pid_tgid();
@@ -8,14 +8,12 @@ $task_guards
     if (!counters) {
         return 0;
     }
-    struct inflight_key key = {};
-    key.thread = thread;
-    key.frame = $frame;
-    u64 kept[$kept_size] = {};
+    struct inflight_key key = {thread, $frame};
+    u64 kept[$kept_size]$cleared;
 $keep
-    counters->entries++;
+    $add(entries);
     if (bpf_map_update_elem(MAP($map), &key, kept, 0)) {
-        counters->inflight_full++;
+        $add(inflight_full);
     }
     return 0;
 }

@@ -1,6 +1,6 @@
-/* holes: $struct */
+/* holes: $struct $add */
     $struct *event = bpf_ringbuf_reserve(EVENTS, sizeof(*event), 0);
     if (!event) {
-        counters->lost++;
+        $add(lost);
         return 0;
     }

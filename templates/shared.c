@@ -1,4 +1,4 @@
-/* holes: $counters (members of struct counters) $wake_at $wake_window (bytes) */
+/* holes: $counters (members of struct counters) $wake */
 #define EVENTS MAP(0)
 #define COUNTERS MAP(1)
 
@@ -25,18 +25,16 @@ struct inflight_key {
 /* A u64 of what the program is handed, and the ones behind it by their number. */
 #define PARAMETER(offset, number) (((u64 *)(parameters + offset))[number])
 
+#define COUNT(what) counters->what++
+/* For a program that another of its CPU can preempt: those on functions of user space. */
+#define COUNT_AS_ONE(what) __sync_fetch_and_add(&counters->what, 1)
+
 inlined struct counters *counters_of(u32 probe)
 {
     return bpf_map_lookup_elem(COUNTERS, &probe);
 }
 
-/* Wake the reader when the ring has filled up this far, not at every event. */
-inlined u64 wake(void)
-{
-    u64 pending = bpf_ringbuf_query(EVENTS, BPF_RB_AVAIL_DATA);
-
-    return pending - $wake_at < $wake_window ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-}
+$wake
 
 /* A string that is in user memory or in the kernel's, as its address tells. */
 inlined long read_any_str(void *to, u32 size, u64 from)

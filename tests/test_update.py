@@ -8,6 +8,7 @@ import pytest
 
 import bpfprobe as bp
 from bpfprobe.errors import LoadError, SessionError, SpecError
+from bpfprobe.model.parameters import HEAD_BYTES
 from bpfprobe.testing import FakeEngine
 from tests.sample_machine import MACHINE, compiled
 
@@ -32,7 +33,7 @@ def session(engine: FakeEngine) -> Iterator[bp.Session]:
 
 def in_force(engine: FakeEngine, size: int) -> bytes:
     value = engine.values["parameters"]
-    bank = 8 + int.from_bytes(value[:8], "little")
+    bank = HEAD_BYTES + int.from_bytes(value[:8], "little")
     return value[bank : bank + size]
 
 
@@ -119,8 +120,10 @@ def test_what_has_no_meaning(engine: FakeEngine, session: bp.Session) -> None:
 def test_a_filter_that_hands_nothing_to_the_program(engine: FakeEngine) -> None:
     probe = bp.kprobe("vfs_read", n="count", filter='func == "vfs_read"')
     with bp.Session(probe, target=MACHINE, engine=engine) as session:
+        before = dict(engine.values)
+        engine.fail("rewrite", LoadError("nothing is to be written", code="MAP_WRITE"))
         session.update(filter='func != "vfs_write"')
-    assert engine.values == {}
+    assert engine.values == before
 
 
 def test_the_only_probe_needs_no_name(engine: FakeEngine) -> None:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from bpfprobe.model.site import Site
     from bpfprobe.model.span import Span
 
-COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full")
-"""What each probe counts on each CPU, a u64 each, in this order."""
+COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full", "quiet")
+"""What each probe counts on each CPU, a u64 each, in this order.
+
+The last is for the program alone: how many bytes it may still send without waking the reader.
+"""
 
 EVENTS_MAP, COUNTERS_MAP = 0, 1
 """The numbers of the maps that all probes share."""

@@ -1,15 +1,15 @@
 """What a program is handed to compare with, apart from its code: the block of parameters.
 
-The block is the one value of a map. It begins with an index; behind that stand the slots, once, or
-twice as two banks. A program reads the index once, and then every slot from the bank that it
-names: so all of a new set of values is seen, or none of it.
+The block is the one value of a map. It begins with an index and what the machine gives; behind that
+stand the slots, once, or twice as two banks. A program reads the index once, and then every slot
+from the bank that it names: so all of a new set of values is seen, or none of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-INDEX_BYTES = 8
+HEAD_BYTES = 16
 _WORD_BYTES = 8
 
 
@@ -17,7 +17,8 @@ _WORD_BYTES = 8
 class ParameterSlot:
     """A place in the block.
 
-    ``offset`` is in bytes from where the bank begins, the index included: 8 for the first.
+    ``offset`` is in bytes from where the block begins, 16 for the first; in the second bank it is
+    the same, counted from that much further.
     ``data`` is what stands there, a multiple of 8 bytes. ``option`` names the option of the session
     that it is made from (``pid``, ``tid``, ``uid``, ``not_pid``), "" for part of a filter.
     """
@@ -29,9 +30,14 @@ class ParameterSlot:
 
 @dataclass(frozen=True, slots=True)
 class ParameterBlock:
-    """All slots of a session, in order, without gaps."""
+    """All slots of a session, in order, without gaps.
+
+    ``wake_bytes`` is how many bytes of events a CPU may send without waking the reader (of a ring
+    buffer). It depends on how many CPUs there are, so it is not in the code.
+    """
 
     slots: tuple[ParameterSlot, ...] = ()
+    wake_bytes: int = 0
 
     @property
     def bank_bytes(self) -> int:
@@ -45,7 +51,7 @@ class ParameterBlock:
     @property
     def value_bytes(self) -> int:
         """The size of the map's value."""
-        return INDEX_BYTES + (2 * self.bank_bytes or _WORD_BYTES)
+        return HEAD_BYTES + (2 * self.bank_bytes or _WORD_BYTES)
 
     @property
     def option_offsets(self) -> tuple[tuple[str, int], ...]:
@@ -54,7 +60,8 @@ class ParameterBlock:
 
     def image(self) -> bytes:
         """The whole value as a program finds it first."""
-        return (bytes(INDEX_BYTES) + self._bank()).ljust(self.value_bytes, b"\0")
+        head = bytes(_WORD_BYTES) + number_bytes(self.wake_bytes)
+        return (head + self._bank()).ljust(self.value_bytes, b"\0")
 
     def writes(self, index: int) -> tuple[tuple[tuple[int, bytes], ...], int]:
         """What to write, and where, to put these values in the place of those in force.
@@ -63,10 +70,10 @@ class ParameterBlock:
         must see them, and the index that is in force then.
         """
         if not self.bank_bytes:
-            return ((INDEX_BYTES, self._bank()),), index
+            return ((HEAD_BYTES, self._bank()),), index
         other = index ^ self.bank_bytes
-        flip = other.to_bytes(INDEX_BYTES, "little")
-        return ((INDEX_BYTES + other, self._bank()), (0, flip)), other
+        flip = other.to_bytes(_WORD_BYTES, "little")
+        return ((HEAD_BYTES + other, self._bank()), (0, flip)), other
 
     def _bank(self) -> bytes:
         return b"".join(slot.data for slot in self.slots)

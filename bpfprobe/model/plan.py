@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.object import AttachType
 from bpfprobe.model.site import TracepointSite
+from bpfprobe.model.value import TextAt
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
@@ -83,6 +84,8 @@ class ProbePlan:
     the cheapest first. An event is sent when all hold. ``shared_programs`` has for each place, that
     of ``site`` and then those of the bound probe's ``more_sites``, the number of the place whose
     program it shares.
+    ``shared_text`` names a capture whose text the guards look at as well: it is read once, to where
+    it is to stand.
     """
 
     bound: Bound
@@ -98,6 +101,15 @@ class ProbePlan:
     scratch_map: int | None
     filter_text_bytes: int
     shared_programs: tuple[int, ...] = (0,)
+    shared_text: str = ""
+
+    @property
+    def shared_value(self) -> TextAt | None:
+        """The text of that capture."""
+        for bound in self.bound.captures:
+            if bound.capture.name == self.shared_text and isinstance(bound.value, TextAt):
+                return bound.value
+        return None
 
     @property
     def scratch_bytes(self) -> int:

@@ -14,12 +14,17 @@ from bpfprobe.model.value import (
     Constant,
     GlobText,
     Load,
+    MaskedText,
     Parameter,
     TextAt,
 )
 from bpfprobe.model.walk import walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bpfprobe.model.bound import Bound, BoundCapture
+    from bpfprobe.model.layout import Layout
     from bpfprobe.model.options import Options
     from bpfprobe.model.span import Span
     from bpfprobe.model.value import Condition
@@ -60,6 +65,21 @@ def split_filter(condition: Condition | None) -> tuple[tuple[Condition, ...], li
 def cost(condition: Condition) -> int:
     """0 for what is in registers, 1 for the thread's name, 2 for a number in memory, 3 for text."""
     return max((_COSTS.get(type(node), 0) for node in walk(condition)), default=0)
+
+
+def shared_text(bound: Bound, guards: Iterable[Condition], layout: Layout) -> BoundCapture | None:
+    """A capture of text that the guards look at as well, with room for all that they need."""
+    looked_at: dict[object, int] = {}
+    for node in walk(tuple(guards)):
+        if isinstance(node, (MaskedText, GlobText)):
+            text = node.asked.text
+            looked_at[text] = max(node.room, looked_at.get(text, 0))
+    for capture in bound.captures:
+        room = looked_at.get(capture.value)
+        capacity = layout.field(capture.capture.name).capacity
+        if room is not None and isinstance(capture.value, TextAt) and capacity >= room:
+            return capture
+    return None
 
 
 def check_globs(conditions: object, span: Span) -> None:

@@ -33,17 +33,18 @@ ADDRESS_BYTES = 8
 _HEADER = (
     ("probe", 0, 2),
     ("time", 16, 8),
-    ("pid", 8, 4),
-    ("tid", 4, 4),
+    ("pid", 12, 4),
+    ("tid", 8, 4),
     ("cpu", 2, 2),
 )
+"""As programs write it: three u64, of which the second is the thread as the kernel gives it."""
 _KINDS = {
     Style.BOOLEAN: FieldKind.BOOLEAN,
     Style.CHARACTER: FieldKind.CHARACTER,
     Style.SYMBOL: FieldKind.SYMBOL,
     Style.SYMBOL_TEXT: FieldKind.SYMBOL_TEXT,
 }
-_FIRST_MARKS = 12
+_FIRST_MARKS = 4
 _HEADER_BYTES = 24
 
 

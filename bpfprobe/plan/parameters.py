@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from bpfprobe.model.parameters import INDEX_BYTES, ParameterBlock, ParameterSlot, number_bytes
+from bpfprobe.model.parameters import HEAD_BYTES, ParameterBlock, ParameterSlot, number_bytes
 from bpfprobe.model.value import (
     Compare,
     Constant,
@@ -30,7 +30,7 @@ class Parameters:
 
     def __init__(self) -> None:
         self._slots: list[ParameterSlot] = []
-        self._end = INDEX_BYTES
+        self._end = HEAD_BYTES
 
     def number(self, value: int, option: str = "") -> Parameter:
         """A slot for a number; ``option`` is the session's option that it comes from."""
@@ -48,9 +48,9 @@ class Parameters:
         """The value with every text handed in that it compares."""
         return self._taken_out(value, numbers=False)
 
-    def block(self) -> ParameterBlock:
+    def block(self, wake_bytes: int) -> ParameterBlock:
         """All slots that were given out."""
-        return ParameterBlock(tuple(self._slots))
+        return ParameterBlock(tuple(self._slots), wake_bytes)
 
     def _take(self, data: bytes, option: str = "") -> int:
         offset = self._end

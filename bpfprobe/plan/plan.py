@@ -21,7 +21,7 @@ from bpfprobe.model.plan import (
 )
 from bpfprobe.model.value import GlobText, MaskedText, TextAt
 from bpfprobe.model.walk import walk
-from bpfprobe.plan.guards import check_globs, split_filter, task_guards
+from bpfprobe.plan.guards import check_globs, shared_text, split_filter, task_guards
 from bpfprobe.plan.layouts import make_layout
 from bpfprobe.plan.mechanism import choose_mechanism
 from bpfprobe.plan.pairing import pair
@@ -29,7 +29,7 @@ from bpfprobe.plan.parameters import Parameters
 from bpfprobe.plan.places import shared_programs
 
 if TYPE_CHECKING:
-    from bpfprobe.model.bound import Bound, BoundProbes
+    from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes
     from bpfprobe.model.layout import Layout
     from bpfprobe.model.machine import MachineFacts
     from bpfprobe.model.options import Options
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_RING_BYTES = 4 << 20
 DEFAULT_PERF_BYTES = 256 << 10  # a CPU
 STACK_EVENT_BYTES = 256
+LEAST_WAKE_BYTES = 1024
 MAX_PERCPU_BYTES = 32768
 """The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE)."""
 
@@ -49,17 +50,18 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
     parameters = Parameters()
     of_session = task_guards(options, parameters)
     handed = [_with_parameters(probe, parameters) for probe in bound.probes]
-    block = parameters.block()
     transport, uses_ring = _transport(options, facts)
     buffer_bytes = _buffer_bytes(options, facts, uses_ring=uses_ring)
+    wake_bytes = buffer_bytes // 4
+    block = parameters.block(_own_wake_bytes(bound, wake_bytes) if uses_ring else 0)
     maps = [
         MapDef("events", MapKind.RINGBUF, 0, 0, buffer_bytes)
         if uses_ring
         else MapDef("events", MapKind.PERF_EVENT_ARRAY, 4, 4, facts.cpus),
         MapDef("counters", MapKind.PERCPU_ARRAY, 4, 8 * len(COUNTERS), len(bound.probes)),
     ]
-    parameter_map = len(maps) if block.slots else None
-    if block.slots:
+    parameter_map = len(maps) if block.slots or uses_ring else None
+    if parameter_map is not None:
         maps.append(_parameter_map(block))
     probes = []
     for index, probe in enumerate(handed):
@@ -74,7 +76,7 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
         transport=transport,
         uses_ring=uses_ring,
         buffer_bytes=buffer_bytes,
-        wake_bytes=buffer_bytes // 4,
+        wake_bytes=wake_bytes,
         latency_s=options.latency_s,
         parameters=block,
         parameter_map=parameter_map,
@@ -88,6 +90,16 @@ def _with_parameters(bound: Bound, parameters: Parameters) -> Bound:
     )
     asked = None if bound.filter is None else parameters.in_filter(bound.filter)
     return replace(bound, captures=captures, filter=asked)
+
+
+def _own_wake_bytes(bound: BoundProbes, wake_bytes: int) -> int:
+    """What each program may send on a CPU before it wakes the reader.
+
+    All together then have at most ``wake_bytes`` lying there, but where there are so many that
+    nearly every event would wake it.
+    """
+    share = wake_bytes // (len(bound.probes) * bound.facts.cpus)
+    return max(share, min(LEAST_WAKE_BYTES, wake_bytes // 4))
 
 
 def _parameter_map(block: ParameterBlock) -> MapDef:
@@ -117,7 +129,8 @@ def _plan_probe(
         pairing = pair(bound, entry, guards, map_index=len(maps), kernel=kernel)
     if pairing is not None:
         maps.append(_inflight_map(pairing, index, options))
-    text_bytes = _filter_text_bytes((tuple(guards), values))
+    shared = shared_text(bound, guards, layout)
+    text_bytes = _filter_text_bytes((tuple(guards), values), shared)
     placed, memory = _place(layout, text_bytes, mechanism, uses_ring=uses_ring)
     scratch = len(maps) if placed in (Memory.SCRATCH, Memory.SLOTS) else None
     planned = ProbePlan(
@@ -134,6 +147,7 @@ def _plan_probe(
         scratch_map=scratch,
         filter_text_bytes=text_bytes,
         shared_programs=shared_programs(bound),
+        shared_text="" if shared is None else shared.capture.name,
     )
     if scratch is not None:
         maps.append(_scratch_map(planned))
@@ -171,12 +185,15 @@ def _place(
     return placed, Choice(placed.value, because)
 
 
-def _filter_text_bytes(conditions: object) -> int:
+def _filter_text_bytes(conditions: object, shared: BoundCapture | None) -> int:
     """Scratch that is needed to hold a string while it is compared; short ones go on the stack."""
+    elsewhere = None if shared is None else shared.value
     rooms = [
         node.room
         for node in walk(conditions)
-        if isinstance(node, (MaskedText, GlobText)) and isinstance(node.asked.text, TextAt)
+        if isinstance(node, (MaskedText, GlobText))
+        and isinstance(node.asked.text, TextAt)
+        and node.asked.text != elsewhere
     ]
     return max((room for room in rooms if room > STACK_TEXT_BYTES), default=0)
 

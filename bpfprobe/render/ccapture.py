@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
@@ -10,6 +11,7 @@ from bpfprobe.model.value import (
     ArrayValue,
     CommText,
     ConstantText,
+    Load,
     PlaceNumber,
     PlaceText,
     Space,
@@ -17,10 +19,13 @@ from bpfprobe.model.value import (
     TextArray,
     TextAt,
 )
+from bpfprobe.model.walk import walk
 from bpfprobe.render.cstring import read_string
 from bpfprobe.render.cvalue import READERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bpfprobe.model.value import Capturable
     from bpfprobe.render.ccondition import ConditionWriter
     from bpfprobe.render.cvalue import ValueWriter
@@ -35,10 +40,20 @@ The verifier walks every turn of the loop and compares it with all that it has w
 class CaptureWriter:
     """Writes captures into a program; ``event`` points to the record, ``used`` counts its tail."""
 
-    def __init__(self, values: ValueWriter, conditions: ConditionWriter, layout: Layout) -> None:
+    def __init__(
+        self,
+        values: ValueWriter,
+        conditions: ConditionWriter,
+        layout: Layout,
+        captured: Iterable[Capturable],
+    ) -> None:
         self._values = values
         self._conditions = conditions
+        self._strings = conditions.strings
         self._layout = layout
+        loads = (node for node in walk(tuple(captured)) if isinstance(node, Load))
+        self._uses = Counter(loads)
+        self._taken: dict[TextAt, Field] = {}
         self._most_used = 0
 
     def capture(self, field: Field, value: Capturable) -> None:
@@ -50,8 +65,7 @@ class CaptureWriter:
                 place = self._values.value(PlaceNumber())
                 self._values.line(f"event->{c_field(field)} = {place.text};")
             case CommText():
-                name = f"event->{c_field(field)}"
-                self._values.line(f"bpf_get_current_comm({name}, sizeof({name}));")
+                self._values.put_comm(f"event->{c_field(field)}", reused=field.offset % 8 == 0)
             case TextAt():
                 self._text(field, value)
             case ArrayValue():
@@ -62,33 +76,46 @@ class CaptureWriter:
                 self._vector(field, value)
             case StackValue():
                 self._stack(field, value)
+            case Load() if self._is_read_once(value):
+                self._mark_fault(field, self._values.load_into(f"event->{c_field(field)}", value))
             case _:
                 seen = self._values.value(value)
                 self._values.line(f"event->{c_field(field)} = {seen.text};")
                 if seen.fault:
                     self._mark_fault(field, seen.fault)
 
+    def _is_read_once(self, value: Load) -> bool:
+        """Whether nothing else needs the number, so that it can be read into its field."""
+        return not value.bit_size and self._uses[value] == 1 and not self._values.is_known(value)
+
     def _text(self, field: Field, value: TextAt) -> None:
-        write = self._values
+        write, size = self._values, field.capacity
+        same = self._taken.setdefault(value, field)
+        if same is not field:
+            write.line(f"event->{c_field(field)} = event->{c_field(same)};")
+            self._mark_alike(field, same)
+            return
         pointer = write.value(value.pointer)
-        length = write.fresh("length")
-        size = field.capacity
-        tail = "&event->tail[used]"
-        write.line(f"long {length} = {read_string(value.space, tail, str(size), pointer.text)};")
-        failed = f"{length} < 0 || {pointer.fault}" if pointer.fault else f"{length} < 0"
+        held = self._strings.held(value)
+        if held is not None:
+            length = held.length
+        else:
+            length = write.fresh("length")
+            read = read_string(value.space, "&event->tail[used]", str(size), pointer.text)
+            write.line(f"long {length} = {read};")
+        # The NUL is dropped: the length says where the text ends.
+        text_bytes = write.fresh("bytes")
+        write.line(f"u64 {text_bytes} = {length} - 1;")
+        failed = f"{length} <= 0 || {pointer.fault}" if pointer.fault else f"{length} <= 0"
         with write.block(f"if ({failed})"):
             self._mark_fault(field, "1")
-            write.line(f"{length} = 0;")
+            write.line(f"{text_bytes} = 0;")
             write.line("branched();")
         if not value.size or value.size > size:
             with write.block(f"if ({length} == {size})"):
                 self._mark_longer(field, value.space, f"{pointer.text} + {size - 1}")
-        self._locate(field, length)
-        with write.block(f"if ({length} > 0)"):
-            # The NUL is dropped: the length says where the text ends.
-            write.line(f"event->{c_field(field)} -= 0x10000;")
-            write.line(f"used += {length} - 1;")
-            write.line("branched();")
+        self._locate(field, text_bytes)
+        write.line(f"used += {text_bytes};")
         self._bound_used(field)
 
     def _texts(self, field: Field, value: TextArray) -> None:
@@ -243,6 +270,12 @@ class CaptureWriter:
         test = f"!!({fault})" if fault != "1" else "1U"
         cast = "(u32)" if fault != "1" else ""
         self._values.line(f"marks{word} |= {cast}{test} << {bit};")
+
+    def _mark_alike(self, field: Field, same: Field) -> None:
+        word, bit = divmod(field.mark, MARKS_PER_WORD)
+        word_of, bit_of = divmod(same.mark, MARKS_PER_WORD)
+        both = f"{1 << MARKS_PER_WORD | 1:#x}U"
+        self._values.line(f"marks{word} |= (marks{word_of} >> {bit_of} & {both}) << {bit};")
 
     def _mark_truncated(self, field: Field) -> None:
         word, bit = divmod(field.mark, MARKS_PER_WORD)

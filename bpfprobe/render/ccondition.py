@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
+    CommText,
     Compare,
     Condition,
     Constant,
@@ -35,12 +36,17 @@ class ConditionWriter:
 
     def __init__(self, values: ValueWriter, strings: StringWriter) -> None:
         self._values = values
-        self._strings = strings
+        self.strings = strings
         values.print_condition = self.condition
 
     def guard(self, condition: Condition, *, before_leaving: str = "") -> None:
         """Leave the program unless the condition holds."""
-        has_text = any(isinstance(node, TextAt) for node in walk(condition))
+        parts = list(walk(condition))
+        if any(isinstance(node, CommText) for node in parts):
+            self._values.comm()  # here, where all that follows can use it
+        texts = [node for node in parts if isinstance(node, (MaskedText, GlobText))]
+        has_text = any(isinstance(node.asked.text, TextAt) for node in texts)
+        self.strings.hold(texts)
         with self._values.scope(own=has_text):
             test = self.condition(condition)
             with self._values.block(f"if (!{test})"):
@@ -59,9 +65,9 @@ class ConditionWriter:
             case Not(inner):
                 return f"(!{self.condition(inner)})"
             case MaskedText():
-                return self._strings.masked(condition)
+                return self.strings.masked(condition)
             case GlobText():
-                return self._strings.glob(condition)
+                return self.strings.glob(condition)
             case TextEquals() | TextMatches():
                 return "1" if known_already(condition) else "0"
             case AllOf(parts):

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError
-from bpfprobe.model.value import CommText, ConstantText, Space, TextAt, TextEquals, TextMatches
+from bpfprobe.model.value import (
+    CommText,
+    ConstantText,
+    GlobText,
+    MaskedText,
+    Space,
+    TextAt,
+    TextEquals,
+    TextMatches,
+)
+from bpfprobe.model.walk import walk
 from bpfprobe.render.cvalue import parameter
 
 if TYPE_CHECKING:
-    from bpfprobe.model.value import GlobText, MaskedText
+    from collections.abc import Iterable
+
+    from bpfprobe.model.value import Condition
     from bpfprobe.render.cvalue import ValueWriter
 
-COMM_BYTES = 16
+
+@dataclass(frozen=True, slots=True)
+class HeldText:
+    """A text that was read: C for the place, the length and the fault, and how much room it had."""
+
+    place: str
+    length: str
+    fault: str
+    room: int
 
 
 class StringWriter:
@@ -28,10 +49,12 @@ class StringWriter:
         self._stack_bytes = stack_bytes
         self._scratch = scratch
         self._scratch_bytes = scratch_bytes
+        self._held: dict[TextAt, HeldText] = {}
+        self._rooms: dict[TextAt, list[int]] = {}
 
     def masked(self, condition: MaskedText) -> str:
         """C that is true when each word of the text is under its mask what it is to be."""
-        words, read = self._read(condition)
+        words, read = self._found(condition)
         tests = []
         for at in range(condition.room // 8):
             mask = parameter(condition.offset + 16 * at)
@@ -44,14 +67,15 @@ class StringWriter:
 
         See `bpfprobe.plan.patterns` for the bits.
         """
-        text, read = self._read(condition)
+        text, read = self._found(condition)
         write = self._values
         states, stars = write.fresh("states"), write.fresh("stars")
         table = parameter(condition.offset + 16, "byte")
         write.line(f"s64 {states} = {parameter(condition.offset)};")
         write.line(f"u64 {stars} = {parameter(condition.offset + 8)};")
-        write.line("#pragma clang loop unroll(disable)")
-        with write.block(f"for (u32 i = 0; i < {condition.room}; i++)"):
+        with write.block(f"for (u64 i = 0; i < {condition.room}; i++)"):
+            # Else a short loop is unrolled, in spite of a pragma: nothing is known of i behind it.
+            write.line('asm volatile("" : "+r"(i));')
             write.line(f"u64 byte = ((u8 *){text})[i];")
             write.line(f"u64 hit = {states} & {table};")
             write.line(f"{states} = (hit << 1) | (hit & {stars});")
@@ -60,33 +84,70 @@ class StringWriter:
                 write.line("break;")
         return _as_asked(condition, read, f"{states} < 0")
 
-    def _read(self, condition: MaskedText | GlobText) -> tuple[str, str]:
-        """Read the text; C for where it is, and for whether that worked."""
+    def held(self, text: TextAt) -> HeldText | None:
+        """Where a text is that has been read already, and still stands there."""
+        return self._held.get(text)
+
+    def hold_in_tail(self, text: TextAt, capacity: int) -> None:
+        """Read a text that is captured as well to where its capture is to stand: once for both."""
+        self._held[text] = self._read_into(text, "event->tail", capacity, capacity)
+
+    def expect(self, conditions: object) -> None:
+        """All conditions that the program will look at: a text that several share is read once."""
+        for node in walk(conditions):
+            if isinstance(node, (MaskedText, GlobText)) and isinstance(node.asked.text, TextAt):
+                self._rooms.setdefault(node.asked.text, []).append(node.room)
+
+    def need_memory(self, condition: Condition, shared: TextAt | None) -> bool:
+        """Whether a text of the condition is read to the event's memory: too long, or shared."""
+        texts = {node for node in walk(condition) if isinstance(node, TextAt)}
+        return any(
+            text == shared or max(self._rooms.get(text, [0])) > self._stack_bytes for text in texts
+        )
+
+    def hold(self, conditions: Iterable[MaskedText | GlobText]) -> None:
+        """Read those texts of the conditions that others look at as well, for good."""
+        long = [text for text, rooms in self._rooms.items() if max(rooms) > self._stack_bytes]
+        for condition in conditions:
+            text = condition.asked.text
+            if not isinstance(text, TextAt) or text in self._held:
+                continue
+            rooms = self._rooms.get(text, [])
+            if len(rooms) > 1 and (text not in long or len(long) == 1):
+                self._held[text] = self._read_apart(text, max(rooms))
+
+    def _found(self, condition: MaskedText | GlobText) -> tuple[str, str]:
+        """C for where the text is, and for whether it could be read; reads it if need be."""
         text = condition.asked.text
         if isinstance(text, CommText):
-            name = self._values.fresh("comm")
-            self._values.line(f"u64 {name}[{COMM_BYTES // 8}];")
-            self._values.line(f"bpf_get_current_comm({name}, sizeof({name}));")
-            return name, ""
+            return self._values.comm(), ""
         if not isinstance(text, TextAt):
             raise BpfprobeError("constant text reached the printer of comparisons")
+        held = self._held.get(text)
+        if held is None or held.room < condition.room:
+            held = self._read_apart(text, condition.room)
+        fault = f" && !({held.fault})" if held.fault else ""
+        return held.place, f"{held.length} > 0{fault}"
+
+    def _read_apart(self, text: TextAt, room: int) -> HeldText:
+        size = min(room, text.size) if text.size else room
+        if room > self._stack_bytes:
+            if room > self._scratch_bytes:
+                raise BpfprobeError("the plan left too little scratch for a comparison")
+            return self._read_into(text, self._scratch, room, size)
+        name = self._values.fresh("text")
+        self._values.line(f"u64 {name}[{room // 8}];")
+        if size < room:
+            self._values.line(f"{name}[{size // 8}] = 0;")
+        return self._read_into(text, name, room, size)
+
+    def _read_into(self, text: TextAt, place: str, room: int, size: int) -> HeldText:
         pointer = self._values.value(text.pointer)
         length = self._values.fresh("length")
-        size = min(condition.room, text.size) if text.size else condition.room
-        if condition.room <= self._stack_bytes:
-            name = self._values.fresh("text")
-            self._values.line(f"u64 {name}[{condition.room // 8}];")
-            if size < condition.room:
-                self._values.line(f"{name}[{size // 8}] = 0;")
-        else:
-            name = self._scratch
-            if condition.room > self._scratch_bytes:
-                raise BpfprobeError("the plan left too little scratch for a comparison")
         self._values.line(
-            f"long {length} = {read_string(text.space, name, str(size), pointer.text)};"
+            f"long {length} = {read_string(text.space, place, str(size), pointer.text)};"
         )
-        fault = f" && !({pointer.fault})" if pointer.fault else ""
-        return name, f"{length} > 0{fault}"
+        return HeldText(place, length, pointer.fault, room)
 
 
 def known_already(condition: TextEquals | TextMatches) -> bool:

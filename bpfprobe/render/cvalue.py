@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.value import Condition
     from bpfprobe.render.structs import StructRegister
 
+_GET_COMM = "bpf_get_current_comm"
 _SYSCALL_FIRST_ARGUMENT = 16  # bytes into the record of a system-call tracepoint
 READERS = {Space.KERNEL: "bpf_probe_read_kernel", Space.USER: "bpf_probe_read_user"}
 
@@ -89,7 +90,7 @@ class ValueWriter:
         self._kept_time = kept_time
         self._origins = origins or OriginRegister()
         self._place = place
-        self._known: dict[Value, CExpression] = {}
+        self._known: dict[Value | str, CExpression] = {}  # also the results of calls
         self._numbers = 0
         self._depth = 1
         self._mark = ""
@@ -206,7 +207,7 @@ class ValueWriter:
         name = self.fresh("argument")
         member = self._arch.syscall_arguments[value.number - 1]
         saved = f"((struct pt_regs *){register(self._arch.arguments[0])})"
-        self.line(f"u64 {name} = 0;")
+        self.line(f"u64 {name};")
         self.line(f"bpf_probe_read_kernel(&{name}, sizeof({name}), &{saved}->{member});")
         return CExpression(widened(name, value.type))
 
@@ -239,29 +240,58 @@ class ValueWriter:
         return CExpression(self._once(builtin.value, call))
 
     def _once(self, stem: str, call: str) -> str:
-        name = self.fresh(stem)
-        self.line(f"u64 {name} = {call};")
-        return name
+        found = self._known.get(call)
+        if found is None:
+            name = self.fresh(stem)
+            self.line(f"u64 {name} = {call};")
+            found = self._known[call] = CExpression(name)
+        return found.text
+
+    def comm(self) -> str:
+        """C for 16 bytes, aligned, that hold the name of the thread."""
+        found = self._known.get(_GET_COMM)
+        if found is None:
+            name = self.fresh("comm")
+            self.line(f"u64 {name}[2];")
+            self.line(f"{_GET_COMM}({name}, sizeof({name}));")
+            found = self._known[_GET_COMM] = CExpression(name)
+        return found.text
+
+    def put_comm(self, place: str, *, reused: bool) -> None:
+        """Put the name of the thread into a field; ``reused`` says that others may look there."""
+        found = self._known.get(_GET_COMM)
+        if found is not None:
+            self.line(f"__builtin_memcpy({place}, {found.text}, sizeof({place}));")
+            return
+        self.line(f"{_GET_COMM}({place}, sizeof({place}));")
+        if reused:
+            self._known[_GET_COMM] = CExpression(place)
 
     def _load(self, value: Load) -> CExpression:
+        name = self.fresh("value")
+        self.line(f"{value.type.c_name} {name};")  # the kernel clears it where it cannot read
+        fault = self.load_into(name, value)
+        return CExpression(_bits(name, value) if value.bit_size else f"(u64){name}", fault)
+
+    def is_known(self, value: Value) -> bool:
+        """Whether the value has been read, where that still holds."""
+        return value in self._known
+
+    def load_into(self, place: str, value: Load) -> str:
+        """Read a number into a place of its size; C that is not 0 where that failed."""
         base = self.value(value.base)
-        name, fault = self.fresh("value"), self.fresh("fault")
+        fault = self.fresh("fault")
         if value.struct and value.member:
             struct, member = self._structs.use(value.struct, value.member, value.offset, value.type)
-            place = f"&(({struct} *)({base.text}))->{member}"
+            source = f"&(({struct} *)({base.text}))->{member}"
         else:
-            place = f"(void *)({base.text} + {c_constant(value.offset)})"
+            source = f"(void *)({base.text} + {c_constant(value.offset)})"
         if value.space not in READERS:
             raise BpfprobeError("a number in memory of an unknown kind reached the printer")
         earlier = f"{base.fault} | " if base.fault else ""
-        self.line(f"{value.type.c_name} {name} = 0;")
-        self.line(
-            f"long {fault} = {earlier}{READERS[value.space]}(&{name}, sizeof({name}), {place});"
-        )
-        text = f"(u64){name}"
-        if value.bit_size:
-            text = _bits(name, value)
-        return CExpression(text, fault)
+        read = f"{READERS[value.space]}(&{place}, sizeof({place}), {source})"
+        self.line(f"long {fault} = {earlier}{read};")
+        return fault
 
     def _operation(self, value: BinaryOperation) -> CExpression:
         left, right = self.value(value.left), self.value(value.right)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD
-from bpfprobe.model.plan import SCRATCH_SLOTS, STACK_TEXT_BYTES, Memory
-from bpfprobe.model.value import CommText, GlobText, Load, MaskedText, Parameter
+from bpfprobe.model.plan import STACK_TEXT_BYTES, Memory
+from bpfprobe.model.value import (
+    Builtin,
+    BuiltinValue,
+    CommText,
+    Duration,
+    GlobText,
+    Load,
+    MaskedText,
+    Parameter,
+)
 from bpfprobe.model.walk import can_fail, walk
 from bpfprobe.render.ccapture import CaptureWriter, struct_lines
 from bpfprobe.render.ccondition import ConditionWriter
 from bpfprobe.render.cstring import StringWriter
 from bpfprobe.render.cvalue import CExpression, Context, ValueWriter, register
+from bpfprobe.render.memory import RELEASE, add_macro, event_tag, place_event, send_event
 from bpfprobe.render.template import fill
 
 if TYPE_CHECKING:
     from bpfprobe.model.plan import Pairing, Plan, ProbePlan
     from bpfprobe.model.span import Span
-    from bpfprobe.model.value import Value
+    from bpfprobe.model.value import Condition, Value
     from bpfprobe.render.origins import OriginRegister
     from bpfprobe.render.structs import StructRegister
 
 
-_RELEASE = "__sync_fetch_and_add(&event->busy, -1);"
 MANY_LOADS = 12
 """With more, each value has a block of its own: 512 bytes of stack hold all that is alive."""
 
@@ -46,9 +56,9 @@ def event_struct(probe: ProbePlan) -> list[str]:
     if probe.placed is Memory.SLOTS:
         behind.append("    volatile u32 busy;\n    u32 idle;")
     return [
-        *struct_lines(probe.layout, _struct(probe), behind="\n".join(behind)),
-        f"_Static_assert(sizeof(struct {_struct(probe)}) == {probe.scratch_bytes}, "
-        f'"{_struct(probe)} has another size");',
+        *struct_lines(probe.layout, event_tag(probe), behind="\n".join(behind)),
+        f"_Static_assert(sizeof(struct {event_tag(probe)}) == {probe.scratch_bytes}, "
+        f'"{event_tag(probe)} has another size");',
     ]
 
 
@@ -74,12 +84,16 @@ def entry_function(
     return fill(
         "entry.c",
         name=probe.entry_program,
+        add=add_macro(probe),
         parameters=_parameters(plan, (probe.task_guards, pairing.kept)),
         context=_context(probe).value,
         map=str(pairing.map_index),
         probe=str(probe.index),
         frame=_frame(plan, pairing, 0),
         kept_size=str(max(pairing.words, 1)),
+        # What is not written one by one: the word of faults, or the one of a call of which nothing
+        # is kept.
+        cleared=" = {}" if pairing.keeps_faults or not pairing.words else "",
         task_guards=guards,
         keep=values.take(),
     )
@@ -93,33 +107,100 @@ def probe_function(
     values, conditions = _writers(plan, probe, structs, origins, pairing, place)
     for guard in probe.task_guards:
         conditions.guard(guard)
-    task_guards = values.take()
-    paired = _paired(plan, probe, pairing) if pairing is not None else ""
-    early = probe.filter_text_bytes > 0
-    guards = _place(plan, probe) + "\n" if early else ""
-    release = early and probe.placed is Memory.SLOTS
-    with values.doing(_filter_span(probe)):
-        for guard in probe.guards:
-            conditions.guard(guard, before_leaving=_RELEASE if release else "")
-    guards += values.take()
+    body = [values.take()]
+    first = pairing is None and not _is_timed(probe.guards)
+    time = "    u64 now = bpf_ktime_get_ns();"
+    early_time = _looks_at_time(probe)
+    guards, placed = _guards(probe, values, conditions, counts=not first)
+    if first:
+        body += [guards, _counters(probe, placed=placed)]
+    else:
+        # A return forgets its entry first, whether or not its event is wanted.
+        body += [_counters(probe), time if early_time else ""]
+        body += [_paired(plan, probe, pairing) if pairing is not None else "", guards]
+    body.append(f"    {add_macro(probe)}(produced);")
+    body += [] if placed else [place_event(probe)]
+    body += [] if early_time else [time]
+    body += [_head(probe, values), _captures(probe, values, conditions), _marks(probe)]
+    body.append(send_event(plan, probe))
     return fill(
         "probe.c",
         name=probe.program_at(place),
+        context=_context(probe).value,
         parameters=_parameters(
             plan, (probe.task_guards, probe.guards, probe.bound.captures, probe.bound.filter)
         ),
-        context=_context(probe).value,
-        probe=str(probe.index),
-        task_guards=task_guards,
-        paired=paired,
-        guards=guards,
-        place="" if early else _place(plan, probe),
-        captures=_captures(probe, values, conditions),
-        marks="\n".join(
-            f"    event->marks{n} = marks{n};" for n in range(len(probe.layout.mark_offsets))
-        ),
-        send=_send(plan, probe),
+        body="\n".join(body),
     )
+
+
+def _guards(
+    probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter, *, counts: bool
+) -> tuple[str, bool]:
+    """C that leaves unless all guards hold, and whether it finds memory for the event as well.
+
+    ``counts`` says whether the counters are known by then.
+    """
+    placed = False
+    conditions.strings.expect((probe.guards, probe.bound.captures))
+    with values.doing(_filter_span(probe)):
+        for guard in probe.guards:
+            if not placed and conditions.strings.need_memory(guard, probe.shared_value):
+                values.lines.append(place_event(probe, early=True, counts=counts))
+                placed = True
+            _share_text(probe, guard, conditions.strings)
+            leaving = RELEASE if placed and probe.placed is Memory.SLOTS else ""
+            conditions.guard(guard, before_leaving=leaving)
+    return values.take(), placed
+
+
+def _share_text(probe: ProbePlan, guard: Condition, strings: StringWriter) -> None:
+    """Before the first guard that looks at a text that is captured as well: read it, for both."""
+    text = probe.shared_value
+    looks = text is not None and any(node == text for node in walk(guard))
+    if text is not None and looks and strings.held(text) is None:
+        strings.hold_in_tail(text, probe.layout.field(probe.shared_text).capacity)
+
+
+def _counters(probe: ProbePlan, *, placed: bool = False) -> str:
+    release = f"        {RELEASE}" if placed and probe.placed is Memory.SLOTS else ""
+    return fill("counters.c", probe=str(probe.index), release=release)
+
+
+def _looks_at_time(probe: ProbePlan) -> bool:
+    """Whether the time is needed before it is known that there is an event."""
+    keeps_time = probe.pairing is not None and probe.pairing.keeps_time
+    return keeps_time or _is_timed(probe.guards)
+
+
+def _is_timed(conditions: object) -> bool:
+    return any(
+        isinstance(node, Duration)
+        or (isinstance(node, BuiltinValue) and node.builtin is Builtin.TIME)
+        for node in walk(conditions)
+    )
+
+
+def _head(probe: ProbePlan, values: ValueWriter) -> str:
+    """C that fills what every event begins with."""
+    cpu = values.value(BuiltinValue(Builtin.CPU)).text
+    word = "u64" if _is_unmarked(probe) else "u32"  # what is left of it are the marks
+    values.line(f"(({word} *)event)[0] = {cpu} << 16 | {probe.index};")
+    values.line("((u64 *)event)[1] = thread;")
+    values.line("event->time = now;")
+    return values.take()
+
+
+def _is_unmarked(probe: ProbePlan) -> bool:
+    """Whether no value of the event can fail."""
+    return all(field.mark < 0 for field in probe.layout.fields)
+
+
+def _marks(probe: ProbePlan) -> str:
+    if _is_unmarked(probe):
+        return ""
+    words = range(len(probe.layout.mark_offsets))
+    return "\n".join(f"    event->marks{n} = marks{n};" for n in words)
 
 
 def _writers(
@@ -154,15 +235,22 @@ def _writers(
 
 
 def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter) -> str:
-    for word in range(len(probe.layout.mark_offsets)):
-        values.line(f"u32 marks{word} = 0;")
+    if not _is_unmarked(probe):
+        for word in range(len(probe.layout.mark_offsets)):
+            values.line(f"u32 marks{word} = 0;")
     if probe.layout.is_variable:
         values.line("u64 used = 0;")
-    writer = CaptureWriter(values, conditions, probe.layout)
+    captured = [bound.value for bound in probe.bound.captures]
+    asked = Counter(node for node in walk(tuple(captured)) if isinstance(node, BuiltinValue))
+    for builtin in (node for node, times in asked.items() if times > 1):
+        values.value(builtin)  # once for all, also for those in blocks of their own
+    writer = CaptureWriter(values, conditions, probe.layout, captured)
     own = loads(tuple(bound.value for bound in probe.bound.captures)) > MANY_LOADS
     if probe.bound.spec.comm:
         writer.capture(probe.layout.field("comm"), CommText())
-    for bound in probe.bound.captures:
+    # What the filter has read to the head of the tail comes first.
+    in_order = sorted(probe.bound.captures, key=lambda one: one.capture.name != probe.shared_text)
+    for bound in in_order:
         field = probe.layout.field(bound.capture.name)
         with values.doing(bound.capture.span), values.scope(own=own):
             writer.capture(field, bound.value)
@@ -197,6 +285,7 @@ def _paired(plan: Plan, probe: ProbePlan, pairing: Pairing) -> str:
         copies.append(f"    u64 kept_faults = kept[{pairing.words - 1}];")
     return fill(
         "paired.c",
+        add=add_macro(probe),
         map=str(pairing.map_index),
         frame=_frame(plan, pairing, plan.arch.return_sp_bytes),
         copy="\n".join(copies),
@@ -222,43 +311,3 @@ def _parameters(plan: Plan, conditions: object) -> str:
 
 def _context(probe: ProbePlan) -> Context:
     return Context.RECORD if probe.is_tracepoint else Context.REGISTERS
-
-
-def _struct(probe: ProbePlan) -> str:
-    return f"event{probe.index}"
-
-
-def _place(plan: Plan, probe: ProbePlan) -> str:
-    """C that finds memory for the event."""
-    struct = f"struct {_struct(probe)}"
-    if probe.placed is Memory.STACK:
-        return f"    {struct} on_stack = {{}};\n    {struct} *event = &on_stack;"
-    if probe.placed is Memory.SLOTS:
-        return fill(
-            "slots.c",
-            struct=struct,
-            map=str(probe.scratch_map),
-            slots=str(SCRATCH_SLOTS),
-            # A hit without room before the filter has been looked at counts as an event.
-            count="        counters->produced++;" if probe.filter_text_bytes else "",
-        )
-    if probe.placed is Memory.SCRATCH:
-        return fill("scratch.c", struct=struct, map=str(probe.scratch_map))
-    return fill("reserve.c", struct=struct)
-
-
-def _send(plan: Plan, probe: ProbePlan) -> str:
-    """C that hands the event over, and counts it as lost where that fails."""
-    if probe.placed is Memory.RING:
-        return "    bpf_ringbuf_submit(event, wake());"
-    size = f"{probe.layout.head_size}"
-    if probe.layout.is_variable:
-        size += " + used"
-    if plan.uses_ring:
-        call = f"bpf_ringbuf_output(EVENTS, event, {size}, wake())"
-    else:
-        call = f"bpf_perf_event_output(ctx, EVENTS, BPF_F_CURRENT_CPU, event, {size})"
-    lines = [f"    if ({call}) {{", "        counters->lost++;", "    }"]
-    if probe.placed is Memory.SLOTS:
-        lines.append(f"    {_RELEASE}")
-    return "\n".join(lines)

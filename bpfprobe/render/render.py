@@ -13,9 +13,6 @@ from bpfprobe.render.template import fill
 if TYPE_CHECKING:
     from bpfprobe.model.plan import Plan, ProbePlan
 
-_WAKE_WINDOW = 16384
-"""Bytes behind the mark within which an event wakes the reader: wider than any one record."""
-
 
 def render(plan: Plan) -> CSource:
     """The C for all probes of a plan."""
@@ -35,8 +32,7 @@ def render(plan: Plan) -> CSource:
     shared = fill(
         "shared.c",
         counters="\n".join(f"    u64 {name};" for name in COUNTERS),
-        wake_at=str(plan.wake_bytes),
-        wake_window=str(min(_WAKE_WINDOW, plan.wake_bytes)),
+        wake=fill("wake.c", map=str(plan.parameter_map)) if plan.uses_ring else "",
     )
     text = "\n".join([shared, *structs.declarations(), *events, *functions])
     header = fill("kconfig.h", registers=fill(plan.arch.header))

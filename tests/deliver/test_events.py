@@ -204,7 +204,7 @@ def test_an_array_of_another_length_cannot_be_packed() -> None:
 
 
 def test_counters() -> None:
-    assert pack_counters(lost=2) == bytes(8) + b"\x02" + bytes(39)
+    assert pack_counters(lost=2) == bytes(8) + b"\x02" + bytes(47)
     with pytest.raises(ValueError, match="no counter other"):
         pack_counters(other=1)
 

@@ -13,9 +13,9 @@ struct k_file {
 struct event0 {
     u16 probe;
     u16 cpu;
+    u32 marks0;
     u32 tid;
     u32 pid;
-    u32 marks0;
     u64 time;
     char f_comm[16];
     u64 f_arg1;
@@ -30,36 +30,33 @@ int p0_reads(struct pt_regs *ctx)
     parameters += *(volatile u64 *)parameters & 16;
     u64 pid1 = thread >> 32;
     asm volatile("" : "+r"(pid1));
-    if (!((s64)pid1 == (s64)PARAMETER(8, 0))) {
+    if (!((s64)pid1 == (s64)PARAMETER(16, 0))) {
+        return 0;
+    }
+    if (!((u64)REGISTER(dx) > PARAMETER(24, 0))) {
         return 0;
     }
     struct counters *counters = counters_of(0);
     if (!counters) {
         return 0;
     }
-    u64 now = bpf_ktime_get_ns();
-    if (!((u64)REGISTER(dx) > PARAMETER(16, 0))) {
-        return 0;
-    }
-    counters->produced++;
+    COUNT(produced);
     struct event0 *event = bpf_ringbuf_reserve(EVENTS, sizeof(*event), 0);
     if (!event) {
-        counters->lost++;
+        COUNT(lost);
         return 0;
     }
-    event->probe = 0;
-    event->cpu = bpf_get_smp_processor_id();
-    event->tid = thread;
-    event->pid = thread >> 32;
+    u64 now = bpf_ktime_get_ns();
+    u64 cpu2 = bpf_get_smp_processor_id();
+    ((u32 *)event)[0] = cpu2 << 16 | 0;
+    ((u64 *)event)[1] = thread;
     event->time = now;
     u32 marks0 = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     event->f_arg1 = (u64)REGISTER(dx);
-    u32 value2 = 0;
-    long fault3 = bpf_probe_read_kernel(&value2, sizeof(value2), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
-    event->f_flags = (u64)value2;
+    long fault3 = bpf_probe_read_kernel(&event->f_flags, sizeof(event->f_flags), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
     marks0 |= (u32)!!(fault3) << 0;
     event->marks0 = marks0;
-    bpf_ringbuf_submit(event, wake());
+    bpf_ringbuf_submit(event, wake(counters, 56));
     return 0;
 }

@@ -5,9 +5,9 @@
 struct event0 {
     u16 probe;
     u16 cpu;
+    u32 marks0;
     u32 tid;
     u32 pid;
-    u32 marks0;
     u64 time;
     char f_comm[16];
     u64 f_duration;
@@ -23,15 +23,13 @@ int e0_opened(struct pt_regs *ctx)
     if (!counters) {
         return 0;
     }
-    struct inflight_key key = {};
-    key.thread = thread;
-    key.frame = REGISTER(sp);
-    u64 kept[2] = {};
+    struct inflight_key key = {thread, REGISTER(sp)};
+    u64 kept[2];
     kept[0] = (u64)REGISTER(si);
     kept[1] = bpf_ktime_get_ns();
-    counters->entries++;
-    if (bpf_map_update_elem(MAP(2), &key, kept, 0)) {
-        counters->inflight_full++;
+    COUNT(entries);
+    if (bpf_map_update_elem(MAP(3), &key, kept, 0)) {
+        COUNT(inflight_full);
     }
     return 0;
 }
@@ -44,57 +42,51 @@ int p0_opened(struct pt_regs *ctx)
         return 0;
     }
     u64 now = bpf_ktime_get_ns();
-    struct inflight_key key = {};
-    key.thread = thread;
-    key.frame = REGISTER(sp) - 8;
-    u64 *kept = bpf_map_lookup_elem(MAP(2), &key);
+    struct inflight_key key = {thread, REGISTER(sp) - 8};
+    u64 *kept = bpf_map_lookup_elem(MAP(3), &key);
     if (!kept) {
-        counters->unmatched++;
+        COUNT(unmatched);
         return 0;
     }
-    counters->returns++;
+    COUNT(returns);
     u64 kept0 = kept[0];
     u64 began = kept[1];
-    bpf_map_delete_elem(MAP(2), &key);
-    counters->produced++;
+    bpf_map_delete_elem(MAP(3), &key);
+    COUNT(produced);
     u32 slot = 0;
-    struct event0 *event = bpf_map_lookup_elem(MAP(3), &slot);
+    struct event0 *event = bpf_map_lookup_elem(MAP(4), &slot);
     if (!event) {
         return 0;
     }
-    event->probe = 0;
-    event->cpu = bpf_get_smp_processor_id();
-    event->tid = thread;
-    event->pid = thread >> 32;
+    u64 cpu1 = bpf_get_smp_processor_id();
+    ((u32 *)event)[0] = cpu1 << 16 | 0;
+    ((u64 *)event)[1] = thread;
     event->time = now;
     u32 marks0 = 0;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
-    long length1 = bpf_probe_read_user_str(&event->tail[used], 4096, (void *)(kept0));
-    if (length1 < 0) {
+    long length2 = bpf_probe_read_user_str(&event->tail[used], 4096, (void *)(kept0));
+    u64 bytes3 = length2 - 1;
+    if (length2 <= 0) {
         marks0 |= 1U << 0;
-        length1 = 0;
+        bytes3 = 0;
         branched();
     }
-    if (length1 == 4096) {
+    if (length2 == 4096) {
         u8 next = 0;
         bpf_probe_read_user(&next, 1, (void *)(kept0 + 4095));
         if (next) {
             marks0 |= 1U << 16;
         }
     }
-    event->f_path = (length1 << 16) | (56 + used);
-    if (length1 > 0) {
-        event->f_path -= 0x10000;
-        used += length1 - 1;
-        branched();
-    }
+    event->f_path = (bytes3 << 16) | (56 + used);
+    used += bytes3;
     bound(used, 4096);
     event->f_fd = (u64)(s32)((u64)REGISTER(ax));
     event->f_duration = (now - began);
     event->marks0 = marks0;
-    if (bpf_ringbuf_output(EVENTS, event, 56 + used, wake())) {
-        counters->lost++;
+    if (bpf_ringbuf_output(EVENTS, event, 56 + used, wake(counters, 56 + used))) {
+        COUNT(lost);
     }
     return 0;
 }

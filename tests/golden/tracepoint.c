@@ -5,9 +5,9 @@
 struct event0 {
     u16 probe;
     u16 cpu;
+    u32 marks0;
     u32 tid;
     u32 pid;
-    u32 marks0;
     u64 time;
     char f_comm[16];
     u32 f_filename;
@@ -22,45 +22,41 @@ int p0_sched_proces(void *ctx)
     if (!counters) {
         return 0;
     }
-    u64 now = bpf_ktime_get_ns();
-    counters->produced++;
+    COUNT(produced);
     u32 slot = 0;
-    struct event0 *event = bpf_map_lookup_elem(MAP(2), &slot);
+    struct event0 *event = bpf_map_lookup_elem(MAP(3), &slot);
     if (!event) {
         return 0;
     }
-    event->probe = 0;
-    event->cpu = bpf_get_smp_processor_id();
-    event->tid = thread;
-    event->pid = thread >> 32;
+    u64 now = bpf_ktime_get_ns();
+    u64 cpu1 = bpf_get_smp_processor_id();
+    ((u32 *)event)[0] = cpu1 << 16 | 0;
+    ((u64 *)event)[1] = thread;
     event->time = now;
     u32 marks0 = 0;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
-    long length1 = bpf_probe_read_kernel_str(&event->tail[used], 4096, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff))));
-    if (length1 < 0) {
+    long length2 = bpf_probe_read_kernel_str(&event->tail[used], 4096, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff))));
+    u64 bytes3 = length2 - 1;
+    if (length2 <= 0) {
         marks0 |= 1U << 0;
-        length1 = 0;
+        bytes3 = 0;
         branched();
     }
-    if (length1 == 4096) {
+    if (length2 == 4096) {
         u8 next = 0;
         bpf_probe_read_kernel(&next, 1, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff)) + 4095));
         if (next) {
             marks0 |= 1U << 16;
         }
     }
-    event->f_filename = (length1 << 16) | (48 + used);
-    if (length1 > 0) {
-        event->f_filename -= 0x10000;
-        used += length1 - 1;
-        branched();
-    }
+    event->f_filename = (bytes3 << 16) | (48 + used);
+    used += bytes3;
     bound(used, 4096);
     event->f_id = (u64)(s32)(IN_CONTEXT(32, 12));
     event->marks0 = marks0;
-    if (bpf_ringbuf_output(EVENTS, event, 48 + used, wake())) {
-        counters->lost++;
+    if (bpf_ringbuf_output(EVENTS, event, 48 + used, wake(counters, 48 + used))) {
+        COUNT(lost);
     }
     return 0;
 }

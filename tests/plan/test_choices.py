@@ -190,7 +190,7 @@ def test_too_much_to_keep() -> None:
 
 def test_the_size_of_the_memory_for_open_calls_is_an_option() -> None:
     plan = planned("r vfs_read duration", inflight=128)
-    assert plan.maps[2].max_entries == 128
+    assert plan.maps[3].max_entries == 128
 
 
 def test_guards_run_from_cheap_to_dear() -> None:
@@ -212,7 +212,7 @@ def test_guards_run_from_cheap_to_dear() -> None:
 
 def test_only_what_holds_on_entry_too_is_asked_there() -> None:
     probe = one_plan("r vfs_read if pid == 7 && cpu == 1 && uid == 2 && retval > 0")
-    assert probe.task_guards == (Compare("==", BuiltinValue(Builtin.PID), Parameter(8, 7)),)
+    assert probe.task_guards == (Compare("==", BuiltinValue(Builtin.PID), Parameter(16, 7)),)
     assert len(probe.guards) == 3
 
 

@@ -23,10 +23,10 @@ def at(found: Layout, name: str) -> tuple[int, int]:
 def test_the_head_of_every_record() -> None:
     found = layout("p untyped")
     assert [(f.name, f.offset, f.size) for f in found.fields] == [
-        ("probe", 0, 2), ("time", 16, 8), ("pid", 8, 4), ("tid", 4, 4), ("cpu", 2, 2),
+        ("probe", 0, 2), ("time", 16, 8), ("pid", 12, 4), ("tid", 8, 4), ("cpu", 2, 2),
         ("comm", 24, 16),
     ]  # fmt: skip
-    assert (found.head_size, found.tail_size, found.mark_offsets) == (40, 0, (12,))
+    assert (found.head_size, found.tail_size, found.mark_offsets) == (40, 0, (4,))
     without = layout(bp.kprobe("untyped", comm=False))
     assert without.head_size == 24
     assert "comm" not in [field.name for field in without.fields]

@@ -15,7 +15,16 @@ from bpfprobe.errors import SpecError
 from bpfprobe.model import expression as ast
 from bpfprobe.model.parameters import ParameterBlock, ParameterSlot, number_bytes
 from tests.render.corpus import EVERYTHING
-from tests.sample_machine import as_spec, c_text, compiled, complaint, one_plan, planned
+from tests.sample_machine import (
+    FACTS,
+    as_spec,
+    c_text,
+    compiled,
+    complaint,
+    machine,
+    one_plan,
+    planned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +105,7 @@ def test_what_stays_in_the_code() -> None:
     assert code('func == "vfs_read"') != code('func == "vfs_write"')
     assert code("count == 1") != code("count != 1")
     assert code('comm == "x"') != code('comm != "x"')
-    assert planned("p vfs_read count").parameters == ParameterBlock()
+    assert planned("p vfs_read count").parameters.slots == ()
     kept = "r vfs_read if entry(count > {}) && retval < 0"
     assert c_text(kept.format(1)) != c_text(kept.format(2))
 
@@ -117,29 +126,29 @@ def test_text_that_entry_compares_has_no_memory_but_the_stack() -> None:
 
 
 def test_a_single_number_is_written_at_once() -> None:
-    block = ParameterBlock((ParameterSlot(8, number_bytes(7), "pid"),))
+    block = ParameterBlock((ParameterSlot(16, number_bytes(7), "pid"),), wake_bytes=99)
     assert block.bank_bytes == 0
-    assert block.image() == bytes(8) + number_bytes(7)
-    assert block.writes(0) == (((8, number_bytes(7)),), 0)
+    assert block.image() == bytes(8) + number_bytes(99) + number_bytes(7)
+    assert block.writes(0) == (((16, number_bytes(7)),), 0)
 
 
 def test_more_is_written_aside_and_then_put_in_force() -> None:
-    one = ParameterBlock((ParameterSlot(8, number_bytes(7)), ParameterSlot(16, b"x" * 16)))
-    two = ParameterBlock((ParameterSlot(8, number_bytes(-1)), ParameterSlot(16, b"y" * 16)))
+    one = ParameterBlock((ParameterSlot(16, number_bytes(7)), ParameterSlot(24, b"x" * 16)))
+    two = ParameterBlock((ParameterSlot(16, number_bytes(-1)), ParameterSlot(24, b"y" * 16)))
     assert one.bank_bytes == 32
     image = bytearray(one.image())
-    assert len(image) == one.value_bytes == 72
+    assert len(image) == one.value_bytes == 80
     index = 0
     for block in (two, one, two):
         (aside, flip), after = block.writes(index)
-        before = bytes(image[8 + index : 8 + index + 24])
+        before = bytes(image[16 + index : 16 + index + 24])
         for offset, data in (aside, flip):
             assert offset % 8 == 0
             image[offset : offset + len(data)] = data
             if offset:
-                assert bytes(image[8 + index : 8 + index + 24]) == before
+                assert bytes(image[16 + index : 16 + index + 24]) == before
         assert int.from_bytes(image[:8], "little") == after != index
-        assert image[8 + after : 8 + after + 24] == b"".join(slot.data for slot in block.slots)
+        assert image[16 + after : 16 + after + 24] == b"".join(slot.data for slot in block.slots)
         index = after
 
 
@@ -151,8 +160,22 @@ def test_slots_have_no_gaps(count: int) -> None:
     except SpecError as error:
         assert (count, error.code) == (60, "TOO_MANY_OPS")  # noqa: PT017 - as many as that are refused
         return
-    at = 8
+    at = 16
     for slot in block.slots:
         assert slot.offset == at
         at += len(slot.data)
-    assert at <= 8 + block.bank_bytes
+    assert at <= 16 + block.bank_bytes
+
+
+@pytest.mark.parametrize(
+    ("probes", "cpus", "buffer_bytes", "each"),
+    [(1, 2, 4 << 20, 1 << 19), (2, 2, 4 << 20, 1 << 18), (1, 4, 1, 256), (100, 64, 4 << 20, 1024)],
+)
+def test_programs_share_what_may_be_sent_without_waking_the_reader(
+    probes: int, cpus: int, buffer_bytes: int, each: int
+) -> None:
+    target = machine(replace(FACTS, cpus=cpus))
+    made = compiled(*["p vfs_read"] * probes, target=target, buffer_bytes=buffer_bytes)
+    assert made.plan.parameters.wake_bytes == each
+    assert made.plan.parameters.image()[8:16] == number_bytes(each)
+    assert made.source.text == c_text(*["p vfs_read"] * probes), "the code is of no number of CPUs"

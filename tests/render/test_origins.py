@@ -31,7 +31,7 @@ def test_lines_of_captures_and_of_the_filter() -> None:
 def test_a_line_that_every_event_needs_has_none() -> None:
     source = describe([bp.kprobe("vfs_read", n="count")], machine()).source
     lines = source.text.splitlines()
-    (counting,) = [n for n, line in enumerate(lines, 1) if "counters->produced++" in line]
+    (counting,) = [n for n, line in enumerate(lines, 1) if "COUNT(produced)" in line]
     assert source.origin(counting) is None
     (taking,) = [n for n, line in enumerate(lines, 1) if "event->f_n =" in line]
     span = source.origin(taking)
