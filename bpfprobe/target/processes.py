@@ -6,6 +6,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from bpfprobe.target.files import Files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_STATUS_LINE = re.compile(r"^(\w+):\s*(.*?)\s*$", re.MULTILINE)
 _INITIAL_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, <linux/proc_ns.h>
 _SLACK_S = 5.0
 """By how much a process must be younger than an event, for its id to have been used again."""
@@ -28,7 +30,10 @@ class Life:
 
 
 class Processes:
-    """The processes of the machine under ``root``."""
+    """The processes of the machine under ``root``, as they were when first asked for.
+
+    One that has ended since counts as living: whoever asks is told too little, never too much.
+    """
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._files = Files(root)
@@ -42,7 +47,7 @@ class Processes:
         if self._link("self/ns/pid") != _INITIAL_NAMESPACE:
             return Life(None, "processes outside of this pid namespace cannot be seen from here")
         for process in self._with_id(pid):
-            status = self._status(process)
+            status = self._statuses[process]
             name = status.get("Name", "?")
             if status.get("State", "")[:1] in ("Z", "X") and status.get("Threads", "1") == "1":
                 continue  # killed and not waited for: it holds nothing any more
@@ -52,15 +57,19 @@ class Processes:
 
     def _with_id(self, pid: int) -> Iterator[int]:
         """Processes that are ``pid`` in this or in a nested pid namespace, by their id here."""
-        names = (self._files.names("/proc").text or "").split()
-        for process in (int(name) for name in names if name.isdecimal()):
-            ids = self._status(process).get("NSpid", str(process)).split()
-            if str(pid) in ids:
+        for process, status in self._statuses.items():
+            if str(pid) in status.get("NSpid", str(process)).split():
                 yield process
 
-    def _status(self, process: int) -> dict[str, str]:
-        text = self._files.read(f"/proc/{process}/status").text or ""
-        return dict(re.findall(r"^(\w+):\s*(.*?)\s*$", text, re.MULTILINE))
+    @cached_property
+    def _statuses(self) -> dict[int, dict[str, str]]:
+        """What /proc/PID/status says of each process."""
+        names = (self._files.names("/proc").text or "").split()
+        found = {}
+        for name in filter(str.isdecimal, names):
+            text = self._files.read(f"/proc/{name}/status").text or ""
+            found[int(name)] = dict(_STATUS_LINE.findall(text))
+        return found
 
     def _is_younger(self, process: int, since: float | None) -> bool:
         """Whether a process surely started after ``since``."""

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,19 @@ def test_an_event_that_a_surviving_child_holds_is_refused_until_it_ends():
         os.sched_yield()
     done = bpfprobe("doctor", "--stale", "--clean")
     assert (done.returncode, defined()) == (0, set()), done.stdout
+
+
+def test_a_process_that_got_the_id_of_a_dead_one_is_not_its_maker():
+    number = 30103
+    (name,) = define([f"p:kprobes/p_vfs_open_bcc_{number} vfs_open"])
+    assert (TRACEFS / "events" / name / "id").exists()  # as bcc looks at it
+    time.sleep(6)  # by so much the other is younger
+    Path("/proc/sys/kernel/ns_last_pid").write_text(str(number - 1))
+    with subprocess.Popen(["sleep", "600"]) as other:
+        assert other.pid == number
+        found = outcomes("--clean")
+        other.kill()
+    assert found == ({name: "removed"}, 0)
 
 
 @pytest.mark.guest(headers=True, kernels=["6.1"], timeout_s=200)
