@@ -100,10 +100,10 @@ def _stages(args: argparse.Namespace, compiled: Compilation) -> list[str]:
 
 def _ftrace(bound: BoundProbes, target: Target) -> tuple[list[str], int]:
     """Each probe in ftrace's words, and the exit status."""
-    from bpfprobe.cli.ftrace_text import ftrace_text
+    from bpfprobe.cli.ftrace_lines import ftrace_lines
     from bpfprobe.ftrace.event import ftrace_event
     from bpfprobe.model.ftrace import FtraceEvent
 
     answers = [ftrace_event(probe, bound.facts.arch, target) for probe in bound.probes]
-    texts = [ftrace_text(p, answer) for p, answer in zip(bound.probes, answers, strict=True)]
+    texts = [ftrace_lines(p, answer) for p, answer in zip(bound.probes, answers, strict=True)]
     return texts, 0 if all(isinstance(answer, FtraceEvent) for answer in answers) else 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.ftrace import NoForm
 
 
-def ftrace_text(bound: Bound, answer: FtraceEvent | tuple[NoForm, ...]) -> str:
+def ftrace_lines(bound: Bound, answer: FtraceEvent | tuple[NoForm, ...]) -> str:
     """The definition with its filter and its notes, or why there is none."""
     if isinstance(answer, FtraceEvent):
         lines = [answer.line]

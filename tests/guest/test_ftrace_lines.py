@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import bpfprobe as bp
+from bpfprobe.deliver.ftrace_text import ftrace_values
 from bpfprobe.ftrace.event import ftrace_event
 from bpfprobe.model.ftrace import FtraceEvent
 from bpfprobe.pipeline import describe
@@ -41,6 +42,12 @@ CASES = {
         'text=\\"hi" if count == 4099 || count == 13',
         23,
     ),
+    "kinds of the kernel": (
+        "kprobe:vfs_read name=file:%pD dir=$arg1:x64 op=file->f_op:symbol text=%ip:symstr "
+        "bits=+16(%di):b7@3/16 rows=+16(%di):b4@4/8[3] cut=%dx:s8 if count == 4099",
+        17,
+    ),
+    "sets of CPUs": (f"{READS} if count & CPUS{{0-1}} || count == 4099 && cpu & CPUS{{0-1}}", 17),
     "globals": ("kprobe:vfs_read a=@saved_command_line:x64 if count == 4099", 17),
     "flags": (f"{READS} if count & 0x1000", 17),
     "not": (f"{READS} if !(count == 4099) && name == \"a name\"", 6),
@@ -127,18 +134,6 @@ def of_ftrace(event):
     return found
 
 
-def as_ftrace(value, told):
-    """The value of an event, as ftrace prints its own of the same name."""
-    if value is None:
-        return "(fault)"
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, tuple):
-        parts = told.strip("{}").split(",")
-        return "{" + ",".join(as_ftrace(v, t) for v, t in zip(value, parts, strict=True)) + "}"
-    return hex(value) if told.startswith("0x") else str(int(value))
-
-
 def version(text):
     return tuple(int(part) for part in text.split("."))
 
@@ -187,8 +182,8 @@ def test_the_same_hits_with_the_same_values(kernel, tmp_path):
         assert len(told) == len(ours[event.name]) == CASES[name][1], f"{name}: {event}"
         fields = [field for field in told[0] if not field.startswith("filter")]
         for hit, mine in zip(told, ours[event.name], strict=True):
-            seen = {field: as_ftrace(getattr(mine, field), hit[field]) for field in fields}
-            assert {field: hit[field] for field in fields} == seen, f"{name}: {event}"
+            seen = dict(ftrace_values(mine))
+            assert {field: hit[field] for field in fields} == {f: seen[f] for f in fields}
 
 
 def test_the_command_prints_what_can_be_appended():
