@@ -7,7 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.decode import Decoder
+from bpfprobe.errors import MissingLibraryError
 from bpfprobe.model.statistics import Statistics
+from bpfprobe.read.set_aside import SetAside
 from bpfprobe.read.stream import EventStream
 from bpfprobe.read.supply import Arrival
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from bpfprobe.attach.attachment import Attachment
+    from bpfprobe.deliver.batch import Batch
+    from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.event import Event
     from bpfprobe.model.machine import SymbolRange
     from bpfprobe.model.options import Options
@@ -36,12 +40,16 @@ class Delivery:
         look_up: Callable[[int], SymbolRange | None],
     ) -> None:
         self._attachment = attachment
-        wiring, source = attachment.wiring, attachment.source
-        decoder = Decoder([probe.layout for probe in wiring.probes], look_up)
+        wiring = attachment.wiring
+        self._source = source = SetAside(attachment.source)
+        self._decoder = decoder = Decoder([probe.layout for probe in wiring.probes], look_up)
         self.types = decoder.types
         """The class of each probe's events."""
-        supply = Arrival(source, decoder, wiring.buffer_bytes // SHARE_OF_BUFFER)
-        self._stream = EventStream(source, supply, decoder, options.latency_s, idle)
+        share = wiring.buffer_bytes // SHARE_OF_BUFFER
+        supply = Arrival(source, decoder, share)
+        self._stream = EventStream(
+            source, supply, decoder, options.latency_s, idle, wiring.buffer_bytes // 2
+        )
 
     def events(self, duration_s: float | None, max_events: int | None) -> Iterator[Event]:
         """Events until `stop`, the end of the time, or as many."""
@@ -63,6 +71,44 @@ class Delivery:
         callback_of = dict(zip(self.types, callbacks, strict=True))
         for event in events:
             callback_of[type(event)](event)
+
+    def batches(self, duration_s: float | None, limit: int, *, copy: bool) -> Iterator[Batch]:
+        """Many events at a time, each batch of one probe. Raises `MissingLibraryError`."""
+        try:
+            from bpfprobe.deliver.batch import batches_of
+            from bpfprobe.deliver.columns import own, sound, wrong
+        except ImportError as error:
+            raise MissingLibraryError(
+                "batches need numpy",
+                hint="apt install python3-numpy, or pip install 'bpfprobe[numpy]'",
+                code="NO_NUMPY",
+            ) from error
+
+        def cleared(chunk: Chunk) -> Chunk:
+            good = sound(chunk, self._decoder.layouts)
+            if good is None:
+                raise wrong(chunk)
+            return own(good) if copy else good
+
+        def batches() -> Iterator[Batch]:
+            for chunk in self._stream.chunks(cleared, limit, duration_s, copy=copy):
+                yield from self._counted(list(batches_of(chunk, self._decoder)))
+
+        return batches()
+
+    def _counted(self, batches: list[Batch]) -> Iterator[Batch]:
+        """Hand out the batches of a chunk; where that is left in the middle, the rest comes again.
+
+        So it does after `stop`.
+        """
+        handed = 0
+        try:
+            for batch in batches:
+                handed += 1
+                self._stream.handout.count(len(batch), *batch.marks)
+                yield batch
+        finally:
+            self._source.put_back([r for batch in batches[handed:] for r in batch.records()])
 
     def stop(self) -> None:
         """End what goes on."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from bpfprobe.attach.attachment import Attachment
+    from bpfprobe.deliver.batch import Batch
     from bpfprobe.engine import Engine
     from bpfprobe.model.event import Event
     from bpfprobe.model.machine import SymbolRange
@@ -242,6 +243,18 @@ class Session:
     ) -> Iterator[Event]:
         """Events of all probes in order of arrival; ends as `run` does."""
         return self._opened_delivery().events(duration, max_events)
+
+    def batches(
+        self, *, duration: float | None = None, limit: int = 1 << 16, copy: bool = True
+    ) -> Iterator[Batch]:
+        """Events many at a time, each batch of one probe and at most ``limit`` long.
+
+        ``batch.array`` is a structured array of numpy, ``batch.arrow()`` a record batch of pyarrow.
+        With ``copy=False`` they are views into the buffer, valid until the next batch is asked for
+        or the iteration is left. Ends as `events` does. Raises `MissingLibraryError` without numpy
+        (bpfprobe[numpy]; for Arrow bpfprobe[arrow]).
+        """
+        return self._opened_delivery().batches(duration, limit, copy=copy)
 
     def __iter__(self) -> Iterator[Event]:
         return self.events()

@@ -6,6 +6,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import DecodeError
 from bpfprobe.read.handout import Handout
 from bpfprobe.read.waiting import LoopWaiting, Waiting
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from bpfprobe.engine import RecordSource
+    from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.event import Event
     from bpfprobe.read.supply import Decodes, Supply
 
@@ -38,7 +40,9 @@ class EventStream:
         decoder: Decodes,
         latency_s: float,
         idle: Callable[[], object] = lambda: None,
+        chunk_bytes: int = 1 << 20,
     ) -> None:
+        self._chunk_bytes = chunk_bytes
         self._source, self._supply, self._idle = source, supply, idle
         self._latency_s = latency_s
         self._waiting = Waiting(source)
@@ -94,6 +98,57 @@ class EventStream:
             if waiting in self._in_loops:
                 self._in_loops.remove(waiting)
             self._end()
+
+    def chunks(
+        self,
+        cleared: Callable[[Chunk], Chunk],
+        limit: int,
+        duration_s: float | None = None,
+        *,
+        copy: bool,
+    ) -> Iterator[Chunk]:
+        """Chunks of records, ends as `events` does; whoever takes one counts it in the handout.
+
+        ``cleared`` gives of a chunk what is sound, and for a ``copy`` in memory of its own. Without
+        a copy its room in the buffer is freed when the next is asked for.
+        """
+        deadline = None if duration_s is None else time.monotonic() + duration_s
+        until: float | None = None
+        self._settle()
+        try:
+            while not self._stopped:
+                now = time.monotonic()
+                if until is None and deadline is not None and now >= deadline:
+                    until, goal = now + GRACE_S, self._source.progress()[1]
+                if until is not None and (now >= until or self._source.progress()[0] >= goal):
+                    return
+                seen = self._source.look(limit, self._chunk_bytes)
+                if seen is None:
+                    if until is not None:
+                        return
+                    self._idle()
+                    self._waiting.wait(self._longest_wait(deadline))
+                    continue
+                yield from self._one_chunk(seen, cleared, copy=copy)
+        finally:
+            self._stopped = False
+
+    def _one_chunk(
+        self, seen: Chunk, cleared: Callable[[Chunk], Chunk], *, copy: bool
+    ) -> Iterator[Chunk]:
+        try:
+            chunk = cleared(seen)
+        except DecodeError:
+            self._source.free(1)
+            raise
+        if copy:
+            self._source.free(chunk.count)
+            yield chunk
+            return
+        try:
+            yield chunk
+        finally:
+            self._source.free(chunk.count)
 
     def _slices(self, duration_s: float | None) -> Iterator[Iterator[Event]]:
         deadline = None if duration_s is None else time.monotonic() + duration_s
