@@ -7,8 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.decode import Decoder
-from bpfprobe.errors import MissingLibraryError
+from bpfprobe.errors import MissingLibraryError, SessionError
 from bpfprobe.model.statistics import Statistics
+from bpfprobe.read.ordered import Ordered
 from bpfprobe.read.set_aside import SetAside
 from bpfprobe.read.stream import EventStream
 from bpfprobe.read.supply import Arrival
@@ -46,7 +47,8 @@ class Delivery:
         self.types = decoder.types
         """The class of each probe's events."""
         share = wiring.buffer_bytes // SHARE_OF_BUFFER
-        supply = Arrival(source, decoder, share)
+        self._ordered = Ordered(source, decoder, options.window_s) if options.ordered else None
+        supply = self._ordered or Arrival(source, decoder, share)
         self._stream = EventStream(
             source, supply, decoder, options.latency_s, idle, wiring.buffer_bytes // 2
         )
@@ -74,6 +76,11 @@ class Delivery:
 
     def batches(self, duration_s: float | None, limit: int, *, copy: bool) -> Iterator[Batch]:
         """Many events at a time, each batch of one probe. Raises `MissingLibraryError`."""
+        if self._ordered is not None:
+            raise SessionError(
+                "batches come as they arrive, and the session is to be ordered",
+                hint="sort batch.array by its time, without ordered=True",
+            )
         try:
             from bpfprobe.deliver.batch import batches_of
             from bpfprobe.deliver.columns import own, sound, wrong
@@ -136,4 +143,5 @@ class Delivery:
             in_flight=sum(tally.in_flight for tally in tallies),
             faults=faults,
             truncated=truncated,
+            late=self._ordered.late if self._ordered is not None else 0,
         )

@@ -23,7 +23,10 @@ class Options:
     the ring, or of the perf buffer of each CPU; it is rounded up to a power of two pages.
     ``latency_s`` bounds how long an event may wait in the buffer while few come.
     ``pid``, ``tid`` and ``uid`` keep only hits of that process, thread or user; ``not_pid`` drops
-    those of one process. ``inflight`` is how many calls that wait for their return are remembered.
+    those of one process. ``ordered`` gives events in the order of their times, and holds each back
+    for ``window_s`` to that end: those of one CPU come in order, those of several nearly so from a
+    ring, and a CPU at a time from perf buffers. ``inflight`` is how many calls that wait for their
+    return are remembered.
     """
 
     transport: str = "auto"
@@ -34,6 +37,8 @@ class Options:
     uid: int | None = None
     not_pid: int | None = None
     inflight: int = 16384
+    ordered: bool = False
+    window_s: float = 0.1
 
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:
@@ -44,6 +49,8 @@ class Options:
             raise OptionError("buffer_bytes goes from 1 to 1 GiB")
         if not 0.001 <= self.latency_s <= 60:
             raise OptionError("latency_s goes from 0.001 to 60")
+        if not 0 <= self.window_s <= 60:
+            raise OptionError("window_s goes from 0 to 60")
         for name in ("pid", "tid", "uid", "not_pid"):
             number = getattr(self, name)
             if number is not None and not 0 <= number < 1 << 32:

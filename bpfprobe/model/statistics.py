@@ -15,6 +15,7 @@ class Statistics:
     ``missed`` are hits or returns for which the kernel ran no program; ``unmatched`` are returns
     whose call began before the probe was there; ``in_flight`` are calls that have not returned.
     ``faults`` and ``truncated`` count captures of delivered events that were not read, or cut.
+    ``late`` are delivered events that came after one with a later time, where order was asked for.
     """
 
     produced: int = 0
@@ -27,6 +28,7 @@ class Statistics:
     in_flight: int = 0
     faults: int = 0
     truncated: int = 0
+    late: int = 0
 
     @property
     def complete(self) -> bool:
@@ -48,6 +50,7 @@ class Statistics:
             ("unmatched", "returned from calls that began before"),
             ("faults", "values could not be read"),
             ("truncated", "values were cut"),
+            ("late", "too late to be in order"),
         )
         shown += [f"{getattr(self, name)} {text}" for name, text in words if getattr(self, name)]
         return ", ".join(shown)

@@ -21,7 +21,7 @@ PREFIX = "start-"
 
 _FILTERS = ("pid", "tid", "uid", "not_pid")
 """Options whose values a program is handed: only whether there is one makes a difference."""
-_FOR_READERS = ("latency_s",)
+_FOR_READERS = ("latency_s", "ordered", "window_s")
 """Options that no program and no map depends on."""
 
 

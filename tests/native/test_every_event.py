@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,8 +188,10 @@ import bpfprobe as bp
 with bp.Session(bp.tracepoint("syscalls:sys_enter_close", n="fd:s32"), pid=int(sys.argv[1])) as s:
     print("ready", flush=True)
     try:
-        for batch in s.batches(copy=sys.argv[2] == "copy"):
+        for number, batch in enumerate(s.batches(copy=sys.argv[2] == "copy")):
             batch.array["n"].sum()
+            if number == 11:
+                print("under way", flush=True)
     finally:
         now = s.statistics()
         print(now.delivered > 0, now.produced - now.delivered - now.lost - now.waiting, flush=True)
@@ -212,10 +213,31 @@ def test_a_signal_ends_batches_under_a_flood(
         assert tracer.stdout is not None
         assert tracer.stdout.readline() == "ready\n"
         closer.begin(1 << 40)
-        time.sleep(0.5)
+        assert tracer.stdout.readline() == "under way\n"
         tracer.send_signal(number)
         output, errors = tracer.communicate(timeout=60)
     finally:
         tracer.kill()
     assert output == "True 0\n", errors
     assert tracer.returncode == status
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+@pytest.mark.parametrize("ordered", [True, False])
+def test_events_of_two_cpus_in_the_order_of_their_times(ordered: bool) -> None:
+    probe = bp.tracepoint("syscalls:sys_enter_close", n="fd:s32", filter="fd > 4000000000")
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    with bp.Session(probe, pid=os.getpid(), transport="perf", ordered=ordered) as session:
+        try:
+            for n in range(997):
+                os.sched_setaffinity(0, {cpus[n % 2]})
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    os.close(-2 - n)
+        finally:
+            os.sched_setaffinity(0, cpus)
+        events = list(session.events(duration=0))
+    numbers = [-2 - event.n for event in events]
+    assert {event.cpu for event in events} == set(cpus)
+    assert sorted(numbers) == list(range(997))
+    assert (numbers == list(range(997))) is ordered
+    assert session.statistics() == bp.Statistics(produced=997, delivered=997)
