@@ -29,7 +29,8 @@ MOST_FORMATS = 512
 class Decoder:
     """Makes events of the records of a session's probes, whose layouts come in their order.
 
-    ``look_up`` finds the symbol of an address in the kernel.
+    ``look_up`` finds the symbol of an address in the kernel. Raises `DecodeError` (code LAYOUT)
+    for a layout that contradicts itself.
     """
 
     def __init__(
@@ -126,7 +127,14 @@ def _all_are(chunk: EvenChunk, offset: int, code: Literal["H", "I"], value: int)
 
 def _one_by_one(kind: type[Event], layout: Layout) -> One:
     """The function that makes an event of a record at a place in a buffer."""
-    unpack_from = struct.Struct("<" + head_format(layout)[0]).unpack_from
+    head = struct.Struct("<" + head_format(layout)[0])
+    if head.size != layout.head_size:
+        raise DecodeError(
+            f"the fields of {layout.name} take {head.size} bytes, and its head {layout.head_size}",
+            hint="two fields overlap, or one reaches beyond the head",
+            code="LAYOUT",
+        )
+    unpack_from = head.unpack_from
     head_size, new = layout.head_size, tuple.__new__
 
     def fixed(chars: Any, start: int, size: int) -> Event:

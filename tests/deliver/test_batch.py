@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 import bpfprobe as bp
-from bpfprobe.deliver.columns import column_names
+from bpfprobe.deliver.columns import column_names, head_dtype
+from bpfprobe.deliver.event_types import head_format
 from bpfprobe.errors import DecodeError
 from bpfprobe.testing import FakeEngine, pack_counters, pack_record
 from tests.sample_machine import MACHINE
@@ -207,3 +209,14 @@ with bp.Session(probe, target=MACHINE, engine=engine) as session:
     )  # fmt: skip
     assert f"[{code}]" in done.stdout
     assert "pip install" in done.stdout
+
+
+def test_numpy_reads_the_places_that_struct_reads() -> None:
+    with everything().session as session:
+        layout = session.event_type(session.probes[0]).layout
+        dtype = head_dtype(layout)
+        assert dtype.itemsize == layout.head_size == struct.calcsize("<" + head_format(layout)[0])
+        places = {name: spot[1] for name, spot in (dtype.fields or {}).items()}
+        wanted = {f.name: f.offset for f in layout.fields if f.name in places}
+        assert {name: at for name, at in places.items() if not name.startswith("#")} == wanted
+        assert [places[f"#{n}"] for n in range(len(layout.mark_offsets))] == [*layout.mark_offsets]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -214,3 +215,14 @@ def test_kinds_cover_every_kind_of_field() -> None:
     of_glob = {FieldKind.NAME}  # tests/plan/test_globs.py
     assert {field.kind for field in layout.fields} | of_glob == set(FieldKind)
     assert isinstance(layout.fields[0], Field)
+
+
+@pytest.mark.parametrize("shift", [-4, 64])
+def test_a_layout_that_contradicts_itself(shift: int) -> None:
+    fields = tuple(
+        replace(field, offset=field.offset + shift) if field.name == "c0" else field
+        for field in layout_of(["u8", "x64"]).fields
+    )
+    with pytest.raises(DecodeError, match="take") as caught:
+        Decoder([replace(layout_of(["u8", "x64"]), fields=fields)])
+    assert caught.value.code == "LAYOUT"

@@ -241,3 +241,13 @@ def test_events_of_two_cpus_in_the_order_of_their_times(ordered: bool) -> None:
     assert sorted(numbers) == list(range(997))
     assert (numbers == list(range(997))) is ordered
     assert session.statistics() == bp.Statistics(produced=997, delivered=997)
+
+
+@pytest.mark.parametrize("transport", ["ring", "perf"])
+def test_a_view_that_is_kept_for_too_long_is_no_crash(closer: Closer, transport: str) -> None:
+    with closer.session(transport=transport) as session:
+        closer.call(23)
+        (batch,) = session.batches(duration=0, copy=False)
+        kept = batch.array["n"]
+        assert kept.tolist() == [-1 - n for n in range(23)]
+    assert len(kept.tolist()) == 23, "old bytes, or those of later events"
