@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpfprobe.cli.check_report import Machine, as_object, report
 from bpfprobe.cli.targets import target_of
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import SpecError, TargetError, UsageError
-from bpfprobe.model.verdict import Outcome, Verdict
+from bpfprobe.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from bpfprobe.errors import Diagnostic
-    from bpfprobe.model.machine import MachineFacts
     from bpfprobe.model.spec import ProbeSpec
-    from bpfprobe.model.verdict import Reliance
+    from bpfprobe.model.verdict import Reliance, Verdict
     from bpfprobe.target import Target
 
 HELP = "type descriptions against many kernels, and print a table"
@@ -42,17 +40,6 @@ examples:
   bpfprobe check probes.txt --target 5.10.json.gz 6.1.json.gz vmlinux-6.12
   bpfprobe check 'kprobe:vfs_read pos=file->f_pos' --target btf/* --json
 """
-_MOST_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A target with the name that it has in the table."""
-
-    name: str
-    path: str | None
-    facts: MachineFacts
-    target: Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
-    specs = list(_specs(args.specs))
+    from bpfprobe.cli.given_specs import given_specs
+
+    specs = given_specs(args.specs)
     paths: list[str | None] = list(args.target or [None])
     if args.record and len(paths) != 1:
         raise UsageError("--record takes one machine", hint="give one --target, or none for this")
@@ -89,92 +78,11 @@ def run(args: argparse.Namespace) -> int:
     if args.record:
         recording.write(Path(args.record))
     if args.json:
-        print(json.dumps(_as_object(specs, machines, verdicts), indent=2))
+        print(json.dumps(as_object(specs, machines, verdicts), indent=2))
     else:
-        for line in report(specs, [m.name for m in machines], verdicts, verbose=args.verbose):
+        for line in report(specs, machines, verdicts, verbose=args.verbose):
             print(escape(line))
     return 1 if any(v.outcome is Outcome.FAILS for row in verdicts for v in row) else 0
-
-
-def report(
-    specs: Sequence[ProbeSpec],
-    machines: Sequence[str],
-    verdicts: Sequence[Sequence[Verdict]],
-    *,
-    verbose: bool = False,
-) -> Iterator[str]:
-    """The table, and below it what a person wants to know of each cell that is not ok."""
-    rows = [("DESCRIPTION", *machines)]
-    rows += [
-        (spec.name, *(f"{v.outcome.value} {v.code}".strip() for v in of_spec))
-        for spec, of_spec in zip(specs, verdicts, strict=True)
-    ]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(machines) + 1)]
-    for row in rows:
-        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-    for spec, of_spec in zip(specs, verdicts, strict=True):
-        shown: dict[tuple[str, ...], list[str]] = {}
-        for machine, verdict in zip(machines, of_spec, strict=True):
-            lines = _details(verdict, verbose=verbose)
-            if lines:
-                shown.setdefault((verdict.outcome.value, *lines), []).append(machine)
-        for (outcome, *lines), of_them in shown.items():
-            yield ""
-            yield f"{spec.name} on {', '.join(of_them)}: {outcome}"
-            yield from (f"  {line}" for line in lines)
-
-
-def _details(verdict: Verdict, *, verbose: bool) -> list[str]:
-    told = [f"{each.what}: {each.how}" for each in verdict.relies] if verbose else []
-    same = [line for line in told if not any(n.startswith(line) for n in verdict.notes)]
-    return [*verdict.notes, *same]
-
-
-def _specs(words: Sequence[str]) -> Iterator[ProbeSpec]:
-    """Every description. Raises `SpecError` with all that are none, and `TargetError` for files."""
-    from bpfprobe.model.span import SourceText
-    from bpfprobe.parse.any_dialect import parse_description
-    from bpfprobe.parse.definition_lines import definition_lines
-
-    sources: list[SourceText] = []
-    for word in words:
-        text = _text_of(word)
-        sources += [SourceText(word)] if text is None else definition_lines(text, word)
-    if not sources:
-        raise UsageError(f"{', '.join(words)}: no description there", hint="one stands on a line")
-    specs: list[ProbeSpec] = []
-    wrong: list[Diagnostic] = []
-    for source in sources:
-        try:
-            specs.append(parse_description(source))
-        except SpecError as error:
-            wrong += error.diagnostics
-    if wrong:
-        raise SpecError(wrong)
-    yield from specs
-
-
-def _text_of(word: str) -> str | None:
-    """What is in the file of that name; None for a description."""
-    path = Path(word)
-    try:
-        if not path.exists():
-            if "/" in word and ":" not in word and not any(map(str.isspace, word)):
-                raise TargetError(f"there is no file {word}", code="NO_FILE")
-            return None
-        if not path.is_file():
-            raise TargetError(f"{word} is not a regular file", code="NOT_REGULAR")
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_MOST_BYTES + 1)
-    except UnicodeDecodeError as error:
-        raise TargetError(f"{word} is not text", code="BAD_FILE") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in what cannot be a path
-        if isinstance(error, OSError) and path.is_file():
-            raise TargetError(f"{word} cannot be read: {error}", code="NO_ACCESS") from error
-        return None
-    if len(text) > _MOST_BYTES:
-        raise TargetError(f"{word} has more than {_MOST_BYTES} characters", code="BAD_FILE")
-    return text
 
 
 def _machines(paths: Sequence[str | None], targets: Sequence[Target]) -> list[Machine]:
@@ -205,32 +113,3 @@ def _verdicts(spec: ProbeSpec, machines: Sequence[Machine]) -> list[Verdict]:
         reference = reference or (machine.name, relies)
         verdicts.append(compare(relies, reference[1], reference[0]))
     return verdicts
-
-
-def _as_object(
-    specs: Sequence[ProbeSpec], machines: Sequence[Machine], verdicts: Sequence[Sequence[Verdict]]
-) -> dict[str, object]:
-    return {
-        "targets": [
-            {"name": m.name, "file": m.path, "release": m.facts.release, "arch": m.facts.arch}
-            for m in machines
-        ],
-        "descriptions": [
-            {
-                "name": spec.name,
-                "source": spec.source.label,
-                "text": spec.source.text,
-                "verdicts": [
-                    {
-                        "target": machine.name,
-                        "outcome": verdict.outcome.value,
-                        "code": verdict.code or None,
-                        "notes": list(verdict.notes),
-                        "relies_on": {each.what: each.how for each in verdict.relies},
-                    }
-                    for machine, verdict in zip(machines, row, strict=True)
-                ],
-            }
-            for spec, row in zip(specs, verdicts, strict=True)
-        ],
-    }

@@ -14,6 +14,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import Answer, MachineFacts, Symbol
 from bpfprobe.target import capability
 from bpfprobe.target.btf import BtfTypes
+from bpfprobe.target.lookup import open_regular
 from bpfprobe.target.nearness import matching_names, nearest_names
 
 if TYPE_CHECKING:
@@ -187,19 +188,14 @@ def _of_elf(path: Path) -> tuple[str, str]:
         return "", ""
 
 
-def is_btf(path: Path | str) -> bool:
+def is_btf(path: str) -> bool:
     """Whether a file begins as BTF does, or as an ELF that may hold it.
 
-    Raises `TargetError` (NO_FILE, NO_ACCESS, NOT_REGULAR).
+    Raises `TargetError`: NO_FILE, NO_ACCESS, NOT_REGULAR, LINK_LOOP.
     """
-    place = Path(path)
+    file = open_regular(Path(path), path)
     try:
-        if place.exists() and not place.is_file():
-            raise TargetError(f"{place} is not a regular file", code="NOT_REGULAR")
-        with place.open("rb") as file:
-            head = file.read(4)
-    except FileNotFoundError as error:
-        raise TargetError(f"there is no file {place}", code="NO_FILE") from error
-    except OSError as error:
-        raise TargetError(f"{place} cannot be read: {error.strerror}", code="NO_ACCESS") from error
+        head = os.read(file, 4)
+    finally:
+        os.close(file)
     return head == b"\x7fELF" or head[:2] in (b"\x9f\xeb", b"\xeb\x9f")

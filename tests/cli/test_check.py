@@ -120,7 +120,7 @@ def test_all_that_is_no_description_is_told_with_its_line(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(b"\xff\xfe\x00", "BAD_FILE"), (b"# " + b"x" * (1 << 20), "BAD_FILE"), (None, "NO_FILE")],
+    [(b"\xff\xfe\x00", "NOT_TEXT"), (b"# " + b"x" * (1 << 20), "TOO_BIG"), (None, "NO_FILE")],
 )
 def test_files_that_are_none(tmp_path: Path, content: bytes | None, code: str) -> None:
     file = tmp_path / "probes.txt"
@@ -129,6 +129,12 @@ def test_files_that_are_none(tmp_path: Path, content: bytes | None, code: str) -
     with pytest.raises(TargetError) as caught:
         ask(str(file), "--target", RECORDED[0])
     assert caught.value.code == code
+
+
+def test_a_description_that_is_too_long_for_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "kprobe:vfs_read " + " ".join(f"pos{n}=file->f_pos" for n in range(99))
+    assert ask(text, "--target", RECORDED[1]) == 0
+    assert capsys.readouterr().out.endswith("vfs_read     ok\n")
 
 
 def test_places_that_are_no_files(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_vmlinux_says_what_it_is(path: Path, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_looks_like_btf(tmp_path: Path, name: str, content: bytes, expected: bool) -> None:
     (tmp_path / name).write_bytes(content)
-    assert is_btf(tmp_path / name) is expected
+    assert is_btf(str(tmp_path / name)) is expected
 
 
 def test_the_machine_that_a_command_line_means(path: Path, tmp_path: Path) -> None:
