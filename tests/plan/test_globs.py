@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import bpfprobe as bp
-from bpfprobe.deliver.event_types import event_type
+from bpfprobe.deliver.decode import Decoder
 from bpfprobe.errors import DecodeError
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.machine import Answer, BinarySymbol, FileOffset, VirtualAddress
@@ -104,9 +104,9 @@ def test_func_is_the_one_that_was_hit() -> None:
     plan = one_plan(bp.uprobe(PATH, "mem*", func="func", size="$arg3"), target())
     field = plan.layout.field("func")
     assert (field.kind, field.names) == (FieldKind.NAME, SITES.names)
-    kind, decode = event_type(plan.layout)
+    decode = Decoder([plan.layout]).event
     event = decode(pack_record(plan.layout, func="mempcpy", size=3))
-    assert (kind.probe, event.func, event.size, event.raw("func")) == (
+    assert (event.probe, event.func, event.size, event.raw("func")) == (
         "mem_", "mempcpy", 3, b"mempcpy",
     )  # fmt: skip
     with pytest.raises(ValueError, match="func is one of memcpy, mempcpy, memset"):
