@@ -48,7 +48,7 @@ RUNS, QUICK_RUNS = 7, 2
 
 
 def main() -> int:
-    """Measure, and print the tables."""
+    """Measure, and print the tables; of what was measured until then if it is interrupted."""
     args = arguments()
     if os.geteuid() != 0:
         print("bench: attaching needs root", file=sys.stderr)
@@ -59,7 +59,12 @@ def main() -> int:
         setting = make_setting(
             Path(folder), args.runs or (QUICK_RUNS if args.quick else RUNS), args
         )
-        measured = [(workload, measured_somewhere(workload, setting)) for workload in chosen]
+        measured: list[tuple[Workload, Samples]] = []
+        try:
+            for workload in chosen:
+                measured.append((workload, measured_somewhere(workload, setting)))
+        except KeyboardInterrupt:
+            print("\nbench: interrupted; these were measured", file=sys.stderr)
     progress("")
     report = Report(machine_facts(), setting.runs, measured)
     if args.json:
