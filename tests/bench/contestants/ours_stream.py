@@ -28,9 +28,9 @@ def take(event: bp.Event) -> None:
 def take_batches() -> None:
     got = 0
     for batch in session.batches(duration=LONGEST_S):
-        data = batch.data
-        data["time"].sum(), data["pid"].max(), data["comm"][0]
-        got += len(data)
+        data = batch.array
+        data["time"].max(), data["pid"].max(), (data["comm"] == b"producer").sum()
+        got += len(batch)
         if got >= count:
             return
 
