@@ -35,6 +35,9 @@ def take_batches() -> None:
             return
 
 
+if how == "batches":
+    import numpy  # noqa: F401, importing it is no part of reading an event
+
 with session:
     print('{"attached": 1}', flush=True)
     if when == "later":

@@ -19,36 +19,30 @@ if TYPE_CHECKING:
     from tests.bench.setting import Setting
     from tests.bench.workload import Turn
 
-EVENTS = 200_003
+EVENTS, BATCH_EVENTS = 200_003, 1_000_003
 PERF_PAGES, RING_PAGES = 1 << 13, 1 << 14
 
 
 def contestants(setting: Setting, stack: ExitStack) -> Mapping[str, Turn]:
-    def ours(how: str) -> Turn:
-        return lambda: _consume(
-            setting,
-            lambda pid, count: setting.python(
-                "ours_stream", "tracepoint", pid, count, "later", how
-            ),
-        )
+    def reading(events: int, contestant: str, *how: object) -> Turn:
+        def command(pid: int, count: int) -> list[str]:
+            return setting.python(contestant, "tracepoint", pid, count, "later", *how)
 
-    def bcc(kind: str, pages: int) -> Turn:
-        return lambda: _consume(
-            setting,
-            lambda pid, count: setting.python(
-                "bcc_stream", "tracepoint", pid, count, "later", kind, pages
-            ),
-        )
+        return lambda: _consume(setting, command, setting.count(events))
 
-    turns: dict[str, Turn] = {"bpfprobe": ours("each"), "bpfprobe, batches": ours("batches")}
+    turns: dict[str, Turn] = {
+        "bpfprobe": reading(EVENTS, "ours_stream", "each"),
+        "bpfprobe, batches": reading(BATCH_EVENTS, "ours_stream", "batches"),
+    }
     if not setting.without_bcc:
-        turns["bcc"] = bcc("perf", PERF_PAGES)
-        turns["bcc, best"] = bcc("ring", RING_PAGES)
+        turns["bcc"] = reading(EVENTS, "bcc_stream", "perf", PERF_PAGES)
+        turns["bcc, best"] = reading(EVENTS, "bcc_stream", "ring", RING_PAGES)
     return turns
 
 
-def _consume(setting: Setting, make: Callable[[int, int], list[str]]) -> dict[str, float]:
-    count = setting.count(EVENTS)
+def _consume(
+    setting: Setting, make: Callable[[int, int], list[str]], count: int
+) -> dict[str, float]:
     with (
         Producer(setting, "getppid") as producer,
         Tracer(setting, make(producer.pid, count)) as tracer,
