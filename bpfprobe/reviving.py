@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import replace
 from bpfprobe.model.premise import PremiseKind
 from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.target.premises import file_in_process, holds

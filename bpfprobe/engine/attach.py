@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import bpf
-from bpfprobe.engine.attach_errors import explain
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.engine.perf_event import read_pmu, request
-from bpfprobe.engine.privilege import read_privileges
 from bpfprobe.model.site import KernelSite, SingleSite, UserSite
 
 if TYPE_CHECKING:
@@ -78,6 +76,9 @@ class Attacher:
             finally:
                 event.close()
         except OSError as error:
+            from bpfprobe.engine.attach_errors import explain  # few starts need words for it
+            from bpfprobe.engine.privilege import read_privileges
+
             raise explain(site, error, read_privileges()) from error
 
     def open(self, site: SingleSite) -> OwnedFd:

@@ -1,4 +1,4 @@
-"""Maps and programs into the kernel, and its refusals explained."""
+"""Maps and programs into the kernel; `load_errors` explains its refusals."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import bpf
-from bpfprobe.engine.cpus import possible_cpus
-from bpfprobe.engine.privilege import (
-    charges_memlock,
-    explain_refusal,
-    kernel_release,
-    memlock_kb,
-    raise_memlock,
-    read_privileges,
-)
-from bpfprobe.engine.verifier_log import complaint
-from bpfprobe.errors import BpfprobeError, LoadError, VerifierError
-from bpfprobe.model.object import MapKind
+from bpfprobe.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfprobe.engine.syscalls import Kernel
+    from bpfprobe.errors import BpfprobeError
     from bpfprobe.model.object import Bytecode, MapDef
 
 _LD_IMM64, _PSEUDO_MAP_FD, _PSEUDO_MAP_VALUE = 0x18, 1, 2
@@ -68,15 +58,27 @@ def create_map(kernel: Kernel, definition: MapDef) -> int:
     try:
         fd = bpf.create_map(kernel, definition)
     except OSError as error:
-        if error.errno != errno.EPERM or not raise_memlock(kernel_release()):
-            raise _map_refused(definition, error) from error
+        if error.errno != errno.EPERM or not _raised_memlock():
+            raise _map_refusal(definition, error) from error
         try:
             fd = bpf.create_map(kernel, definition)
         except OSError as again:
-            raise _map_refused(definition, again) from again
+            raise _map_refusal(definition, again) from again
     if definition.initial:
         _fill(kernel, definition, fd)
     return fd
+
+
+def _map_refusal(definition: MapDef, error: OSError) -> BpfprobeError:
+    from bpfprobe.engine.load_errors import map_refused  # few starts need words for it
+
+    return map_refused(definition, error)
+
+
+def _raised_memlock() -> bool:
+    from bpfprobe.engine.privilege import kernel_release, raise_memlock  # as above
+
+    return raise_memlock(kernel_release())
 
 
 def _fill(kernel: Kernel, definition: MapDef, fd: int) -> None:
@@ -98,16 +100,6 @@ def _fill(kernel: Kernel, definition: MapDef, fd: int) -> None:
         )
 
 
-def map_bytes(definition: MapDef, cpus: int) -> int:
-    """About how much memory the kernel takes for a map, without its own overhead."""
-    if definition.kind is MapKind.RINGBUF:
-        return definition.max_entries
-    value = _round8(definition.value_size)
-    if definition.kind is MapKind.PERCPU_ARRAY:
-        value *= cpus
-    return definition.max_entries * (_round8(definition.key_size) + value)
-
-
 def load(kernel: Kernel, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
     """Relocate and load. Raises `VerifierError`, `LoadError`, `PrivilegeError`.
 
@@ -119,7 +111,7 @@ def load(kernel: Kernel, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
     fd, refusal = _load_quietly(kernel, bytecode, instructions)
     if refusal is None:
         return fd
-    if refusal.errno == errno.EPERM and raise_memlock(kernel_release()):
+    if refusal.errno == errno.EPERM and _raised_memlock():
         fd, again = _load_quietly(kernel, bytecode, instructions)
         if again is None:
             return fd
@@ -132,7 +124,9 @@ def load(kernel: Kernel, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         refusal = again if again.errno != errno.ENOSPC else refusal
         if again.errno != errno.ENOSPC:
             break
-    raise _program_refused(bytecode, refusal, log) from refusal
+    from bpfprobe.engine.load_errors import program_refused  # few starts need words for it
+
+    raise program_refused(bytecode, refusal, log) from refusal
 
 
 def _load_quietly(
@@ -145,90 +139,3 @@ def _load_quietly(
             break
         fd, refusal, _ = bpf.load_program(kernel, bytecode.program, instructions)
     return fd, refusal
-
-
-def _map_refused(definition: MapDef, error: OSError) -> BpfprobeError:
-    what, code = f"map {definition.name} ({definition.kind.name})", error.errno or 0
-    kb = map_bytes(definition, len(possible_cpus())) // 1024 + 1
-    if code == errno.EPERM:
-        privileges, limit = read_privileges(), memlock_kb()
-        if privileges.may_load and charges_memlock(kernel_release()) and limit is not None:
-            return _memlock(what, kb, limit)
-        return explain_refusal(f"create {what}", privileges)
-    if code in (errno.ENOMEM, errno.E2BIG):
-        return LoadError(
-            f"{what} needs about {kb} kB, which the kernel does not give: {error.strerror}",
-            errno=code,
-            hint="lower its number of entries, or the size of the buffer",
-            code="MAP_SIZE",
-        )
-    if code == errno.EINVAL and definition.kind is MapKind.RINGBUF:
-        return LoadError(
-            f"{what} of {definition.max_entries} bytes was refused: the kernel is older than Linux "
-            "5.8, or the size is no power of two of at least a page",
-            errno=code,
-            hint="transport=perf needs no ring buffer",
-            code="NO_MAP_KIND",
-        )
-    return LoadError(
-        f"{what} was refused: {error.strerror} (key {definition.key_size} bytes, value "
-        f"{definition.value_size} bytes, {definition.max_entries} entries, "
-        f"flags {definition.flags:#x})",
-        errno=code,
-        code="MAP",
-    )
-
-
-def _memlock(what: str, kb: int, limit_kb: int) -> LoadError:
-    return LoadError(
-        f"{what} needs about {kb} kB of locked memory and the limit is {limit_kb} kB",
-        errno=errno.EPERM,
-        hint=f"ulimit -l unlimited (or CAP_SYS_RESOURCE); {kb} kB come on top of what is locked",
-        code="MEMLOCK",
-    )
-
-
-def _program_refused(bytecode: Bytecode, error: OSError, log: str) -> BpfprobeError:
-    name, code = bytecode.program.name, error.errno or 0
-    count = len(bytecode.instructions) // bpf.INSTRUCTION_SIZE
-    found = complaint(log)
-    if code == errno.EPERM and not log:
-        privileges, limit = read_privileges(), memlock_kb()
-        if privileges.may_load and charges_memlock(kernel_release()) and limit is not None:
-            return _memlock(f"program {name}", len(bytecode.instructions) // 1024 + 4, limit)
-        return explain_refusal(f"load program {name}", privileges)
-    if code == errno.E2BIG and not log:
-        return LoadError(
-            f"program {name} has {count} instructions, more than this kernel takes",
-            errno=code,
-            hint="4096 before Linux 5.2, a million since; capture less in one probe",
-            code="PROGRAM_SIZE",
-        )
-    if not log:
-        return LoadError(
-            f"program {name} of {count} instructions was refused: {error.strerror}; the kernel "
-            "gave no reason",
-            errno=code,
-            code="PROGRAM",
-        )
-    if code == errno.E2BIG:
-        walked = "" if found.processed is None else f" (it gave up after {found.processed})"
-        return VerifierError(
-            f"program {name} of {count} instructions has more paths than the verifier walks"
-            f"{walked}",
-            errno=code,
-            log=log,
-            hint=found.hint or "capture and filter less in one probe; loops cost most",
-            instruction=found.instruction,
-        )
-    return VerifierError(
-        f"the verifier refused program {name}: {found.text or error.strerror}",
-        errno=code,
-        log=log,
-        hint=found.hint,
-        instruction=found.instruction,
-    )
-
-
-def _round8(size: int) -> int:
-    return (size + 7) // 8 * 8

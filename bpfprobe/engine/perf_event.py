@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from dataclasses import dataclass
 
 from bpfprobe.errors import AttachError
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.site import KernelSite, SingleSite, TracepointSite
 
 # The first 72 bytes (PERF_ATTR_SIZE_VER1) hold all that is needed: type, size, config,

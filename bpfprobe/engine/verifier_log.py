@@ -7,7 +7,8 @@ The wording differs between kernels: a plain number was ``inv`` before Linux 5.1
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from bpfprobe.model.noun import dataclass
 
 _STATISTICS = re.compile(
     r"^(processed \d+ insns|verification time|stack depth|max_states|peak_states|mark_read"

@@ -7,9 +7,9 @@ length in bytes in the high 16, as ftrace's ``__data_loc``), and its bytes stand
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.scalar import Style
 
 MARKS_PER_WORD = 16

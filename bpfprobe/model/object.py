@@ -6,9 +6,10 @@ made it, and is not asked again. It can be kept in a file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout

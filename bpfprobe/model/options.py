@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bpfprobe.errors import BpfprobeError
+from bpfprobe.model.noun import dataclass
 
 TRANSPORTS = ("auto", "ring", "perf")
 

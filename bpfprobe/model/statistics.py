@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from bpfprobe.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,7 @@ class Statistics:
         return not (self.lost or self.dropped or self.missed)
 
     def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(
-            *(getattr(self, part.name) + getattr(other, part.name) for part in fields(self))
-        )
+        return Statistics(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
     def __str__(self) -> str:
         shown = [f"{self.delivered} of {self.produced} events delivered"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bpfprobe.engine import loader
+from bpfprobe.engine import load_errors, loader, privilege
 from bpfprobe.engine.privilege import Privileges
 from bpfprobe.errors import BpfprobeError, LoadError, PrivilegeError, VerifierError
 from bpfprobe.model.object import Bytecode, MapDef, MapKind, ProgramDef, ProgramKind
@@ -109,7 +109,7 @@ def test_bytes_that_are_no_program(code: bytes) -> None:
     ],
 )
 def test_memory_of_a_map(definition: MapDef, size: int) -> None:
-    assert loader.map_bytes(definition, cpus=4) == size
+    assert load_errors.map_bytes(definition, cpus=4) == size
 
 
 @pytest.fixture
@@ -119,11 +119,12 @@ def modern(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _machine(monkeypatch: pytest.MonkeyPatch, release: str, privileges: Privileges) -> None:
-    monkeypatch.setattr(loader, "kernel_release", lambda: release)
-    monkeypatch.setattr(loader, "read_privileges", lambda: privileges)
-    monkeypatch.setattr(loader, "memlock_kb", lambda: 64)
-    monkeypatch.setattr(loader, "raise_memlock", lambda release: False)
-    monkeypatch.setattr(loader, "possible_cpus", lambda: (0, 1))
+    monkeypatch.setattr(load_errors, "kernel_release", lambda: release)
+    monkeypatch.setattr(privilege, "kernel_release", lambda: release)
+    monkeypatch.setattr(load_errors, "read_privileges", lambda: privileges)
+    monkeypatch.setattr(load_errors, "memlock_kb", lambda: 64)
+    monkeypatch.setattr(privilege, "raise_memlock", lambda release: False)
+    monkeypatch.setattr(load_errors, "possible_cpus", lambda: (0, 1))
 
 
 @pytest.mark.usefixtures("modern")
@@ -158,7 +159,7 @@ def test_the_limit_is_raised_once_and_only_after_a_refusal(
 ) -> None:
     raised: list[str] = []
     _machine(monkeypatch, "5.10.0", Privileges(-1, "none", 2))
-    monkeypatch.setattr(loader, "raise_memlock", lambda release: not raised.append(release))
+    monkeypatch.setattr(privilege, "raise_memlock", lambda release: not raised.append(release))
     assert loader.create_map(StubKernel([5]), COUNTS) == 5
     assert raised == []
     assert loader.create_map(StubKernel([-errno.EPERM, 6]), COUNTS) == 6

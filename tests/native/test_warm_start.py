@@ -181,7 +181,7 @@ NOT_IN_A_WARM_START = (
     "bpfprobe.engine.compiler", "bpfprobe.engine.compiler_child",
     "bpfprobe.model.value", "bpfprobe.model.expression", "bpfprobe.cli", "bpfprobe.lab",
     "bcc", "numpy", "pyarrow", "argparse", "asyncio", "string", "subprocess", "json", "tempfile",
-    "gzip", "difflib", "hashlib", "importlib.resources",
+    "gzip", "difflib", "hashlib", "importlib.resources", "dataclasses", "inspect",
 )  # fmt: skip
 
 

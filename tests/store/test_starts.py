@@ -51,6 +51,7 @@ def test_what_makes_none() -> None:
     assert name(READS, pid=7) == name(READS, pid=8)
     assert name(READS, uid=0) == name(READS, uid=8)
     assert name(READS, latency_s=1.0) == name(READS)
+    assert name(READS, ordered=True, window_s=1.0) == name(READS)
     here = bp.uprobe("bash", "readline", pid=7), bp.uprobe("bash", "readline", pid=8)
     assert name(here[0]) == name(here[1])
 

@@ -1,0 +1,114 @@
+"""Nouns of our own making are what `dataclasses` would have made, to all who look."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpfprobe.model import noun
+from bpfprobe.model.layout import Field, FieldKind
+from bpfprobe.model.object import MapDef, MapKind
+from bpfprobe.model.options import OptionError, Options
+from bpfprobe.model.scalar import U8, Scalar
+from bpfprobe.model.site import KernelSite
+
+FIELD = Field("n", FieldKind.INTEGER, 8, 4, signed=True)
+MAP = MapDef("m", MapKind.ARRAY, 4, 8, 1)
+SITES = (KernelSite("f"), KernelSite("f", 0, False, "", 0), KernelSite("g"))
+
+
+@noun.dataclass(frozen=True, slots=True)
+class Ours:
+    """Two of a kind."""
+
+    one: int
+    two: str = "x"
+
+    @property
+    def both(self) -> str:
+        """Together."""
+        return f"{self.one}{self.two}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Theirs:
+    """Two of a kind."""
+
+    one: int
+    two: str = "x"
+
+
+def test_it_is_made_called_and_shown_alike() -> None:
+    assert inspect.signature(Ours).parameters.keys() == inspect.signature(Theirs).parameters.keys()
+    assert repr(Ours(1)) == repr(Theirs(1)).replace("Theirs", "Ours")
+    assert Ours(1) == Ours(1, "x") == Ours(two="x", one=1) != Ours(2)
+    assert Ours(1) != Theirs(1)
+    assert Ours(1) != (1, "x")
+    assert hash(Ours(1)) == hash(Ours(1))
+    assert len({*SITES}) == 2
+    assert (Ours(1).both, Ours.__doc__) == ("1x", "Two of a kind.")
+    match Ours(1, "y"):
+        case Ours(one, two):
+            assert (one, two) == (1, "y")
+
+
+@pytest.mark.parametrize("arguments", [(), (1, "x", 2)])
+def test_what_is_missing_or_too_much(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError):
+        Ours(*arguments)
+    with pytest.raises(TypeError):
+        Ours(1, three=3)  # type: ignore[call-arg]
+
+
+def test_it_cannot_be_changed() -> None:
+    for change in (lambda: setattr(FIELD, "name", "m"), lambda: delattr(FIELD, "name")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            change()
+    with pytest.raises(AttributeError):
+        FIELD.nothing = 1  # type: ignore[attr-defined]
+    assert not hasattr(FIELD, "__dict__")
+
+
+@pytest.mark.parametrize("value", [FIELD, MAP, U8, SITES[2], Options(pid=7)], ids=str)
+def test_dataclasses_knows_it(value: Any) -> None:
+    assert dataclasses.is_dataclass(value)
+    assert dataclasses.is_dataclass(type(value))
+    names = [part.name for part in dataclasses.fields(value)]
+    assert names == list(type(value).__slots__) == list(dataclasses.asdict(value))
+    assert dataclasses.replace(value) == noun.replace(value) == value
+    assert copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == value
+
+
+def test_changes() -> None:
+    for replace in (dataclasses.replace, noun.replace):
+        changed = replace(FIELD, offset=16)
+        assert changed == Field("n", FieldKind.INTEGER, 16, 4, signed=True)
+        with pytest.raises(TypeError):
+            replace(FIELD, nothing=1)
+        with pytest.raises(OptionError):
+            replace(Options(), transport="none")
+    assert [part.default for part in dataclasses.fields(Scalar)][:2] == [dataclasses.MISSING] * 2
+
+
+def test_keywords_alone() -> None:
+    with pytest.raises(TypeError):
+        Options("ring")  # type: ignore[misc]
+    assert Options(transport="ring").transport == "ring"
+    assert all(part.kw_only for part in dataclasses.fields(Options))
+
+
+def test_making_one_imports_nothing() -> None:
+    code = "import sys, bpfprobe.model.object, bpfprobe.errors; print('dataclasses' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "False\n"
