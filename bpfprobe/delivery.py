@@ -91,6 +91,9 @@ class Delivery:
                 code="NO_NUMPY",
             ) from error
 
+        if not copy:
+            self._source.lend()
+
         def cleared(chunk: Chunk) -> Chunk:
             good = sound(chunk, self._decoder.layouts)
             if good is None:

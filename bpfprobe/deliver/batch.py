@@ -36,7 +36,8 @@ class Batch:
     """Events of one probe, in order of arrival; ``len()`` tells how many.
 
     Without a copy the arrays stand in the buffer itself: they hold until the next batch is asked
-    for, and what was kept for longer shows other events, as programs write there again.
+    for. What is kept for longer shows other events, as programs write there again, and zeros when
+    the session is closed.
     """
 
     def __init__(self, chunk: Chunk, decoder: Decoder, index: int) -> None:

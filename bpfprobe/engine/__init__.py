@@ -54,6 +54,10 @@ class RecordSource(Protocol):
         """Make room where the first ``count`` records of the last `look` stood."""
         ...
 
+    def lend(self) -> None:
+        """What is looked at goes to a user: reading it later must do no harm, whatever it gives."""
+        ...
+
     def progress(self) -> tuple[int, int]:
         """The bytes that were freed since it was opened, and those that were written."""
         ...

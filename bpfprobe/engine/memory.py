@@ -25,7 +25,7 @@ class Mapping:
     ) -> None:
         self._kernel, self._size, self._owner = kernel, size, os.getpid()
         self._address = kernel.mmap(fd, size, offset, writable=writable)
-        self._views: list[memoryview] = []
+        self._lent = False
 
     def chars(self, offset: int) -> Chars:
         """The bytes from ``offset`` to the end."""
@@ -40,21 +40,18 @@ class Mapping:
     def view(self, offset: int, size: int) -> memoryview:
         """``size`` bytes to be looked at where they are, and not to be written."""
         array = (ctypes.c_char * size).from_address(self._address + offset)
-        self._views.append(memoryview(array).cast("B").toreadonly())
-        return self._views[-1]
+        return memoryview(array).cast("B").toreadonly()
+
+    def lend(self) -> None:
+        """Views go to a user, who may look at them at any time."""
+        self._lent = True
 
     def close(self) -> None:
         """Unmap; views must not be used any more. Closing twice does nothing.
 
-        Where a view is in use all the same, as by an array that a user has kept, the memory stays
-        mapped until the process ends: old bytes are better than a crash.
+        Of what was lent, zeros stay to be read, for a user may have kept an array that is there.
         """
         address, self._address = self._address, 0
-        try:
-            while self._views:
-                self._views.pop().release()
-        except BufferError:
-            return
         # It is not mapped in a forked child: something else may be there.
         if address and os.getpid() == self._owner:
-            self._kernel.munmap(address, self._size)
+            (self._kernel.blank if self._lent else self._kernel.munmap)(address, self._size)

@@ -193,6 +193,11 @@ class CpuBuffer:
         """The perf event's descriptor."""
         return self._fd.number
 
+    def lend(self) -> None:
+        """The memory stays readable."""
+        if self._mapping is not None:
+            self._mapping.lend()
+
     def close(self) -> None:
         """Unmap and close, which also takes it out of the map."""
         if self._mapping is not None:
@@ -227,7 +232,7 @@ class PerfBuffer:
         self._looked_at: PerfReader | None = None
         self._next_scan = 0.0
         self._retired_lost = self._retired_bytes = 0
-        self._open = True
+        self._open, self._lent = True, False
         guard.keep(self)
         try:
             self._scan()
@@ -266,6 +271,12 @@ class PerfBuffer:
         """Free the first records of the chunk; nothing once closed."""
         if self._open and self._looked_at is not None:
             self._looked_at.free(count)
+
+    def lend(self) -> None:
+        """The memory stays readable, that of CPUs yet to come too."""
+        self._lent = True
+        for buffer in (*self._buffers.values(), *self._retired):
+            buffer.lend()
 
     def progress(self) -> tuple[int, int]:
         """Bytes freed and bytes written, over all CPUs."""
@@ -313,6 +324,8 @@ class PerfBuffer:
             self._buffers[cpu] = CpuBuffer(
                 self._kernel, self._map_fd, cpu, self._pages, self._wakeup
             )
+            if self._lent:
+                self._buffers[cpu].lend()
         except OSError as error:
             if error.errno == errno.ENODEV:
                 return  # the CPU went offline between the look and the call

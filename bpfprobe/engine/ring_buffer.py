@@ -172,6 +172,11 @@ class RingBuffer:
         if self._reader is not None:
             self._reader.free(count)
 
+    def lend(self) -> None:
+        """The memory stays readable."""
+        for mapping in self._mappings:
+            mapping.lend()
+
     def progress(self) -> tuple[int, int]:
         """Bytes freed and bytes written."""
         return (0, 0) if self._reader is None else self._reader.progress()

@@ -14,7 +14,7 @@ from bpfprobe.errors import LoadError
 
 PERF_FLAG_FD_CLOEXEC = 8
 PROT_READ, PROT_WRITE = 1, 2
-MAP_SHARED = 1
+MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 1, 2, 0x10, 0x20
 MADV_DONTFORK = 10
 
 _MEMBARRIER_CMD_GLOBAL = 1
@@ -92,6 +92,12 @@ class Kernel:
     def munmap(self, address: int, size: int) -> None:
         """Undo `mmap`."""
         if self._munmap(address, size) != 0:
+            raise _os_error()
+
+    def blank(self, address: int, size: int) -> None:
+        """Undo `mmap`, but leave zeros to be read there, which take no memory until they are."""
+        flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+        if self._mmap(address, size, PROT_READ, flags, -1, 0) != address:
             raise _os_error()
 
     def _call(self, number: int, *arguments: int) -> int:

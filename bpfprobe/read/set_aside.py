@@ -39,6 +39,10 @@ class SetAside:
         else:
             self._source.free(count)
 
+    def lend(self) -> None:
+        """The source's."""
+        self._source.lend()
+
     def progress(self) -> tuple[int, int]:
         """The source's, as if what was put back were still to be freed."""
         freed, written = self._source.progress()
