@@ -99,6 +99,7 @@ def outcomes(*words):
     return {one["event"]: one["outcome"] for one in json.loads(done.stdout)}, done.returncode
 
 
+@pytest.mark.guest(timeout_s=500)
 def test_events_of_the_killed_go_and_all_others_stay():
     foreign = define(FOREIGN)
     living, alive, _ = start(TRACER)
@@ -126,6 +127,7 @@ def test_events_of_the_killed_go_and_all_others_stay():
     assert "no stale events" in bpfprobe("doctor", "--stale").stdout
 
 
+@pytest.mark.guest(timeout_s=300)
 def test_an_event_that_a_surviving_child_holds_is_refused_until_it_ends():
     tracer, dead, child = start(TRACER, "fork")
     held = f"kprobes/r_vfs_read_bcc_{dead}"
@@ -158,7 +160,7 @@ def test_a_process_that_got_the_id_of_a_dead_one_is_not_its_maker():
     assert found == ({name: "removed"}, 0)
 
 
-@pytest.mark.guest(headers=True, kernels=["6.1"], timeout_s=200)
+@pytest.mark.guest(headers=True, kernels=["6.1"], timeout_s=500)
 def test_what_bcc_itself_leaves_when_it_is_killed():
     tracer, dead, _ = start(BCC, python="/usr/bin/python3")
     kill(tracer)
@@ -170,6 +172,7 @@ def test_what_bcc_itself_leaves_when_it_is_killed():
     assert defined() == set()
 
 
+@pytest.mark.guest(timeout_s=300)
 def test_the_list_has_states_hits_and_what_has_no_event():
     define(["p:mine/asked __x64_sys_getpgid pid=%di", "r7:mine/answered __x64_sys_getpgid"])
     (TRACEFS / "events/mine/asked/enable").write_text("1")
