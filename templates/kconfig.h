@@ -20,6 +20,7 @@ typedef signed char s8;
 typedef short s16;
 typedef int s32;
 typedef long long s64;
+typedef u64 __attribute__((may_alias)) word;
 
 $registers
 

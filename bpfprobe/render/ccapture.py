@@ -266,20 +266,25 @@ class CaptureWriter:
         write.line(f"event->{c_field(field)} = ({length} << 16) | ({head} + used);")
 
     def _mark_fault(self, field: Field, fault: str) -> None:
+        """Note that a value could not be read; what is noted is in memory, so paths stay alike."""
         word, bit = divmod(field.mark, MARKS_PER_WORD)
-        test = f"!!({fault})" if fault != "1" else "1U"
-        cast = "(u32)" if fault != "1" else ""
-        self._values.line(f"marks{word} |= {cast}{test} << {bit};")
+        mark = f"event->marks{word} |= {1 << bit}U;"
+        if fault == "1":
+            self._values.line(mark)
+            return
+        with self._values.block(f"if ({fault})"):
+            self._values.line(mark)
 
     def _mark_alike(self, field: Field, same: Field) -> None:
         word, bit = divmod(field.mark, MARKS_PER_WORD)
         word_of, bit_of = divmod(same.mark, MARKS_PER_WORD)
         both = f"{1 << MARKS_PER_WORD | 1:#x}U"
-        self._values.line(f"marks{word} |= (marks{word_of} >> {bit_of} & {both}) << {bit};")
+        marks = f"event->marks{word_of} >> {bit_of} & {both}"
+        self._values.line(f"event->marks{word} |= ({marks}) << {bit};")
 
     def _mark_truncated(self, field: Field) -> None:
         word, bit = divmod(field.mark, MARKS_PER_WORD)
-        self._values.line(f"marks{word} |= 1U << {bit + MARKS_PER_WORD};")
+        self._values.line(f"event->marks{word} |= {1 << bit + MARKS_PER_WORD}U;")
 
 
 def c_field(field: Field) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.layout import MARKS_PER_WORD
 from bpfprobe.model.plan import STACK_TEXT_BYTES, Memory
 from bpfprobe.model.value import (
     Builtin,
@@ -121,7 +120,7 @@ def probe_function(
     body.append(f"    {add_macro(probe)}(produced);")
     body += [] if placed else [place_event(probe)]
     body += [] if early_time else [time]
-    body += [_head(probe, values), _captures(probe, values, conditions), _marks(probe)]
+    body += [_head(probe, values), _captures(probe, values, conditions)]
     body.append(send_event(plan, probe))
     return fill(
         "probe.c",
@@ -184,23 +183,12 @@ def _is_timed(conditions: object) -> bool:
 def _head(probe: ProbePlan, values: ValueWriter) -> str:
     """C that fills what every event begins with."""
     cpu = values.value(BuiltinValue(Builtin.CPU)).text
-    word = "u64" if _is_unmarked(probe) else "u32"  # what is left of it are the marks
-    values.line(f"(({word} *)event)[0] = {cpu} << 16 | {probe.index};")
-    values.line("((u64 *)event)[1] = thread;")
+    values.line(f"((word *)event)[0] = {cpu} << 16 | {probe.index};")
+    values.line("((word *)event)[1] = thread;")
     values.line("event->time = now;")
+    for number in range(1, len(probe.layout.mark_offsets)):
+        values.line(f"event->marks{number} = 0;")  # the first are in the first word
     return values.take()
-
-
-def _is_unmarked(probe: ProbePlan) -> bool:
-    """Whether no value of the event can fail."""
-    return all(field.mark < 0 for field in probe.layout.fields)
-
-
-def _marks(probe: ProbePlan) -> str:
-    if _is_unmarked(probe):
-        return ""
-    words = range(len(probe.layout.mark_offsets))
-    return "\n".join(f"    event->marks{n} = marks{n};" for n in words)
 
 
 def _writers(
@@ -235,9 +223,6 @@ def _writers(
 
 
 def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter) -> str:
-    if not _is_unmarked(probe):
-        for word in range(len(probe.layout.mark_offsets)):
-            values.line(f"u32 marks{word} = 0;")
     if probe.layout.is_variable:
         values.line("u64 used = 0;")
     captured = [bound.value for bound in probe.bound.captures]
@@ -254,9 +239,6 @@ def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter
         field = probe.layout.field(bound.capture.name)
         with values.doing(bound.capture.span), values.scope(own=own):
             writer.capture(field, bound.value)
-            if own and field.mark >= 0:
-                # Else the compiler holds each fault on the stack until it joins all of them.
-                values.line(f'asm volatile("" : "+r"(marks{field.mark // MARKS_PER_WORD}));')
     return values.take()
 
 

@@ -48,15 +48,15 @@ int p0_reads(struct pt_regs *ctx)
     }
     u64 now = bpf_ktime_get_ns();
     u64 cpu2 = bpf_get_smp_processor_id();
-    ((u32 *)event)[0] = cpu2 << 16 | 0;
-    ((u64 *)event)[1] = thread;
+    ((word *)event)[0] = cpu2 << 16 | 0;
+    ((word *)event)[1] = thread;
     event->time = now;
-    u32 marks0 = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     event->f_arg1 = (u64)REGISTER(dx);
     long fault3 = bpf_probe_read_kernel(&event->f_flags, sizeof(event->f_flags), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
-    marks0 |= (u32)!!(fault3) << 0;
-    event->marks0 = marks0;
+    if (fault3) {
+        event->marks0 |= 1U;
+    }
     bpf_ringbuf_submit(event, wake(counters, 56));
     return 0;
 }

@@ -66,14 +66,14 @@ int p0_opened(struct pt_regs *ctx)
     }
     u64 now = bpf_ktime_get_ns();
     u64 cpu1 = bpf_get_smp_processor_id();
-    ((u32 *)event)[0] = cpu1 << 16 | 0;
-    ((u64 *)event)[1] = thread;
+    ((word *)event)[0] = cpu1 << 16 | 0;
+    ((word *)event)[1] = thread;
     event->time = now;
-    u32 marks0 = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     event->f_mode = kept0;
-    marks0 |= (u32)!!((kept_faults >> 0 & 1)) << 0;
-    event->marks0 = marks0;
+    if ((kept_faults >> 0 & 1)) {
+        event->marks0 |= 1U;
+    }
     bpf_ringbuf_submit(event, wake(counters, 48));
     return 0;
 }

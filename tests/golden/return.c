@@ -59,16 +59,15 @@ int p0_opened(struct pt_regs *ctx)
         return 0;
     }
     u64 cpu1 = bpf_get_smp_processor_id();
-    ((u32 *)event)[0] = cpu1 << 16 | 0;
-    ((u64 *)event)[1] = thread;
+    ((word *)event)[0] = cpu1 << 16 | 0;
+    ((word *)event)[1] = thread;
     event->time = now;
-    u32 marks0 = 0;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     long length2 = bpf_probe_read_user_str(&event->tail[used], 4096, (void *)(kept0));
     u64 bytes3 = length2 - 1;
     if (length2 <= 0) {
-        marks0 |= 1U << 0;
+        event->marks0 |= 1U;
         bytes3 = 0;
         branched();
     }
@@ -76,7 +75,7 @@ int p0_opened(struct pt_regs *ctx)
         u8 next = 0;
         bpf_probe_read_user(&next, 1, (void *)(kept0 + 4095));
         if (next) {
-            marks0 |= 1U << 16;
+            event->marks0 |= 65536U;
         }
     }
     event->f_path = (bytes3 << 16) | (56 + used);
@@ -84,7 +83,6 @@ int p0_opened(struct pt_regs *ctx)
     bound(used, 4096);
     event->f_fd = (u64)(s32)((u64)REGISTER(ax));
     event->f_duration = (now - began);
-    event->marks0 = marks0;
     if (bpf_ringbuf_output(EVENTS, event, 56 + used, wake(counters, 56 + used))) {
         COUNT(lost);
     }

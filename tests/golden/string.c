@@ -30,16 +30,15 @@ int p0_exec(struct pt_regs *ctx)
     }
     u64 now = bpf_ktime_get_ns();
     u64 cpu1 = bpf_get_smp_processor_id();
-    ((u32 *)event)[0] = cpu1 << 16 | 0;
-    ((u64 *)event)[1] = thread;
+    ((word *)event)[0] = cpu1 << 16 | 0;
+    ((word *)event)[1] = thread;
     event->time = now;
-    u32 marks0 = 0;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     long length2 = read_any_str(&event->tail[used], 4096, (u64)REGISTER(di));
     u64 bytes3 = length2 - 1;
     if (length2 <= 0) {
-        marks0 |= 1U << 0;
+        event->marks0 |= 1U;
         bytes3 = 0;
         branched();
     }
@@ -52,13 +51,12 @@ int p0_exec(struct pt_regs *ctx)
             bpf_probe_read_user(&next, 1, (void *)((u64)REGISTER(di) + 4095));
         }
         if (next) {
-            marks0 |= 1U << 16;
+            event->marks0 |= 65536U;
         }
     }
     event->f_name = (bytes3 << 16) | (48 + used);
     used += bytes3;
     bound(used, 4096);
-    event->marks0 = marks0;
     if (bpf_perf_event_output(ctx, EVENTS, BPF_F_CURRENT_CPU, event, 48 + used)) {
         COUNT(lost);
     }

@@ -30,16 +30,15 @@ int p0_sched_proces(void *ctx)
     }
     u64 now = bpf_ktime_get_ns();
     u64 cpu1 = bpf_get_smp_processor_id();
-    ((u32 *)event)[0] = cpu1 << 16 | 0;
-    ((u64 *)event)[1] = thread;
+    ((word *)event)[0] = cpu1 << 16 | 0;
+    ((word *)event)[1] = thread;
     event->time = now;
-    u32 marks0 = 0;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     long length2 = bpf_probe_read_kernel_str(&event->tail[used], 4096, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff))));
     u64 bytes3 = length2 - 1;
     if (length2 <= 0) {
-        marks0 |= 1U << 0;
+        event->marks0 |= 1U;
         bytes3 = 0;
         branched();
     }
@@ -47,14 +46,13 @@ int p0_sched_proces(void *ctx)
         u8 next = 0;
         bpf_probe_read_kernel(&next, 1, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff)) + 4095));
         if (next) {
-            marks0 |= 1U << 16;
+            event->marks0 |= 65536U;
         }
     }
     event->f_filename = (bytes3 << 16) | (48 + used);
     used += bytes3;
     bound(used, 4096);
     event->f_id = (u64)(s32)(IN_CONTEXT(32, 12));
-    event->marks0 = marks0;
     if (bpf_ringbuf_output(EVENTS, event, 48 + used, wake(counters, 48 + used))) {
         COUNT(lost);
     }
