@@ -35,6 +35,8 @@ def ftrace_values(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def _shown(value: Any, field: Field) -> str:
+    if value is None and field.kind is FieldKind.TEXTS:
+        value = (None,) * field.count
     if value is None:
         return FAULT
     if isinstance(value, tuple):

@@ -14,6 +14,7 @@ from bpfprobe.model.value import (
     Constant,
     Load,
     Space,
+    SymbolAddress,
     StackValue,
     TextAt,
     TextValue,
@@ -130,8 +131,14 @@ def text_of(operand: Operand, space: Space | None = None) -> TextValue | None:
             assert pointer is not None
             return TextAt(pointer, space or text_space(operand.space, operand.ktype))
         if operand.ktype is None:
-            return TextAt(address_of(operand), space or operand.space)
+            return TextAt(address_of(operand), space or _text_memory(operand))
     return None
+
+
+def _text_memory(operand: MemoryOperand) -> Space:
+    """Where a string at an address is, if no one said: the kernel tells by the address."""
+    is_symbol = isinstance(operand.base, SymbolAddress) and operand.base.symbol
+    return Space.ANY if operand.space is Space.KERNEL and not is_symbol else operand.space
 
 
 def text_space(found_in: Space, pointer: KPointer) -> Space:

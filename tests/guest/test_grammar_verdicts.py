@@ -37,3 +37,29 @@ def test_every_definition_of_the_corpus():
             wrong.append(f"{entry.line}: {entry.text}\n    kernel: {kernel}\n    ours:   {ours}")
     assert wrong == [], f"{len(wrong)} of {len(entries)} differ:\n" + "\n".join(wrong)
     assert meant < len(entries) / 10
+
+
+@pytest.mark.guest(kernels=KERNELS, timeout_s=240)
+def test_definitions_made_at_random():
+    """Always the same ones; what another seed finds goes into the corpus."""
+    import random
+
+    import kernel_side
+    import machine
+    import our_side
+    from differences import explain
+    from random_definitions import Maker
+
+    target = machine.prepare()
+    seed = 521
+    has_btf = kernel_side.knows("<argname>[->field[->field|.field...]]")
+    maker = Maker(random.Random(seed), machine.words(target), has_btf=has_btf)
+    wrong, accepted = [], 0
+    for _ in range(521):
+        text = maker.definition()
+        kernel, ours = kernel_side.verdict(text), our_side.verdict(text, target)
+        accepted += kernel.accepts and ours.accepts
+        if kernel != ours and not explain(text, kernel, ours):
+            wrong.append(f"{text}\n    kernel: {kernel}\n    ours:   {ours}")
+    assert wrong == [], f"seed {seed}, {len(wrong)} differ:\n" + "\n".join(wrong)
+    assert 100 < accepted < 421

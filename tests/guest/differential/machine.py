@@ -50,3 +50,20 @@ def words(target: Target) -> dict[str, str]:
             str(n) for n in after_ftrace if kernel_side.verdict(f"p vfs_read+{n}").accepts
         ),
     }
+
+
+def worked_at(target: Target) -> set[str]:
+    """The places that the workload comes by."""
+    found = words(target)
+    user = f"{found['binary']}:{found['offset']}"
+    return {
+        "p vfs_read",
+        "r vfs_read",
+        f"p vfs_read+{found['inside']}",
+        "p do_sys_openat2",
+        f"r {found['returns_pointer']}",
+        "p ip_append_data",
+        "f vfs_read",
+        f"p {user}",
+        f"r {user}",
+    }
