@@ -112,17 +112,11 @@ Point = KernelPoint | UserPoint | UsdtPoint | TracepointPoint | SyscallPoint
 
 @dataclass(frozen=True, slots=True)
 class TypeName:
-    """A type as written after the colon: ``u32``, ``string``, ``x8[16]``; count 0 is no array.
-
-    For a bit field (``b4@2/8``) the base is the number that it is a part of (``u8``), ``bit_size``
-    is not 0, and ``bit_offset`` counts from the lowest bit.
-    """
+    """A type as written after the colon: ``u32``, ``b4@2/8``, ``x8[16]``; count 0 is no array."""
 
     base: str
     count: int
     span: Span
-    bit_offset: int = 0
-    bit_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

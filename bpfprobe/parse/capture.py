@@ -9,6 +9,7 @@ from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import MemberOf, Name, Variable
 from bpfprobe.model.names import MAX_NAME_CHARS, RESERVED_NAMES, default_capture_name
 from bpfprobe.model.spec import Capture
+from bpfprobe.model.type_names import check_type_name
 from bpfprobe.parse.expression import parse_expression
 from bpfprobe.parse.fetch_type import parse_type
 from bpfprobe.parse.fetcharg import kernel_complaint
@@ -70,6 +71,8 @@ def parse_value(
     try:
         return parse_expression(source, start, stop), type_name
     except SpecError as error:
+        if type_name is not None:
+            check_type_name(type_name)  # the kernel looks at the type first
         complaint = kernel_complaint(source, start, stop, in_program=in_program)
         if complaint is None:
             raise

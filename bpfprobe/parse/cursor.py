@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import Number
-from bpfprobe.parse.fetcharg import number_value
+from bpfprobe.model.number import number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span

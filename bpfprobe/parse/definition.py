@@ -112,9 +112,11 @@ def _words(source: SourceText) -> Iterator[Span]:
         if text[at].isspace():
             at += 1
             continue
-        start, depth, quote = at, 0, ""
+        start, depth, quote, first_space = at, 0, "", end
         while at < end and (depth > 0 or quote or not text[at].isspace()):
             char = text[at]
+            if char.isspace() and not quote:
+                first_space = min(first_space, at)
             if quote:
                 at += char == "\\"
                 quote = "" if char == quote else quote
@@ -125,7 +127,7 @@ def _words(source: SourceText) -> Iterator[Span]:
             elif char in ")]":
                 depth -= 1
             at += 1
-        at = min(at, end)
+        at = min(at, end) if depth <= 0 else first_space  # what is not closed holds nothing
         word = source.span(start, at)
         yield word
         if word.text == "if":

@@ -12,21 +12,16 @@ parse_probe_arg_type() in kernel/trace/trace_probe.c.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
+from bpfprobe.model.number import NUMBER, number_value
 from bpfprobe.model.spec import TypeName
-from bpfprobe.parse.fetcharg import number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
 
 MAX_ARRAY = 64
-
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
-_BITS = re.compile(r"b(?P<width>[^@/]*)(?:@(?P<offset>[^/]*))?/(?P<size>.*)")
-_SIZES = ("8", "16", "32", "64")
 
 
 def parse_type(span: Span) -> TypeName:
@@ -40,8 +35,6 @@ def parse_type(span: Span) -> TypeName:
     count = 0
     if bracket:
         count = _count(source.span(start + text.index("[") + 1, span.end), array)
-    if base.startswith("b") and "/" in base:
-        return _bit_field(base, count, span)
     return TypeName(base, count, span)
 
 
@@ -60,7 +53,7 @@ def _count(span: Span, array: str) -> int:
             "an array has one dimension",
         )
     place = source.span(start, start + max(1, len(digits)))
-    if not _NUMBER.fullmatch(digits.strip()) or number_value(digits.strip()) == 0:
+    if not NUMBER.fullmatch(digits.strip()) or number_value(digits.strip()) == 0:
         raise spec_error(
             "BAD_ARRAY_NUM", "an array needs a number of elements", place, f"1 to {MAX_ARRAY}"
         )
@@ -73,29 +66,3 @@ def _count(span: Span, array: str) -> int:
             "take it in several captures",
         )
     return count
-
-
-def _bit_field(base: str, count: int, span: Span) -> TypeName:
-    found = _BITS.fullmatch(base)
-    size = _number(found["size"]) if found else None
-    if found is None or str(size) not in _SIZES:
-        raise spec_error(
-            "BAD_TYPE",
-            f"{base} is no type",
-            span,
-            "a bit field is bWIDTH@OFFSET/SIZE with a SIZE of 8, 16, 32 or 64, as b4@2/8",
-        )
-    assert size is not None
-    width, offset = _number(found["width"]), _number(found["offset"] or "")
-    if not width or offset is None or width + offset > size:
-        raise spec_error(
-            "BAD_BITFIELD",
-            f"{base} is no bit field",
-            span,
-            f"bWIDTH@OFFSET/{size}: WIDTH bits from bit OFFSET on, {size} together at most",
-        )
-    return TypeName(f"u{size}", count, span, bit_offset=offset, bit_size=width)
-
-
-def _number(text: str) -> int | None:
-    return number_value(text) if _NUMBER.fullmatch(text) else None

@@ -20,11 +20,11 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.number import NUMBER, number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import SourceText, Span
 
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _MOST_OFFSET = (1 << 63) - 1
 
 
@@ -54,6 +54,10 @@ def kernel_complaint(
             return _immediate(source, start, end)
         case letter if letter.isalpha() or letter == "_":
             return _hyphen(source, start, end)
+        case digit if digit.isdigit():
+            return spec_error(
+                "BAD_FETCH_ARG", f"{text} is no value", whole, "$arg1, %di, a name, a number"
+            )
     return None
 
 
@@ -101,7 +105,7 @@ def _dereference(source: SourceText, start: int, end: int, *, in_program: bool) 
         hint = "+OFFSET(ADDRESS), for example +8(%si) or +u0($arg2)"
         return spec_error("DEREF_NEED_BRACE", message, whole, hint)
     digits = text[1:opened].removeprefix("u")
-    if not _NUMBER.fullmatch(digits) or number_value(digits) > _MOST_OFFSET:
+    if not NUMBER.fullmatch(digits) or number_value(digits) > _MOST_OFFSET:
         message = f"{digits!r} is no offset"
         return spec_error("BAD_DEREF_OFFS", message, whole, "an offset is a signed number")
     closed = text.rfind(")")
@@ -134,12 +138,3 @@ def _hyphen(source: SourceText, start: int, end: int) -> SpecError | None:
         return None
     hyphen = source.span(start + found.start(1), start + found.end(1))
     return spec_error("BAD_HYPHEN", "- leads to no member", hyphen, "members are reached with ->")
-
-
-def number_value(text: str) -> int:
-    """The value of a number as the kernel reads it: 0x for hexadecimal, a leading 0 for octal."""
-    if text[:2] in ("0x", "0X"):
-        return int(text, 16)
-    if len(text) > 1 and text[0] == "0":
-        return int(text, 8)
-    return int(text)

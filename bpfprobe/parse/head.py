@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.number import NUMBER, number_value
 from bpfprobe.parse.dialect import KINDS
-from bpfprobe.parse.fetcharg import number_value
 from bpfprobe.parse.place import (
     parse_eprobe_place,
     parse_fprobe_place,
@@ -31,7 +31,6 @@ _KERNEL_FORM = re.compile(r"(?P<kind>[prfte])(?P<maxactive>[^:]*)(?::(?P<name>.*
 _KIND_FORM = re.compile(r"(?:(?P<name>[^\s=:]*)=)?(?P<kind>[a-z]+):(?P<place>\S*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def _maxactive(found: re.Match[str], word: Span) -> int:
         raise spec_error(
             "BAD_MAXACT_TYPE", "maxactive is for return probes", span, "write r, or drop the number"
         )
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise spec_error(
             "BAD_MAXACT", f"{text} is no number of calls", span, f"r1 to r{MOST_MAXACTIVE}"
         )

@@ -25,9 +25,9 @@ from bpfprobe.model.expression import (
     Text,
     Variable,
 )
+from bpfprobe.model.number import number_value
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.parse.cursor import Cursor, error_at, negative, number_of
-from bpfprobe.parse.fetcharg import number_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.number import NUMBER, number_value
 from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
-from bpfprobe.parse.fetcharg import number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
@@ -25,7 +25,6 @@ _USER = re.compile(
     rf"(?P<path>.+):(?:(?P<symbol>[^:+%()]+)(?:\+(?P<plus>{_NUMBER}))?)(?P<suffix>%.*)?"
 )
 _USDT = re.compile(r"(?P<path>.+?):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)")
-_OFFSET = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _EVENT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
 _TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
 _SYSCALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
@@ -118,7 +117,7 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
     check_path(path, span)
     plus = _number(found["plus"], span) if found["plus"] else 0
     if symbol[0].isdigit():
-        if not _OFFSET.fullmatch(symbol):
+        if not NUMBER.fullmatch(symbol):
             raise spec_error(
                 "BAD_UPROBE_OFFS",
                 f"{symbol!r} is no offset",
@@ -153,7 +152,7 @@ def _counter(span: Span) -> tuple[int, Span]:
         message = f"{rest.text} means nothing behind the counter"
         raise spec_error("BAD_REFCNT_SUFFIX", message, rest, hint)
     inner = source.span(span.start + opened + 1, span.start + closed)
-    if not _OFFSET.fullmatch(inner.text):
+    if not NUMBER.fullmatch(inner.text):
         message = f"{inner.text!r} is no offset in the file"
         raise spec_error("BAD_REFCNT", message, inner, hint)
     return _number(inner.text, inner), source.span(span.start, span.start + opened)

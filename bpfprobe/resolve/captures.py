@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model import expression as ast
 from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
 from bpfprobe.model.scalar import Scalar, Style
+from bpfprobe.model.type_names import NAME_TYPES, bit_field, check_type_name
 from bpfprobe.model.value import (
     Argument,
     ArrayValue,
@@ -36,11 +38,9 @@ from bpfprobe.resolve.operand import (
     text_of,
 )
 from bpfprobe.resolve.typed import (
-    NAME_TYPES,
     TEXT_TYPES,
     array,
     check_symstr,
-    check_type,
     name_of_file,
     scalar_of_type,
     text_array,
@@ -58,11 +58,14 @@ MAX_ARRAY = 64
 def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand]:
     """What the capture takes, and the operand it goes by in a filter. Raises `SpecError`."""
     if capture.type is not None:
-        check_type(capture.type)
+        if _is_constant_text(capture.value):
+            _check_constant_text(capture, capture.type)
+        check_type_name(capture.type)
     operand = resolve_operand(capture.value, scope)
     if capture.type is None:
         return _natural(capture, operand), operand
-    _check_constant_text(capture, capture.type, operand)
+    if isinstance(operand, TextOperand) and not isinstance(operand.text, TextAt):
+        _check_constant_text(capture, capture.type)
     if capture.type.base in TEXT_TYPES:
         space = TEXT_TYPES[capture.type.base]
         if capture.type.count:
@@ -79,14 +82,15 @@ def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand
         check_symstr(capture, capture.type, operand)
     value = _number(capture, capture.type, operand, scalar)
     ktype = operand.ktype if isinstance(operand, (NumberOperand, MemoryOperand)) else None
-    if scalar.size == 8 and isinstance(ktype, KPointer) and not capture.type.bit_size:
+    if scalar.size == 8 and isinstance(ktype, KPointer) and not bit_field(capture.type):
         return value, operand
     return value, NumberOperand(value)
 
 
 def _number(capture: Capture, type_name: TypeName, operand: Operand, scalar: Scalar) -> Value:
     """The operand as a number of the type, or as bits of one."""
-    bit_offset, bit_size = type_name.bit_offset, type_name.bit_size
+    bits = bit_field(type_name)
+    bit_offset, bit_size = bits[1:] if bits else (0, 0)
     if isinstance(operand, MemoryOperand) and operand.ktype is None:
         place = (operand.base, operand.offset, scalar, operand.space)
         return Load(*place, bit_offset=bit_offset, bit_size=bit_size)
@@ -97,14 +101,20 @@ def _number(capture: Capture, type_name: TypeName, operand: Operand, scalar: Sca
         return value if value.type == scalar else View(value, scalar)
     unit = View(value, scalar)
     shifted = BinaryOperation(">>", unit, Constant(bit_offset), scalar) if bit_offset else unit
-    bits = BinaryOperation("&", shifted, Constant((1 << bit_size) - 1), scalar)
-    return bits if bit_offset + bit_size < 8 * scalar.size else shifted
+    if bit_offset + bit_size == 8 * scalar.size:
+        return shifted
+    return BinaryOperation("&", shifted, Constant((1 << bit_size) - 1), scalar)
 
 
-def _check_constant_text(capture: Capture, type_name: TypeName, operand: Operand) -> None:
+def _is_constant_text(value: ast.Expression) -> bool:
+    """Whether it can be seen to be a string before any type is looked at, as the kernel does."""
+    return isinstance(value, ast.Text) or (
+        isinstance(value, ast.Variable) and value.name in ("comm", "COMM")
+    )
+
+
+def _check_constant_text(capture: Capture, type_name: TypeName) -> None:
     """The thread's name and a text are strings already, and nothing else."""
-    if not isinstance(operand, TextOperand) or isinstance(operand.text, TextAt):
-        return
     if type_name.base != "string" or type_name.count:
         raise spec_error(
             "NEED_STRING_TYPE",

@@ -8,6 +8,7 @@ from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import Variable
 from bpfprobe.model.ktype import KArray, KPointer, KStruct
 from bpfprobe.model.scalar import SYMBOL, SYMSTR, X64, Scalar, scalar_named
+from bpfprobe.model.type_names import bit_field
 from bpfprobe.model.value import (
     ArrayValue,
     Constant,
@@ -36,22 +37,6 @@ if TYPE_CHECKING:
 
 
 TEXT_TYPES = {"string": None, "ustring": Space.USER}
-NAME_TYPES = ("%pd", "%pD")
-_TYPES_HINT = (
-    "types are u8..u64 s8..s64 x8..x64 char bool string ustring symbol symstr %pd %pD "
-    "bWIDTH@OFFSET/SIZE, and [N] after one"
-)
-
-
-def check_type(type_name: TypeName) -> None:
-    """Raise for a name that is no type."""
-    base = type_name.base
-    known = base in ("symbol", "symstr", *TEXT_TYPES) or scalar_named(base) is not None
-    if known or (base in NAME_TYPES and not type_name.count):
-        return
-    text = type_name.span.text
-    message = f"{text} is no type" if text else "a type is missing after the colon"
-    raise spec_error("BAD_TYPE", message, type_name.span, _TYPES_HINT)
 
 
 def scalar_of_type(capture: Capture, type_name: TypeName, scope: Scope) -> Scalar:
@@ -65,8 +50,9 @@ def scalar_of_type(capture: Capture, type_name: TypeName, scope: Scope) -> Scala
                 f"take the address: {capture.value.span.text}:x64",
             )
         return SYMBOL if type_name.base == "symbol" else SYMSTR
-    scalar = scalar_named(type_name.base)
-    assert scalar is not None  # check_type() lets no other name pass
+    bits = bit_field(type_name)
+    scalar = scalar_named(bits[0] if bits else type_name.base)
+    assert scalar is not None  # check_type_name() lets no other name pass
     return scalar
 
 
@@ -75,8 +61,9 @@ def array(capture: Capture, type_name: TypeName, operand: Operand, element: Scal
     if element == SYMSTR or not _is_plain_memory(operand):
         raise _no_array(capture, type_name, operand)
     assert isinstance(operand, MemoryOperand)
-    bits = (type_name.bit_offset, type_name.bit_size)
-    return ArrayValue(address_of(operand), element, type_name.count, operand.space, *bits)
+    bits = bit_field(type_name)
+    place = (address_of(operand), element, type_name.count, operand.space)
+    return ArrayValue(*place, bits[1], bits[2]) if bits else ArrayValue(*place)
 
 
 def text_array(

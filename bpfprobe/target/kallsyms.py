@@ -58,14 +58,15 @@ class Kallsyms:
         """The symbol that the address belongs to, up to the next one of another address.
 
         Of several at one address the first in the file, as kallsyms_lookup() has it. The last
-        symbol of all belongs to nobody: where it ends is not told.
+        symbol of all belongs to nobody: where it ends is not told. Neither does what is behind the
+        kernel's own ``_end``, and what is below it: there are offsets, of the variables of a CPU.
         """
         here = bisect_right(self._addresses, b"%016x" % address)
         if not 0 < here < len(self._addresses):
             return None
         start, follow = self._addresses[here - 1], self._addresses[here]
         line = re.search(rb"^%s (\S) ([^\s]+)(?:[ \t]+\[([^\]\n]+)\])?$" % start, self._text, re.M)
-        if line is None or not int(start, 16):
+        if line is None or line.group(2) == b"_end":
             return None
         name, module = line.group(2).decode(errors="surrogateescape"), line.group(3) or b""
         size = int(follow, 16) - int(start, 16)
@@ -74,7 +75,7 @@ class Kallsyms:
     @cached_property
     def _addresses(self) -> list[bytes]:
         """Every address once, in order; digits of one length sort as numbers do."""
-        return sorted(set(re.findall(rb"^[0-9a-f]{16}(?= )", self._text, re.M)))
+        return sorted(set(re.findall(rb"^[89a-f][0-9a-f]{15}(?= )", self._text, re.M)))
 
     @property
     def addresses_hidden(self) -> bool:

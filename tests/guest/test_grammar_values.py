@@ -1,4 +1,4 @@
-"""The values of the kernel's definitions: what ftrace prints and what bpfprobe takes, hit by hit."""
+"""Values of the kernel's definitions: what ftrace prints and what bpfprobe takes, hit by hit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).with_name("differential")))
 
 KERNELS = ["5.10", "6.1", "6.12", "7.2"]
+
 
 @pytest.mark.guest(kernels=KERNELS, timeout_s=240)
 def test_values_of_the_corpus():

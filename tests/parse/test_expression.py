@@ -4,9 +4,9 @@ import pytest
 
 from bpfprobe.errors import SpecError
 from bpfprobe.model import expression as ast
+from bpfprobe.model.number import number_value
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.expression import MAX_DEPTH, parse_expression
-from bpfprobe.parse.fetcharg import number_value
 
 
 def shape(node: ast.Expression) -> str:

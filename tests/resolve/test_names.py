@@ -132,7 +132,7 @@ def stack(slot: int) -> Load:
         ("p do_sys_openat2 filename:string", TextAt(Argument(2, X64), USER)),
         ("p open_it name", TextAt(Argument(1, X64), ANY)),
         ("p open_it name:ustring", TextAt(Argument(1, X64), USER)),
-        ("p open_it +0(name):string", TextAt(Argument(1, X64), KERNEL)),
+        ("p open_it +0(name):string", TextAt(Argument(1, X64), ANY)),
         ("p open_it +u0(name):string", TextAt(Argument(1, X64), USER)),
         ("p untyped $arg1:string", TextAt(Argument(1, X64), ANY)),
         ("p untyped +4(%di):ustring",

@@ -161,6 +161,8 @@ def test_without_tracefs_the_message_says_how_to_get_it() -> None:
         ("p do_sys_openat2 x=(dfd+1)/2", "BAD_OPERATOR", "(dfd+1)"),
         ("p vfs_read count:unknown", "BAD_TYPE", "unknown"),
         ("p vfs_read count:", "BAD_TYPE", ""),
+        ("p vfs_read count:b10@a/16", "BAD_BITFIELD", "b10@a/16"),
+        ("p vfs_read count:b10@2/24", "BAD_TYPE", "b10@2/24"),
         ("p vfs_read count:8", "BAD_TYPE", "8"),
         ("p vfs_read count:string", "BAD_TYPE4STR", "count"),
         ("p vfs_read file:string", "BAD_TYPE4STR", "file"),

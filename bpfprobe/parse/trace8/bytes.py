@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.expression import Binary, Cast, Element, Number
-from bpfprobe.parse.fetcharg import number_value
+from bpfprobe.model.number import number_value
 
 if TYPE_CHECKING:
     from bpfprobe.model.expression import Expression

@@ -32,9 +32,9 @@ from bpfprobe.model.expression import (
     Unary,
     Variable,
 )
+from bpfprobe.model.number import number_value
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.parse.expression import MAX_DEPTH
-from bpfprobe.parse.fetcharg import number_value
 from bpfprobe.parse.height import check_height
 from bpfprobe.parse.scanner import Token, scan
 from bpfprobe.parse.trace8.bytes import same_bytes

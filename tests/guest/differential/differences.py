@@ -31,6 +31,12 @@ RESERVED = "Names that every event has"
 COUNT_OF_ARGUMENTS = "Numbers behind the last argument"
 SMALL_STRINGS = "Strings of integers"
 STRUCTS = "Structs and arrays as numbers"
+PROGRAM_ARGUMENTS = "Arguments of programs and at returns"
+SYMBOLS = "Symbols that are not there"
+BEHIND_BRACKETS = "Text behind a bracket"
+SYMBOLS_OF_PROGRAMS = "Two mistakes at once"
+NAMES = "Names of arguments"
+NO_STRING = "What is no string"
 BARE_FIELDS = "Bare names of fields"
 CARETS = "Carets behind a dereference"
 SILENT = "Errors without a text"
@@ -116,7 +122,8 @@ def _is_bare_field(text: str, kernel: Verdict, ours: Verdict) -> bool:
 
 
 def _is_caret(text: str, kernel: Verdict, ours: Verdict) -> bool:
-    return kernel.code == ours.code and "(" in text and kernel.column != ours.column
+    wild = kernel.column >= len(text)  # or where it has not set the place at all
+    return kernel.code == ours.code and ("(" in text or wild) and kernel.column != ours.column
 
 
 DIFFERENCES = (
@@ -167,6 +174,52 @@ DIFFERENCES = (
         lambda text, kernel, ours: (
             kernel.accepts and ours.code == "BAD_TYPE" and ("->" in text or "." in text)
         ),
+    ),
+    Difference(
+        PROGRAM_ARGUMENTS,
+        "$argN is there in programs too, by the calling convention, and at every return as it was "
+        "on entry; the kernel keeps arguments of its own functions since Linux 6.9, of programs never",
+        lambda text, kernel, ours: (
+            kernel.code in ("NOFENTRY_ARGS", "BAD_VAR")
+            and re.search(r"^r.*\$arg\d|/.*\$arg\d", text) is not None
+        ),
+    ),
+    Difference(
+        SYMBOLS,
+        "That @SYMBOL is not there is said of the value; the kernel says it of the place",
+        lambda text, kernel, ours: (
+            kernel.code in ("BAD_PROBE_ADDR", "FAIL_REG_PROBE") and ours.code == "BAD_MEM_ADDR"
+        ),
+    ),
+    Difference(
+        BEHIND_BRACKETS,
+        "The kernel ignores what stands behind the last bracket and behind $retval in programs: a "
+        "slip of the pen there changes what is meant",
+        lambda text, kernel, ours: (
+            kernel.accepts and re.search(r"\)[^):\s]|\$retval[^:)\s]", text) is not None
+        ),
+    ),
+    Difference(
+        SYMBOLS_OF_PROGRAMS,
+        "That symbol is no type in a program is said after what is wrong with the value",
+        lambda text, kernel, ours: (
+            kernel.code == "BAD_TYPE"
+            and not ours.accepts
+            and re.search(r"/.*:sym(bol|str)", text) is not None
+        ),
+    ),
+    Difference(
+        NAMES,
+        "Before Linux 6.6 the kernel knows no names of arguments, and calls them bad fetch arguments",
+        lambda text, kernel, ours: (
+            kernel.code == "BAD_FETCH_ARG"
+            and ours.code in ("NOSUP_BTFARG", "NO_BTFARG", "BAD_HYPHEN")
+        ),
+    ),
+    Difference(
+        NO_STRING,
+        "What is no string is refused at the value where its type is known, else at the type",
+        lambda text, kernel, ours: {kernel.code, ours.code} == {"BAD_STRING", "BAD_TYPE4STR"},
     ),
     Difference(
         BARE_FIELDS,

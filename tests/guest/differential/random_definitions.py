@@ -9,7 +9,18 @@ if TYPE_CHECKING:
     from random import Random
 
 NUMBER_TYPES = [f"{letter}{bits}" for letter in "usx" for bits in (8, 16, 32, 64)]
-BAD_TYPES = ["u", "x128", "S32", "b9@0/8", "b4@2/24", "b1@x/8", "string8", "char8", "u8[0]", "u8[65]"]
+BAD_TYPES = [
+    "u",
+    "x128",
+    "S32",
+    "b9@0/8",
+    "b4@2/24",
+    "b1@x/8",
+    "string8",
+    "char8",
+    "u8[0]",
+    "u8[65]",
+]
 BAD_TYPES += ["u8[", "u8[2]x", "b0@0/8", "b4"]
 OFFSETS = ["0", "8", "16", "0x18", "3", "017", "1", "64"]
 BAD_OFFSETS = ["08", "0x", "a", "", "0x8000000000000000"]
@@ -19,7 +30,7 @@ NAMES = ["file", "count", "buf", "pos", "file->f_flags", "file->f_inode->i_ino",
 NAMES += ["file->f_path.dentry->d_name.len", "file->nothing", "count->x", "file->f_inode->i_sb"]
 LETTERS = "()[]:+-@$%u0x8a_"
 BAD_SHARE = 0.06
-"""Of each choice; a definition of a few values is refused about as often as not."""
+"""Of each choice."""
 
 
 class Maker:
@@ -32,13 +43,12 @@ class Maker:
         self._has_btf = has_btf
 
     def definition(self) -> str:
-        """One definition, with one to three values."""
+        """One definition, with one value: of several mistakes each parser finds its own first."""
         head = self._one(self._heads())
-        values = [f"v{n}={self._value(head)}" for n in range(self._random.randint(1, 3))]
+        value = f"v={self._value(head)}"
         if self._random.random() < BAD_SHARE:
-            at = self._random.randrange(len(values))
-            values[at] = self._misspelt(values[at])
-        return " ".join([head, *values])
+            value = self._misspelt(value)
+        return f"{head} {value}"
 
     def _heads(self) -> list[str]:
         user = f"{self._words['binary']}:{self._words['offset']}"

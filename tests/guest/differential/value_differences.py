@@ -84,6 +84,11 @@ VALUE_DIFFERENCES = (
         ),
     ),
     ValueDifference(
+        "Slots behind the stack",
+        "The kernel has 0 for slots of the stack behind its end; there is other memory, or a fault",
+        lambda pair: "$stack2048" in pair.asked.body and pair.kernel == "0x0",
+    ),
+    ValueDifference(
         "What is below the stack",
         "What stands below the stack pointer belongs to whoever interrupts next",
         lambda pair: re.search(r"-u?(0x)?8\(%sp\)", pair.asked.body) is not None,
