@@ -178,7 +178,7 @@ DIFFERENCES = (
     Difference(
         PROGRAM_ARGUMENTS,
         "$argN is there in programs too, by the calling convention, and at every return as it was "
-        "on entry; the kernel keeps arguments of its own functions since Linux 6.9, of programs never",
+        "on entry; the kernel keeps its own functions' since Linux 6.9, those of programs never",
         lambda text, kernel, ours: (
             kernel.code in ("NOFENTRY_ARGS", "BAD_VAR")
             and re.search(r"^r.*\$arg\d|/.*\$arg\d", text) is not None
@@ -210,7 +210,7 @@ DIFFERENCES = (
     ),
     Difference(
         NAMES,
-        "Before Linux 6.6 the kernel knows no names of arguments, and calls them bad fetch arguments",
+        "Before Linux 6.6 the kernel knows no names of arguments: they are bad fetch arguments",
         lambda text, kernel, ours: (
             kernel.code == "BAD_FETCH_ARG"
             and ours.code in ("NOSUP_BTFARG", "NO_BTFARG", "BAD_HYPHEN")
