@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, TargetError, UsageError
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.any_dialect import parse_description
+from bpfprobe.parse.appending import check_appended
 from bpfprobe.parse.definition_lines import definition_lines
 from bpfprobe.target.files import read_regular
 
@@ -32,6 +33,15 @@ def given_specs(words: Sequence[str]) -> list[ProbeSpec]:
         sources += [SourceText(word)] if text is None else definition_lines(text, word)
     if not sources:
         raise UsageError(f"{', '.join(words)}: no description there", hint="one stands on a line")
+    return _parsed(sources)
+
+
+def specs_in(name: str) -> list[ProbeSpec]:
+    """The descriptions of a file. Raises as `given_specs`."""
+    return _parsed(list(definition_lines(_file_text(name), name)))
+
+
+def _parsed(sources: Sequence[SourceText]) -> list[ProbeSpec]:
     specs: list[ProbeSpec] = []
     wrong: list[Diagnostic] = []
     for source in sources:
@@ -41,6 +51,7 @@ def given_specs(words: Sequence[str]) -> list[ProbeSpec]:
             wrong += error.diagnostics
     if wrong:
         raise SpecError(wrong)
+    check_appended(specs)
     return specs
 
 
@@ -50,7 +61,11 @@ def _text_of(word: str) -> str | None:
     # Path.exists() raises for what is too long to be a name.
     if not looks_like_a_path and not os.path.exists(word):  # noqa: PTH110
         return None
+    return _file_text(word)
+
+
+def _file_text(name: str) -> str:
     try:
-        return read_regular(word, _MOST_BYTES).decode()
+        return read_regular(name, _MOST_BYTES).decode()
     except UnicodeDecodeError as error:
-        raise TargetError(f"{word} is not text in UTF-8", code="NOT_TEXT") from error
+        raise TargetError(f"{name} is not text in UTF-8", code="NOT_TEXT") from error

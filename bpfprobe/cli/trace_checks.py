@@ -18,6 +18,8 @@ _BUILD_IDS = (
 
 def check_options(args: argparse.Namespace) -> None:
     """Raise `SessionError` or `OptionError` for what has no meaning."""
+    if not args.specs and not args.file:
+        raise OptionError("what to probe is missing", hint="a SPEC, or --file FILE with some")
     if args.command is not None and args.pid is not None:
         raise SessionError(
             "--command and --pid exclude each other", hint="--command traces what it starts"

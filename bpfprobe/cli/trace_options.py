@@ -18,7 +18,7 @@ SPEC is written in one of three dialects, which its first word tells apart:
 
 values are names of arguments, members (file->f_path.dentry->d_name.name), $arg1, $retval, %REG,
 +8(%REG), and pid tid uid gid comm cpu time ppid cgroup func argv retval duration kstack ustack.
-types are u8..u64 s8..s64 x8..x64 char bool string ustring, and [N] after one.
+types are u8..u64 s8..s64 x8..x64 char bool string ustring symbol symstr %pd %pD b4@2/8, and [N].
 
 letters that depend on the dialect of the SPECs; the long options never do:
   letter  ours, the kernel's, kprobe(8)'s   trace(8)'s
@@ -48,7 +48,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command line, in long options for the letters that depend on the dialect."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument("specs", metavar="SPEC", nargs="+", help="what to probe, see below")
+    parser.add_argument("specs", metavar="SPEC", nargs="*", help="what to probe, see below")
+    parser.add_argument(
+        "--file", metavar="FILE", action="append", default=[], help="a file with a SPEC a line"
+    )
     _add_who(parser.add_argument_group("which hits"))
     _add_how_long(parser.add_argument_group("how long"))
     _add_what(parser.add_argument_group("what is taken"))

@@ -21,11 +21,18 @@ CALLER = {"x86_64": "%ip", "aarch64": "%pc"}
 
 
 def describe_specs(args: argparse.Namespace, machine: str) -> list[Description]:
-    """What the SPECs of a command line describe. Raises `OptionError`."""
+    """What the SPECs of a command line describe, and then those of files.
+
+    Raises `OptionError`; of files `SpecError` and `TargetError`.
+    """
     forced = None if args.dialect == "auto" else Dialect(args.dialect)
     texts, conditions = list(args.specs), []
     if (forced or Dialect.KERNEL) is Dialect.KERNEL and is_kprobe8_filter(texts):
         conditions.append(texts.pop())
+    for name in args.file:
+        from bpfprobe.cli.given_specs import specs_in  # nothing else here parses
+
+        texts += [spec.source.text for spec in specs_in(name)]
     if args.name:
         conditions.append(_name_contains(args.name))
     return [

@@ -63,3 +63,21 @@ def test_definitions_made_at_random():
             wrong.append(f"{text}\n    kernel: {kernel}\n    ours:   {ours}")
     assert wrong == [], f"seed {seed}, {len(wrong)} differ:\n" + "\n".join(wrong)
     assert 100 < accepted < 421
+
+
+@pytest.mark.guest(kernels=KERNELS)
+def test_definitions_of_one_event():
+    import kernel_side
+    import machine
+    import our_side
+    from corpus import read_appending
+
+    machine.prepare()
+    wrong = []
+    for first, second, expected in read_appending():
+        assert kernel_side.define(first).accepts
+        kernel, ours = kernel_side.define(second), our_side.appended(first, second)
+        kernel_side.delete_all()
+        if not kernel == ours == expected:
+            wrong.append(f"{first}; {second}: kernel {kernel}, ours {ours}, written {expected}")
+    assert wrong == []

@@ -77,3 +77,13 @@ def constant_words(registers: list[str]) -> dict[str, str]:
         "dentry": "24",
         "void": "kfree",
     }
+
+
+def read_appending() -> list[tuple[str, str, Verdict]]:
+    """Pairs of definitions, and what is said to the second."""
+    pairs = []
+    for line in FILE.with_name("appending.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            code, first, second = re.split(r" {2,}", line)
+            pairs.append((first, second.replace("^", "", 1), Verdict(code, second.find("^"))))
+    return pairs

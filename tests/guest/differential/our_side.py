@@ -10,6 +10,7 @@ from corpus import ACCEPTED, Verdict
 from bpfprobe.errors import SpecError
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.any_dialect import parse_description
+from bpfprobe.parse.appending import check_appended
 from bpfprobe.pipeline import describe
 
 if TYPE_CHECKING:
@@ -35,4 +36,14 @@ def verdict(text: str, target: Target) -> Verdict:
     except SpecError as error:
         first = error.diagnostics[0]
         return Verdict(first.code, first.span.start if first.span else -1)
+    return Verdict(ACCEPTED)
+
+
+def appended(first: str, second: str) -> Verdict:
+    """What is said to a definition after another one."""
+    try:
+        check_appended([parse_description(SourceText(text)) for text in (first, second)])
+    except SpecError as error:
+        (only,) = error.diagnostics
+        return Verdict(only.code, only.span.start if only.span else -1)
     return Verdict(ACCEPTED)
