@@ -90,7 +90,7 @@ def take(asked: Sequence[Asked], child: Child, target: Target) -> list[Pair]:
         child.run()
         (events / "enable").write_text("0")
         ours = defaultdict(list)
-        for event in session.events(duration=0):
+        for event in session.events(duration=60, max_events=HITS * len(specs)):
             ours[event.probe].append([text for _, text in ftrace_values(event)])
         counted = session.statistics()
     kernels = _kernel_hits()
