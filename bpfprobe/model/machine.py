@@ -90,6 +90,26 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class DebugSymbols:
+    """Where the symbols of an ELF file are that it does not hold itself.
+
+    ``build_id`` is in hexadecimal, empty where the file has none. ``path`` is the debug file, empty
+    where there is none; ``problems`` says why some that are there are not it.
+    """
+
+    is_stripped: bool
+    build_id: str = ""
+    path: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """The path at which a debug file is looked for first, empty where no build-id says."""
+        name = self.build_id
+        return f"/usr/lib/debug/.build-id/{name[:2]}/{name[2:]}.debug" if name[2:] else ""
+
+
+@dataclass(frozen=True, slots=True)
 class UsdtLocation:
     """One place in the code where a marker stands; ``arguments`` as its note spells them.
 

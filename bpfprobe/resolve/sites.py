@@ -8,6 +8,7 @@ from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.machine import FileOffset
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
+from bpfprobe.resolve.missing_function import no_such_function
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
@@ -227,14 +228,7 @@ def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -
 def _one_symbol(point: UserPoint, span: Span, target: Target, binary: Binary) -> BinarySymbol:
     found = target.binary_symbols(binary, point.symbol)
     if not found:
-        near = target.similar_binary_symbols(binary, point.symbol)
-        if near:
-            hint = f"did you mean {' or '.join(near[:3])}?"
-        else:
-            hint = "it may be stripped: name the place by its offset in the file, PATH:0xOFFSET"
-        raise spec_error(
-            "BAD_PROBE_ADDR", f"{binary.path} has no function {point.symbol}", span, hint
-        )
+        raise no_such_function(point.symbol, span, target, binary)
     offsets = {symbol.offset for symbol in found}
     if len(offsets) > 1:
         raise spec_error(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.machine import (
         Binary,
         BinarySymbol,
+        DebugSymbols,
         MachineFacts,
         Symbol,
         SymbolRange,
@@ -102,6 +103,7 @@ class Target(Protocol):
     def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
         """The functions of an ELF file with exactly this name, static ones too.
 
+        Of a stripped file those that other files may call, then those of its debug file.
         Raises `TargetError` (IFUNC) where the name is that of a chooser with no code of its own.
         """
         ...
@@ -112,6 +114,14 @@ class Target(Protocol):
 
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """At most five names of functions of an ELF file that look like ``name``."""
+        ...
+
+    def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """Whether an ELF file was stripped, and where the symbols are that it lacks."""
+        ...
+
+    def binary_package(self, binary: Binary) -> str:
+        """The Debian package that an ELF file came with, empty where none is known."""
         ...
 
     def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:

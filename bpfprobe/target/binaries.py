@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,36 +10,19 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import Binary
 from bpfprobe.target.elf import ElfFile
 from bpfprobe.target.elf_variables import read_variable
+from bpfprobe.target.file_bytes import FileBytes, opened
+from bpfprobe.target.function_table import FunctionTable
 from bpfprobe.target.locator import Locator
-from bpfprobe.target.lookup import open_regular, refusal
 from bpfprobe.target.usdt_notes import read_markers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from bpfprobe.model.machine import UsdtMarker, VirtualAddress
+    from bpfprobe.model.machine import BinarySymbol, DebugSymbols, UsdtMarker, VirtualAddress
+    from bpfprobe.target.debug_files import DebugFiles
     from bpfprobe.target.files import Files
 
 Found = TypeVar("Found")
-
-
-class FileBytes:
-    """`bpfprobe.target.elf.Bytes` of a file, read where it is asked and never mapped.
-
-    A mapped file that another process cuts short ends ours with SIGBUS.
-    """
-
-    def __init__(self, fd: int, shown: str) -> None:
-        self._fd = fd
-        self._shown = shown
-        self.size = os.fstat(fd).st_size
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Bytes of the file. Raises `TargetError` (NO_ACCESS) when the device fails."""
-        try:
-            return os.pread(self._fd, max(0, min(count, self.size - offset)), offset)
-        except OSError as error:
-            raise refusal(error, self._shown) from error
 
 
 class LiveBinaries:
@@ -49,7 +31,9 @@ class LiveBinaries:
     def __init__(self, files: Files, machine: str) -> None:
         self._locator = Locator(files, machine)
         self._machine = machine
+        self._root = files.root
         self._open: dict[str, ElfFile] = {}
+        self._tables: dict[str, FunctionTable] = {}
         self._markers: dict[str, tuple[UsdtMarker, ...]] = {}
 
     def find(self, name: str, pid: int | None) -> Binary:
@@ -70,6 +54,35 @@ class LiveBinaries:
             self._open[binary.path] = self._read(Path(binary.path))
         return self._open[binary.path]
 
+    def functions(self, binary: Binary) -> FunctionTable:
+        """All functions of a file that have names, in itself or in its debug file."""
+        elf = self.elf(binary)
+        if not elf.is_stripped:
+            return elf.functions
+        if binary.path not in self._tables:
+            _, debug = self._debug.find(elf)
+            entries = [*elf.functions.entries, *(debug.functions.entries if debug else ())]
+            self._tables[binary.path] = FunctionTable(entries, binary.path, elf.text)
+        return self._tables[binary.path]
+
+    def named(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
+        """See `Target.binary_symbols`. A debug file is looked for only where it is needed."""
+        return self.elf(binary).functions.named(name) or self.functions(binary).named(name)
+
+    def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """See `Target.debug_symbols`."""
+        return self._debug.find(self.elf(binary))[0]
+
+    def package(self, binary: Binary) -> str:
+        """See `Target.binary_package`."""
+        return self._debug.package(binary.path)
+
+    @cached_property
+    def _debug(self) -> DebugFiles:
+        from bpfprobe.target.debug_files import DebugFiles  # few files are stripped and asked about
+
+        return DebugFiles(self._root)
+
     def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
         """See `Target.markers`."""
         if binary.path not in self._markers:
@@ -89,19 +102,10 @@ class LiveBinaries:
         return self._locator.is_mapped(pid, binary.path)
 
     def _read(self, path: Path) -> ElfFile:
-        with _opened(path) as data:
+        with opened(path) as data:
             return ElfFile(data, str(path))
 
     def _reread(self, binary: Binary, look: Callable[[ElfFile, FileBytes], Found]) -> Found:
         """What is seldom asked for: the file is opened and read anew, as it may have changed."""
-        with _opened(Path(binary.path)) as data:
+        with opened(Path(binary.path)) as data:
             return look(ElfFile(data, binary.path), data)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[FileBytes]:
-    fd = open_regular(path, str(path))
-    try:
-        yield FileBytes(fd, str(path))
-    finally:
-        os.close(fd)

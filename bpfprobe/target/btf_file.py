@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.machine import (
         Binary,
         BinarySymbol,
+        DebugSymbols,
         SymbolRange,
         Tracepoint,
         UsdtMarker,
@@ -122,6 +123,14 @@ class BtfFileTarget:
         self._lacks(f"what is in {binary.path}")
 
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
+    def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
+    def binary_package(self, binary: Binary) -> str:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")
 

@@ -8,14 +8,11 @@ costs an error, never memory or time.
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.machine import BinarySymbol, FileOffset, VirtualAddress
-from bpfprobe.target.nearness import matching_names, nearest_names
+from bpfprobe.target.function_table import FunctionEntry, FunctionTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,27 +86,17 @@ class Section:
     entry_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A function as a symbol table has it; ``version`` with its ``@`` or ``@@``, or empty."""
-
-    name: str
-    version: str
-    address: int
-    size: int
-    is_chooser: bool
-
-
 class ElfFile:
     """An ELF file, read at once: ``data`` is not asked again after the constructor.
 
     ``text`` holds (file offset, size in bytes, virtual address) of each executable segment;
     ``is_go`` is true for a program of the Go compiler, stripped or not; ``is_stripped`` where there
-    is no static symbol table, so that only what other files may call has a name. Raises
-    `TargetError`: NOT_ELF, or TRUNCATED_ELF for what contradicts itself.
+    is no static symbol table, so that only what other files may call has a name. ``program`` is the
+    file whose debug symbols this one holds: it was loaded, and so places come from its segments.
+    Raises `TargetError`: NOT_ELF, or TRUNCATED_ELF for what contradicts itself.
     """
 
-    def __init__(self, data: Bytes, path: str) -> None:
+    def __init__(self, data: Bytes, path: str, program: ElfFile | None = None) -> None:
         self._data = data
         self.path = path
         ident = data.read(0, 16)
@@ -124,7 +111,9 @@ class ElfFile:
         self._phentsize, self._phnum, self._shentsize, self._shnum, self._shstrndx = head[8:13]
         number = head[1]
         self.machine = MACHINES.get(number, f"machine {number}")
-        self.segments = tuple(self._read_segments())
+        self.segments: tuple[Segment, ...] = (
+            program.segments if program else tuple(self._read_segments())
+        )
         self.sections = tuple(self._read_sections())
         self.text = tuple(
             (segment.offset, segment.size, segment.address)
@@ -133,7 +122,7 @@ class ElfFile:
         )
         self.is_go = self._has_go()
         self.is_stripped = all(section.kind != _SHT_SYMTAB for section in self.sections)
-        self._entries = tuple(self._read_functions())
+        self.functions = FunctionTable(self._read_functions(), path, self.text)
 
     def offset_of(self, address: int) -> int | None:
         """The file offset of a virtual address in executable text, or None."""
@@ -156,82 +145,20 @@ class ElfFile:
                 return offset - start + address
         return None
 
-    def functions(self, name: str) -> tuple[BinarySymbol, ...]:
-        """Functions of that name, each address once, by address.
-
-        A name without a version means the default version where there is one. Raises `TargetError`
-        (IFUNC) where the name is only that of a function that chooses another at run time.
-        """
-        whole = [entry for entry in self._entries if entry.name + entry.version == name]
-        plain = [entry for entry in self._entries if entry.name == name]
-        default = [entry for entry in plain if not _is_old(entry)]
-        chosen = whole or default or plain
-        code = [entry for entry in chosen if not entry.is_chooser]
-        if chosen and not code:
-            raise TargetError(
-                f"{name} in {self.path} has no code of its own: at run time a chooser (IFUNC) "
-                "picks one of several functions",
-                code="IFUNC",
-                hint=f"`bpfprobe list 'uprobe:{self.path}:*{name}*'` shows those that have names; "
-                "a stripped library has none, then probe by file offset",
-            )
-        found: dict[int, BinarySymbol] = {}
-        for entry in sorted(code, key=lambda entry: entry.address):
-            offset = FileOffset(self.offset_of(entry.address) or 0)
-            address = VirtualAddress(entry.address)
-            found.setdefault(address, BinarySymbol(name, address, offset, entry.size))
-        return tuple(found.values())
-
-    def function_at(self, offset: int) -> BinarySymbol | None:
-        """The function that holds a file offset, or None.
-
-        Where functions have no size (in assembler) the nearest one before is taken.
-        """
-        address = self.address_of(offset)
-        if address is None:
-            return None
-        best = next((e for e in self._by_address(address) if e.size == 0 or
-                     address < e.address + e.size), None)  # fmt: skip
-        if best is None:
-            return None
-        start = FileOffset(self.offset_of(best.address) or 0)
-        return BinarySymbol(best.name, VirtualAddress(best.address), start, best.size)
-
-    def _by_address(self, address: int) -> list[_Entry]:
-        """The last functions that begin at or before an address, the nearest first."""
-        at = bisect_right(self._sorted, address, key=lambda entry: entry.address)
-        return self._sorted[max(0, at - 4) : at][::-1]
-
-    @cached_property
-    def _sorted(self) -> list[_Entry]:
-        return sorted(self._entries, key=lambda entry: (entry.address, entry.size, entry.name))
-
-    def matching(self, pattern: str) -> tuple[str, ...]:
-        """Names of functions that fit a glob, sorted."""
-        return matching_names(pattern, self._names)
-
-    def similar(self, name: str) -> tuple[str, ...]:
-        """At most five names of functions that look like ``name``."""
-        return nearest_names(name, self._names)
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(entry.name for entry in self._entries if not entry.is_chooser)
-
     def _has_go(self) -> bool:
         if any(section.name in _GO_SECTIONS for section in self.sections):
             return True
         notes = (segment for segment in self.segments if segment.kind == _PT_NOTE)
         return any(_GO_NOTE in self._data.read(note.offset, min(note.size, 4096)) for note in notes)
 
-    def _read_functions(self) -> Iterator[_Entry]:
+    def _read_functions(self) -> Iterator[FunctionEntry]:
         """All functions in executable text. There is at most one table of either kind."""
         tables = {section.kind: section for section in reversed(self.sections)}
         for kind in (_SHT_SYMTAB, _SHT_DYNSYM):
             if kind in tables:
                 yield from self._read_symbols(tables[kind])
 
-    def _read_symbols(self, table: Section) -> Iterator[_Entry]:
+    def _read_symbols(self, table: Section) -> Iterator[FunctionEntry]:
         layout = struct.Struct(self.order + ("IBBHQQ" if self.is_64 else "IIIBBH"))
         if table.entry_size not in (0, layout.size):
             raise self._broken(f"its {table.name} has entries of {table.entry_size} bytes")
@@ -250,7 +177,7 @@ class ElfFile:
             name, mark, version = _string(names, at).partition("@")
             if name and self.offset_of(address) is not None:
                 version = mark + version or versions.get(number, "")
-                yield _Entry(name, version, address, size, kind == _STT_GNU_IFUNC)
+                yield FunctionEntry(name, version, address, size, kind == _STT_GNU_IFUNC)
 
     def _versions(self) -> dict[int, str]:
         """The version of each dynamic symbol that has one, by its number."""
@@ -396,11 +323,6 @@ def _section(header: _Header, name: str) -> Section:
         header.link,
         header.entry,
     )
-
-
-def _is_old(entry: _Entry) -> bool:
-    """Whether the version is one that only programs linked long ago ask for."""
-    return entry.version.startswith("@") and not entry.version.startswith("@@")
 
 
 def _string(table: bytes, at: int) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.ktype import KStruct, Member, Prototype
     from bpfprobe.model.machine import (
         BinarySymbol,
+        DebugSymbols,
         Symbol,
         SymbolRange,
         Tracepoint,
@@ -128,15 +129,23 @@ class LiveTarget:
 
     def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
         """See `Target.binary_symbols`; ``name`` may carry a version (``foo@@V2``, ``foo@V1``)."""
-        return self._binaries.elf(binary).functions(name)
+        return self._binaries.named(binary, name)
 
     def matching_binary_symbols(self, binary: Binary, pattern: str) -> tuple[str, ...]:
-        """From ``.symtab`` and ``.dynsym``."""
-        return self._binaries.elf(binary).matching(pattern)
+        """From ``.symtab`` and ``.dynsym``, of a stripped file also from its debug file."""
+        return self._binaries.functions(binary).matching(pattern)
 
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
-        """From ``.symtab`` and ``.dynsym``."""
-        return self._binaries.elf(binary).similar(name)
+        """From ``.symtab`` and ``.dynsym``, of a stripped file also from its debug file."""
+        return self._binaries.functions(binary).similar(name)
+
+    def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """By build-id, then by ``.gnu_debuglink``."""
+        return self._binaries.debug_symbols(binary)
+
+    def binary_package(self, binary: Binary) -> str:
+        """From the lists of dpkg."""
+        return self._binaries.package(binary)
 
     def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
         """From ``.note.stapsdt``."""

@@ -16,7 +16,8 @@ from bpfprobe.target.identity import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bpfprobe.model.machine import Symbol
+    from bpfprobe.model.machine import DebugSymbols, Symbol
+    from bpfprobe.target import Target
     from bpfprobe.target.locator import Locator
 
 _STOOD_FOR = frozenset(
@@ -39,12 +40,13 @@ class Witness:
     answered with an error.
     """
 
-    def __init__(self, target: object) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
         self.is_whole = True
         self.modules: set[str] = set()
         self.tracepoints: set[str] = set()
         self.names_symbols = False
+        self.debug_files: set[str] = set()
         self.files: dict[tuple[str, int | None], str] = {}
 
     def __getattr__(self, question: str) -> Callable[..., Any]:
@@ -70,10 +72,17 @@ class Witness:
         elif question == "tracepoint":
             if answer is not None:
                 self.tracepoints.add(f"{answer.category}:{answer.name}")
+        elif question == "matching_binary_symbols":
+            self._note_debug_file(self._target.debug_symbols(arguments[0]))
         elif question == "binary":
             name, *rest = arguments
             self.files[name, rest[0] if rest else None] = answer.path
         return question in _STOOD_FOR
+
+    def _note_debug_file(self, symbols: DebugSymbols) -> None:
+        """A glob means more in a stripped file once its debug file comes."""
+        if symbols.is_stripped and (path := symbols.path or symbols.wanted):
+            self.debug_files.add(path)
 
     def premises(self) -> Iterator[Premise]:
         """One for each module and tracepoint, and one for the names that modules bring along."""
@@ -81,6 +90,9 @@ class Witness:
             yield Premise(PremiseKind.MODULE, name, module_identity(name))
         for name in sorted(self.tracepoints):
             yield Premise(PremiseKind.TRACEPOINT, name, tracepoint_format(name).decode("latin-1"))
+        for path in sorted(self.debug_files):
+            identity = file_identity(path)
+            yield Premise(PremiseKind.FILE if identity else PremiseKind.NO_FILE, path, identity)
         if self.names_symbols:
             yield Premise(PremiseKind.MODULES, "", module_names().decode("latin-1"))
 

@@ -15,7 +15,7 @@ from bpfprobe.target.files import Files
 from bpfprobe.target.procmaps import Mapping, read_mappings
 
 if TYPE_CHECKING:
-    from bpfprobe.target.elf import ElfFile
+    from bpfprobe.target.function_table import FunctionTable
 
 MAX_PROCESSES = 256
 """Of how many processes the mapped files are remembered."""
@@ -32,20 +32,20 @@ class LiveSymbolizer:
         self._files = Files(root)
         self._binaries = LiveBinaries(self._files, os.uname().machine)
         self._maps: dict[int, list[Mapping]] = {}
-        self._elves: dict[tuple[int, int], ElfFile | None] = {}
+        self._tables: dict[tuple[int, int], FunctionTable | None] = {}
 
     def kernel(self, address: int) -> Location | None:
         """From /proc/kallsyms."""
         return self._kernel.locate(address)
 
     def user(self, pid: int, address: int) -> Location | None:
-        """From /proc/PID/maps and the symbol tables of the files in it."""
+        """From /proc/PID/maps and the symbol tables of the files in it, or of their debug files."""
         place = self._mapping(pid, address)
         if place is None:
             return None
         offset = address - place.start + place.offset
-        elf = self._elf(pid, place)
-        found = elf.function_at(offset) if elf is not None else None
+        table = self._functions(pid, place)
+        found = table.function_at(offset) if table is not None else None
         if found is None:
             return Location("", offset, 0, place.path)
         return Location(found.name, offset - found.offset, found.size, place.path)
@@ -69,11 +69,11 @@ class LiveSymbolizer:
         data = self._files.read(f"/proc/{pid}/maps").data or b""
         self._maps[pid] = list(read_mappings(os.fsdecode(data).splitlines()))
 
-    def _elf(self, pid: int, place: Mapping) -> ElfFile | None:
+    def _functions(self, pid: int, place: Mapping) -> FunctionTable | None:
         key = (place.device, place.inode)
-        if key not in self._elves:
+        if key not in self._tables:
             try:
-                self._elves[key] = self._binaries.elf(self._binaries.find(place.path, pid))
+                self._tables[key] = self._binaries.functions(self._binaries.find(place.path, pid))
             except BpfprobeError:  # deleted, no ELF file, out of reach: the file has no names
-                self._elves[key] = None
-        return self._elves[key]
+                self._tables[key] = None
+        return self._tables[key]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.ktype import Member, Prototype
     from bpfprobe.model.machine import (
         BinarySymbol,
+        DebugSymbols,
         MachineFacts,
         Symbol,
         SymbolRange,
@@ -109,6 +110,14 @@ class _AskedTarget:
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """See `Target.similar_binary_symbols`."""
         return cast("tuple[str, ...]", self._ask("similar_binary_symbols", binary, name))
+
+    def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """See `Target.debug_symbols`."""
+        return cast("DebugSymbols", self._ask("debug_symbols", binary))
+
+    def binary_package(self, binary: Binary) -> str:
+        """See `Target.binary_package`."""
+        return cast("str", self._ask("binary_package", binary))
 
     def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
         """See `Target.markers`."""

@@ -12,6 +12,7 @@ from bpfprobe.model.machine import (
     Answer,
     Binary,
     BinarySymbol,
+    DebugSymbols,
     FileOffset,
     MachineFacts,
     Symbol,
@@ -95,9 +96,9 @@ class StaticTarget:
     ``untraceable`` of None means that the list cannot be read. A tracepoint is a `Tracepoint` or
     its fields in C, laid out from byte 8. A binary is a list of function names, placed from 0x1100
     in steps of 0x40, or of `BinarySymbol`s, or the `TargetError` that asking for it raises; it is
-    found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``markers``
-    and ``variables`` (addresses by name) go by the path of a binary. ``processes`` maps a pid to
-    the paths that it has mapped. The C that is understood is that of
+    found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``markers``,
+    ``variables`` (addresses by name) and ``debug_symbols`` go by the path of a binary.
+    ``processes`` maps a pid to the paths that it has mapped. The C that is understood is that of
     `bpfprobe.testing.c_declarations`.
     """
 
@@ -113,6 +114,7 @@ class StaticTarget:
         processes: Mapping[int, Iterable[str]] | None = None,
         markers: Mapping[str, Iterable[UsdtMarker]] | None = None,
         variables: Mapping[str, Mapping[str, int]] | None = None,
+        debug_symbols: Mapping[str, DebugSymbols] | None = None,
         blacklisted: Iterable[str] | None = (),
         untraceable: Iterable[str] | None = (),
         facts: MachineFacts = FACTS,
@@ -139,6 +141,7 @@ class StaticTarget:
         }
         self._markers = {path: tuple(given) for path, given in (markers or {}).items()}
         self._variables = variables or {}
+        self._debug_symbols = debug_symbols or {}
         self._processes = {pid: frozenset(paths) for pid, paths in (processes or {}).items()}
 
     def facts(self) -> MachineFacts:
@@ -223,6 +226,14 @@ class StaticTarget:
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """Near misses among the functions."""
         return nearest_names(name, (symbol.name for symbol in self._functions_of(binary)))
+
+    def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """What was given for the path; else the file was not stripped."""
+        return self._debug_symbols.get(binary.path, DebugSymbols(is_stripped=False))
+
+    def binary_package(self, binary: Binary) -> str:
+        """None: files made here came with no package."""
+        return ""
 
     def markers(self, binary: Binary) -> tuple[UsdtMarker, ...]:
         """The markers that were given for the path."""

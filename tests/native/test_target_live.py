@@ -212,8 +212,8 @@ def test_a_damaged_program_is_told_in_our_words(
     started = time.monotonic()
     try:
         elf = ElfFile(InMemory(bytes(content[:cut])), "/bin/x")
-        for name in elf.matching("*"):
-            elf.functions(name)
+        for name in elf.functions.matching("*"):
+            elf.functions.named(name)
     except TargetError as error:
         code = error.code
     assert code in ("", "NOT_ELF", "TRUNCATED_ELF", "IFUNC")

@@ -58,7 +58,7 @@ PLACES = [
     ("p no_trace_here", "FAIL_REG_PROBE", "no_trace_here", "bpfprobe list"),
     ("p name_show", "NON_UNIQ_SYMBOL", "name_show", "MODULE:FUNCTION"),
     ("uprobe:bash:raedline", "BAD_PROBE_ADDR", "bash:raedline", "readline"),
-    ("uprobe:bash:qqqqqqqq", "BAD_PROBE_ADDR", "bash:qqqqqqqq", "PATH:0xOFFSET"),
+    ("uprobe:bash:qqqqqqqq", "BAD_PROBE_ADDR", "bash:qqqqqqqq", "bpfprobe list"),
     ("uprobe:bash:readline+64", "BAD_UPROBE_OFFS", "bash:readline+64", "from its start"),
     ("uprobe:/bin/bash:0x10", "BAD_UPROBE_OFFS", "/bin/bash:0x10", "0x1000 to 0x101000"),
     ("uprobe:/no/file:main", "FILE_NOT_FOUND", "/no/file:main", ""),

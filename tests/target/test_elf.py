@@ -105,11 +105,11 @@ def test_static_and_dynamic_functions() -> None:
             [Sym("exported", TEXT_ADDRESS + 0x20), Sym("imported", 0, section=0)],
         )
     )
-    assert elf.matching("*") == ("exported", "main")
-    (main,) = elf.functions("main")
+    assert elf.functions.matching("*") == ("exported", "main")
+    (main,) = elf.functions.named("main")
     assert (main.address, main.offset, main.size) == (TEXT_ADDRESS + 0x10, 0x1010, 0x10)
-    assert elf.functions("table") == ()
-    assert elf.similar("mian") == ("main",)
+    assert elf.functions.named("table") == ()
+    assert elf.functions.similar("mian") == ("main",)
     assert elf.machine == "x86_64"
     assert elf.text == ((TEXT_OFFSET, TEXT_SIZE, TEXT_ADDRESS),)
     assert not elf.is_stripped
@@ -117,9 +117,9 @@ def test_static_and_dynamic_functions() -> None:
 
 def test_one_function_in_both_tables_is_one() -> None:
     elf = read(make_elf([Sym("f")], [Sym("f")]))
-    assert len(elf.functions("f")) == 1
+    assert len(elf.functions.named("f")) == 1
     two = read(make_elf([Sym("f"), Sym("f", TEXT_ADDRESS + 8)]))
-    assert [symbol.offset for symbol in two.functions("f")] == [0x1000, 0x1008]
+    assert [symbol.offset for symbol in two.functions.named("f")] == [0x1000, 0x1008]
 
 
 def test_versions() -> None:
@@ -130,21 +130,21 @@ def test_versions() -> None:
             versions=("V1", "V2"),
         )
     )
-    assert [symbol.address for symbol in elf.functions("f")] == [new]
-    assert [symbol.address for symbol in elf.functions("f@V1")] == [old]
-    assert [symbol.address for symbol in elf.functions("f@@V2")] == [new]
-    assert elf.functions("f@V3") == ()
+    assert [symbol.address for symbol in elf.functions.named("f")] == [new]
+    assert [symbol.address for symbol in elf.functions.named("f@V1")] == [old]
+    assert [symbol.address for symbol in elf.functions.named("f@@V2")] == [new]
+    assert elf.functions.named("f@V3") == ()
     static = read(make_elf([Sym("f@@V2", new), Sym("f@V1", old)]))
-    assert [symbol.address for symbol in static.functions("f")] == [new]
-    assert static.matching("*") == ("f",)
+    assert [symbol.address for symbol in static.functions.named("f")] == [new]
+    assert static.functions.matching("*") == ("f",)
 
 
 def test_a_chooser_is_no_function() -> None:
     elf = read(make_elf(dynamic=[Sym("memcpy", kind=IFUNC)]))
     with pytest.raises(TargetError, match="IFUNC") as caught:
-        elf.functions("memcpy")
+        elf.functions.named("memcpy")
     assert caught.value.code == "IFUNC"
-    assert elf.matching("*") == ()
+    assert elf.functions.matching("*") == ()
 
 
 def test_addresses_and_offsets_are_not_the_same_thing() -> None:
@@ -208,7 +208,7 @@ def test_damaged_headers(data: bytes) -> None:
 def test_stripped_section_headers_leave_the_segments() -> None:
     elf = read(patched(0x28, "<Q", 0))
     assert elf.text == ((TEXT_OFFSET, TEXT_SIZE, TEXT_ADDRESS),)
-    assert elf.matching("*") == ()
+    assert elf.functions.matching("*") == ()
 
 
 SAMPLE = make_elf(
@@ -234,8 +234,8 @@ def test_damage_costs_an_error_and_no_more(
     code = ""
     try:
         elf = read(bytes(data[:length]))
-        for name in elf.matching("*"):
-            elf.functions(name)
+        for name in elf.functions.matching("*"):
+            elf.functions.named(name)
     except TargetError as error:
         code = error.code
     assert code in ("", "NOT_ELF", "TRUNCATED_ELF", "IFUNC")

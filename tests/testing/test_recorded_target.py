@@ -66,6 +66,9 @@ nouns: dict[str, st.SearchStrategy[Any]] = {
         machine.Binary, text, text, st.lists(st.tuples(small, small, small)).map(tuple),
         st.booleans(),
     ),
+    "DebugSymbols": st.builds(
+        machine.DebugSymbols, st.booleans(), text, text | surrogates, st.lists(text).map(tuple)
+    ),
     "UsdtLocation": locations,
     "UsdtMarker": st.builds(
         machine.UsdtMarker, text, text | surrogates, st.lists(locations, max_size=2).map(tuple),

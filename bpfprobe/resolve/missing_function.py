@@ -1,0 +1,40 @@
+"""Why a file has no function of a name: another name was meant, or its symbols are elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SpecError, spec_error
+
+if TYPE_CHECKING:
+    from bpfprobe.model.machine import Binary, DebugSymbols
+    from bpfprobe.model.span import Span
+    from bpfprobe.target import Target
+
+
+def no_such_function(symbol: str, span: Span, target: Target, binary: Binary) -> SpecError:
+    """The refusal of a function that no symbol table has."""
+    near = target.similar_binary_symbols(binary, symbol)
+    hints = [f"did you mean {' or '.join(near[:3])}?"] if near else []
+    message = f"{binary.path} has no function {symbol}"
+    symbols = target.debug_symbols(binary)
+    if symbols.path:
+        message += f", nor has its debug file {symbols.path}"
+    elif symbols.is_stripped:
+        message = f"{binary.path} is stripped, and {symbol} is none of the names that were left"
+        hints.append(_way_to_symbols(symbols, target.binary_package(binary)))
+    if not hints:
+        hints.append(
+            f"bpfprobe list 'uprobe:{binary.path}:*' shows those it has; others were inlined"
+        )
+    return spec_error("BAD_PROBE_ADDR", message, span, "; ".join(hints))
+
+
+def _way_to_symbols(symbols: DebugSymbols, package: str) -> str:
+    if symbols.problems:
+        return f"{'; '.join(symbols.problems)}, so another has its symbols"
+    if package:
+        return f"install its debug symbols (Debian: {package}-dbgsym or {package}-dbg)"
+    if symbols.wanted:
+        return f"{symbols.wanted} would have its symbols"
+    return "name the place by its offset in the file, PATH:0xOFFSET"
