@@ -99,7 +99,7 @@ def machine(facts: MachineFacts = FACTS, **changes: Any) -> StaticTarget:
     given: dict[str, Any] = {
         "functions": FUNCTIONS,
         "structs": STRUCTS,
-        "symbols": ["jiffies_like"],
+        "symbols": ["jiffies_like", "__per_cpu_offset"],
         "tracepoints": TRACEPOINTS,
         "binaries": {
             "/bin/bash": ["readline", "main", "twice"],

@@ -28,6 +28,8 @@ COMM_BYTES = 16
 MAX_RECORD_BYTES = 30000
 """Two strings of 16 KiB do not fit in the memory of a CPU, a value of 32 KiB at most."""
 MAX_ARGV_BYTES = 16384
+MIN_SHARE_BYTES = 16
+"""The strings of an array share the room of one, each with so much at least."""
 ADDRESS_BYTES = 8
 
 _HEADER = (
@@ -95,8 +97,7 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
         capacity = min(string_bytes, value.size) if value.size else string_bytes
         return Field(name, FieldKind.STRING, 0, 4, capacity=capacity, mark=mark)
     if isinstance(value, TextArray):
-        # What strings there is room for is shared out among them.
-        each = max(16, min(string_bytes, 2 * string_bytes // value.count))
+        each = max(MIN_SHARE_BYTES, string_bytes // value.count)
         size, room = 4 * value.count, each * value.count
         kind = FieldKind.TEXTS
         return Field(name, kind, 0, size, count=value.count, capacity=room, mark=mark)

@@ -58,6 +58,14 @@ KERNEL: list[str | bp.Probe] = [
     "b, f",
     'r::do_sys_openat2 ((int)retval < 0 && $pid != $tgid) "%s %d %c", arg2@user, retval, arg1',
     'p::__x64_sys_openat (STRCMP("/etc/passwd", arg2)) "%s %lx", arg2, arg3',
+    "p:types untyped a=+0(%di):string[3] b=+u0(%si):ustring[2] c=%ip:symbol d=$stack0:symstr "
+    "e=$arg1:%pd f=$arg2:%pD g=%dx:b3@2/8 h=+0(%di):b12@3/32 i=+0(%di):b4@4/8[3] "
+    "j=+0($stack):symbol[2] k=(file)$arg1->f_flags l=(file,f_inode)$arg1->f_path.dentry "
+    "m=this_cpu_read($arg1):u32 n=this_cpu_ptr(@jiffies_like) o=$stack2048 p=+0(+0(%di)):string[2]",
+    "p:many untyped a=+0(%di):string[64]",
+    "r:all vfs_read $arg* $retval",
+    "f:left vfs_read%return n=$arg3 $retval",
+    "e:switched sched/sched_switch a=$prev_pid b=$prev_comm:string",
     "syscall:openat filename flags dfd:s32",
     "syscall:openat%return filename retval duration",
     "syscall:execve filename argv",
@@ -70,6 +78,8 @@ USER: list[str | bp.Probe] = [
     "uretprobe:bash:main $retval:string $arg1 duration",
     "uretprobe:bash:main $retval",
     "uprobe:bash:main kstack ustack s=$arg1:string",
+    "uprobe:bash:main a=@+0x10:x32 b=@+0x2000:string c=+0(%si):string[3]",
+    "uretprobe:bash:main a=@+0x10:x32 b=$retval",
     'r:bash:main (retval) "%s %U", retval, arg1',
     bp.uprobe("bash", "main", captures={f"c{n}": f"+{8 * n}(%di):x64[16]" for n in range(10)}),
 ]
