@@ -42,7 +42,7 @@ class Attachment:
         self._engine = engine
         self._is_inside = is_inside
         self._open = ExitStack()
-        self._links = ExitStack()
+        self._links: list[Link] = []
         self._links_of: dict[int, list[Link]] = {}
         self._programs_of: dict[int, list[int]] = {}
         self._map_fds: list[int] = []
@@ -99,7 +99,7 @@ class Attachment:
         for fd, site in places:
             self._programs_of.setdefault(index, []).append(fd)
             link = self._engine.attach(fd, site)
-            self._links.callback(link.close)
+            self._links.append(link)
             self._links_of.setdefault(index, []).append(link)
 
     def hand(self, parameters: ParameterBlock) -> None:
@@ -117,7 +117,8 @@ class Attachment:
 
     def detach(self) -> None:
         """Take the programs off; what they sent can still be read."""
-        self._links.close()
+        links, self._links = self._links, []
+        self._engine.detach(links)
 
     def close(self) -> None:
         """Detach, unmap, close. Closing twice does nothing."""

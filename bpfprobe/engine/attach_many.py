@@ -9,12 +9,13 @@ from bpfprobe.engine.attach_errors import explain
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.engine.privilege import read_privileges
 from bpfprobe.errors import BpfprobeError
+from bpfprobe.model.site import UserSites
 
 if TYPE_CHECKING:
     from bpfprobe.engine.attach import Attacher, PerfLink
     from bpfprobe.engine.fork_guard import ForkGuard
     from bpfprobe.engine.syscalls import Kernel
-    from bpfprobe.model.site import UserSites
+    from bpfprobe.model.site import UserSite
 
 
 class MultiLink:
@@ -55,14 +56,19 @@ class ManyLinks:
 
 
 def attach_by_one_link(
-    kernel: Kernel, guard: ForkGuard, attacher: Attacher, program_fd: int, sites: UserSites
+    kernel: Kernel,
+    guard: ForkGuard,
+    attacher: Attacher,
+    program_fd: int,
+    site: UserSite | UserSites,
 ) -> MultiLink:
     """For a program that was loaded for it (Linux 6.6). Raises as `attach_one_by_one` does."""
+    sites = site.each() if isinstance(site, UserSites) else (site,)
     try:
         return MultiLink(guard, bpf.create_uprobe_multi_link(kernel, program_fd, sites))
     except OSError as error:
         _refuse_place(attacher, sites)
-        raise explain(sites, error, read_privileges()) from error
+        raise explain(site, error, read_privileges()) from error
 
 
 def attach_one_by_one(attacher: Attacher, program_fd: int, sites: UserSites) -> ManyLinks:
@@ -80,9 +86,9 @@ def attach_one_by_one(attacher: Attacher, program_fd: int, sites: UserSites) -> 
     return links
 
 
-def _refuse_place(attacher: Attacher, sites: UserSites) -> None:
+def _refuse_place(attacher: Attacher, sites: tuple[UserSite, ...]) -> None:
     """Raise for the place that the kernel would not take: one link for all does not tell."""
-    for site in sites.each():
+    for site in sites:
         try:
             attacher.open(site).close()
         except OSError as error:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from bpfprobe.model.object import AttachType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bpfprobe.engine.syscalls import Kernel
     from bpfprobe.model.object import MapDef, ProgramDef
-    from bpfprobe.model.site import UserSites
+    from bpfprobe.model.site import UserSite
 
 OBJECT_NAME_SIZE = 16  # BPF_OBJ_NAME_LEN, with the terminating NUL
 INSTRUCTION_SIZE = 8
@@ -121,14 +123,15 @@ def create_perf_link(kernel: Kernel, program_fd: int, perf_fd: int, cookie: int 
     return kernel.bpf(_LINK_CREATE, _buffer(attr))
 
 
-def create_uprobe_multi_link(kernel: Kernel, program_fd: int, sites: UserSites) -> int:
-    """BPF_LINK_CREATE on many places of a file (Linux 6.6, commit 89ae89f53d20).
+def create_uprobe_multi_link(kernel: Kernel, program_fd: int, sites: Sequence[UserSite]) -> int:
+    """BPF_LINK_CREATE on places of one file (Linux 6.6, commit 89ae89f53d20).
 
     The number of a place among ``sites`` is its cookie.
     """
-    count = len(sites.offsets)
-    path = _buffer(os.fsencode(sites.path) + b"\0")
-    offsets = _buffer(struct.pack(f"={count}Q", *sites.offsets))
+    first, count = sites[0], len(sites)
+    path = _buffer(os.fsencode(first.path) + b"\0")
+    offsets = _buffer(struct.pack(f"={count}Q", *(site.offset for site in sites)))
+    counters = _buffer(struct.pack(f"={count}Q", *(site.ref_ctr_offset for site in sites)))
     cookies = _buffer(struct.pack(f"={count}Q", *range(count)))
     attr = _UPROBE_MULTI_ATTR.pack(
         program_fd,
@@ -137,11 +140,11 @@ def create_uprobe_multi_link(kernel: Kernel, program_fd: int, sites: UserSites) 
         0,  # flags of the link
         ctypes.addressof(path),
         ctypes.addressof(offsets),
-        0,  # ref_ctr_offsets
+        ctypes.addressof(counters),
         ctypes.addressof(cookies),
         count,
-        _UPROBE_MULTI_RETURN if sites.returns else 0,
-        sites.pid or 0,
+        _UPROBE_MULTI_RETURN if first.returns else 0,
+        first.pid or 0,
     )
     return kernel.bpf(_LINK_CREATE, _buffer(attr))
 

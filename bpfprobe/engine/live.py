@@ -11,7 +11,7 @@ from bpfprobe.engine.fork_guard import ForkGuard, OwnedFd
 from bpfprobe.engine.syscalls import Kernel
 from bpfprobe.errors import LoadError
 from bpfprobe.model.object import AttachType, Bytecode
-from bpfprobe.model.site import UserSites
+from bpfprobe.model.site import UserSite, UserSites
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,18 +82,30 @@ class LiveEngine:
 
     def attach(self, program_fd: int, site: Site) -> Link:
         """Attach a loaded program."""
-        if isinstance(site, UserSites):
-            return self._attach_many(program_fd, site)
+        if isinstance(site, UserSite | UserSites):
+            return self._attach_user(program_fd, site)
         return self._attacher.attach(program_fd, site)
 
-    def _attach_many(self, program_fd: int, sites: UserSites) -> Link:
-        from bpfprobe.engine import attach_many  # a glob is the exception
+    def _attach_user(self, program_fd: int, site: UserSite | UserSites) -> Link:
+        from bpfprobe.engine import attach_many  # not for the kernel's own places
 
         if program_fd in self._for_many:
             return attach_many.attach_by_one_link(
-                self._kernel, self._guard, self._attacher, program_fd, sites
+                self._kernel, self._guard, self._attacher, program_fd, site
             )
-        return attach_many.attach_one_by_one(self._attacher, program_fd, sites)
+        if isinstance(site, UserSites):
+            return attach_many.attach_one_by_one(self._attacher, program_fd, site)
+        return self._attacher.attach(program_fd, site)
+
+    def detach(self, links: Sequence[Link]) -> None:
+        """Close them all at once: each close waits for the kernel, and they can wait together."""
+        if len(links) < 2:
+            for link in links:
+                link.close()
+            return
+        from bpfprobe.engine.closing import close_together  # not for a single probe
+
+        close_together(links)
 
     def open_ring(self, map_fd: int, size: int) -> RingBuffer:
         """Map a ring buffer."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.value import Condition, Value
 
 
-UPROBE_MULTI = "uprobe.multi"
-"""The name of the mechanism that takes one program to many functions of a file by one link."""
+UPROBE, UPROBE_MULTI = "uprobe", "uprobe.multi"
+"""Mechanisms of user space: a perf event each, or a link of its own kind for one place or many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,11 @@ class ProbePlan:
     def is_tracepoint(self) -> bool:
         """Whether the programs are handed a tracepoint's record, not registers."""
         return isinstance(self.site, TracepointSite)
+
+    @property
+    def can_be_preempted(self) -> bool:
+        """Whether another program of the probe may run on a CPU before one has ended there."""
+        return self.mechanism.name in (UPROBE, UPROBE_MULTI)
 
     @property
     def attach_type(self) -> AttachType:

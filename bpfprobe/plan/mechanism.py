@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
-from bpfprobe.model.plan import UPROBE_MULTI, Choice
+from bpfprobe.model.plan import UPROBE, UPROBE_MULTI, Choice
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint
 
@@ -34,19 +34,8 @@ def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, S
         choice = _kprobe(because, facts, _maxactive(bound.spec.point))
         entry = KernelSite(site.function, 0, False, site.module, site.address)
         return choice, site, entry if bound.returns else None
-    if isinstance(site, UserSites):
-        return _many(site, facts), site, replace(site, returns=False) if bound.returns else None
-    if isinstance(site, UserSite):
-        because = "a function of a program is reached through a perf event of the uprobe PMU"
-        if site.ref_ctr_offset:
-            because += ", which counts up the marker's semaphore in each process and down again"
-        obstacle, way_out = "", ""
-        if facts.uprobe_pmu.present is False:
-            obstacle = f"this kernel has no uprobes ({facts.uprobe_pmu.evidence})"
-            way_out = _LAB
-        choice = Choice("uprobe", because, obstacle=obstacle, way_out=way_out)
-        entry_site = replace(site, returns=False)
-        return choice, site, entry_site if bound.returns else None
+    if isinstance(site, UserSite | UserSites):
+        return _user(site, facts), site, replace(site, returns=False) if bound.returns else None
     return Choice("tracepoint", "a tracepoint is attached to by its id"), site, None
 
 
@@ -61,21 +50,26 @@ def _maxactive(point: Point) -> tuple[str, ...]:
     )
 
 
-def _many(sites: UserSites, facts: MachineFacts) -> Choice:
-    """One link for all places takes and ends no longer than one for a single place."""
+def _user(site: UserSite | UserSites, facts: MachineFacts) -> Choice:
+    """A link of its own kind where the kernel has it: it comes and goes faster than perf events."""
     obstacle, way_out, down = "", "", ""
     if facts.uprobe_pmu.present is False:
         obstacle = f"this kernel has no uprobes ({facts.uprobe_pmu.evidence})"
         way_out = _LAB
     if facts.uprobe_multi.present is not True:
-        down = f"uprobe.multi, a link for all: {facts.uprobe_multi.evidence} (Linux 6.6)"
-    elif sites.pid is not None and _release(facts) < _MULTI_PID_WORKS:
-        down = "uprobe.multi, a link for all: before Linux 6.10 it sees one thread of a process"
+        down = f"uprobe.multi, a link of its own: {facts.uprobe_multi.evidence} (Linux 6.6)"
+    elif site.pid is not None and _release(facts) < _MULTI_PID_WORKS:
+        down = "uprobe.multi, a link of its own: before Linux 6.10 it sees one thread of a process"
+    places = "the place"
+    if isinstance(site, UserSites):
+        places = f"each of the {len(site.offsets)} functions"
+    elif site.ref_ctr_offset:
+        places = "the place, and the marker's semaphore is counted up in each process"
     if not down:
-        because = f"one link takes the program to all {len(sites.offsets)} functions"
+        because = f"one link takes the program to {places}"
         return Choice(UPROBE_MULTI, because, obstacle=obstacle, way_out=way_out)
-    because = f"a perf event of the uprobe PMU for each of the {len(sites.offsets)} functions"
-    return Choice("uprobe", because, (down,), obstacle, way_out)
+    because = f"a perf event of the uprobe PMU takes the program to {places}"
+    return Choice(UPROBE, because, (down,), obstacle, way_out)
 
 
 def _release(facts: MachineFacts) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ def refuse_obstacles(plan: Plan) -> None:
                 f"{probe.site}: {probe.mechanism.obstacle}",
                 site=str(probe.site),
                 hint=probe.mechanism.way_out or None,
-                code=f"NO_{probe.mechanism.name.upper()}S",
+                code=f"NO_{probe.mechanism.name.partition('.')[0].upper()}S",
             )
     if plan.transport.obstacle:
         raise AttachError(

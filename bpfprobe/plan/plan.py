@@ -12,6 +12,7 @@ from bpfprobe.model.options import OptionError
 from bpfprobe.model.plan import (
     SCRATCH_SLOTS,
     STACK_TEXT_BYTES,
+    UPROBE,
     UPROBE_MULTI,
     Choice,
     Memory,
@@ -180,7 +181,7 @@ def _place(
         if layout.head_size <= STACK_EVENT_BYTES:
             return Memory.STACK, Choice(Memory.STACK.value, "the event is small")
     because = "events differ in size" if layout.is_variable else "the event or its filter is large"
-    can_be_preempted = mechanism.name in ("uprobe", UPROBE_MULTI)
+    can_be_preempted = mechanism.name in (UPROBE, UPROBE_MULTI)
     placed = Memory.SLOTS if can_be_preempted else Memory.SCRATCH
     return placed, Choice(placed.value, because)
 

@@ -21,7 +21,7 @@ def event_tag(probe: ProbePlan) -> str:
 
 def add_macro(probe: ProbePlan) -> str:
     """The macro of shared.c by which the programs of a probe count."""
-    return "COUNT_AS_ONE" if probe.mechanism.name == "uprobe" else "COUNT"
+    return "COUNT_AS_ONE" if probe.can_be_preempted else "COUNT"
 
 
 def place_event(probe: ProbePlan, *, early: bool = False, counts: bool = True) -> str:

@@ -18,6 +18,7 @@ from bpfprobe.model.object import Bytecode, MapKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bpfprobe.engine import Link
     from bpfprobe.errors import BpfprobeError
     from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.object import CSource, MapDef
@@ -217,6 +218,11 @@ class FakeEngine:
         link = FakeLink(program_fd, site)
         self.links.append(link)
         return link
+
+    def detach(self, links: Sequence[Link]) -> None:
+        """Close links, the latest first."""
+        for link in reversed(links):
+            link.close()
 
     def open_ring(self, map_fd: int, size: int) -> FakeSource:
         """A source of what is pushed. Raises `LoadError` unless the map is a ring of that size."""

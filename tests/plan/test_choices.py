@@ -37,8 +37,9 @@ NO_KPROBES = machine(replace(FACTS, kprobes=NO))
         ("p untyped", {"kprobes": MAYBE}, "kprobe", ""),
         ("p untyped", {"kprobes": NO}, "kprobe", "no kprobes (CONFIG_X is not set"),
         ("p untyped", {"kprobe_pmu": NO}, "kprobe", "the kprobe PMU is missing"),
-        ("uprobe:bash:main", {}, "uprobe", ""),
-        ("uprobe:bash:main", {"uprobe_pmu": NO}, "uprobe", "no uprobes"),
+        ("uprobe:bash:main", {}, "uprobe.multi", ""),
+        ("uprobe:bash:main", {"uprobe_pmu": NO}, "uprobe.multi", "no uprobes"),
+        ("uprobe:bash:main", {"uprobe_multi": NO}, "uprobe", ""),
         ("tracepoint:sched:sched_switch", {"kprobes": NO}, "tracepoint", ""),
         ("syscall:openat", {}, "kprobe", ""),
         ("syscall:openat", {"kprobes": NO}, "tracepoint", ""),
@@ -58,7 +59,7 @@ def test_the_mechanism_has_a_reason(
         assert choice.way_out
         with pytest.raises(bp.AttachError) as caught:
             refuse_obstacles(plan)
-        assert caught.value.code == f"NO_{name.upper()}S"
+        assert caught.value.code == f"NO_{name.partition('.')[0].upper()}S"
         assert caught.value.hint == choice.way_out
     else:
         refuse_obstacles(plan)

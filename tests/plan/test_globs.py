@@ -69,7 +69,9 @@ def test_one_link_where_the_kernel_has_it() -> None:
     plan = one_plan(bp.uprobe(PATH, "mem*"), target())
     assert (plan.mechanism.name, plan.attach_type) == ("uprobe.multi", AttachType.UPROBE_MULTI)
     single = one_plan(bp.uprobe(PATH, "memset"), target())
-    assert (single.mechanism.name, single.attach_type) == ("uprobe", AttachType.ANY)
+    assert (single.mechanism.name, single.attach_type) == ("uprobe.multi", AttachType.UPROBE_MULTI)
+    old = one_plan(bp.uprobe(PATH, "memset"), target(uprobe_multi=NO))
+    assert (old.mechanism.name, old.attach_type) == ("uprobe", AttachType.ANY)
 
 
 @pytest.mark.parametrize(
