@@ -9,7 +9,12 @@ from bpfprobe.model.layout import FieldKind
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Field, Layout
 
-_TEXT = {FieldKind.STRING: "char[]", FieldKind.STRINGS: "char[]", FieldKind.STACK: "u64[]"}
+_TEXT = {
+    FieldKind.STRING: "char[]",
+    FieldKind.STRINGS: "char[]",
+    FieldKind.TEXTS: "char[]",
+    FieldKind.STACK: "u64[]",
+}
 
 
 def event_format(layout: Layout) -> str:

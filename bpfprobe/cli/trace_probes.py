@@ -35,6 +35,10 @@ def describe_specs(args: argparse.Namespace, machine: str) -> list[Description]:
         texts += [spec.source.text for spec in specs_in(name)]
     if args.name:
         conditions.append(_name_contains(args.name))
+    if args.cgroup_path is not None:
+        from bpfprobe.cli.cgroup import in_cgroup
+
+        conditions.append(in_cgroup(args.cgroup_path))
     return [
         Description(
             DEFINITION,
@@ -45,6 +49,7 @@ def describe_specs(args: argparse.Namespace, machine: str) -> list[Description]:
             string_bytes=_string_bytes(args, forced or dialect_of(text)),
             dialect=forced.value if forced else "",
             binary_strings=args.bin_cmp,
+            force=args.force,
         )
         for text in texts
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
-from bpfprobe.deliver.table import shown
+from bpfprobe.deliver.ftrace_text import ftrace_values
 from bpfprobe.model.layout import FieldKind
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 RETURN_FIELD = "_caller"
 """The capture that holds the address a return probe returns to."""
 
-_COMMON = frozenset({"probe", "time", "pid", "tid", "cpu", "comm", RETURN_FIELD})
 _HEADER = """\
 # tracer: nop
 #
@@ -61,19 +60,17 @@ class FtraceLines:
 
     def rows(self, event: Event) -> str:
         """The line of an event, and those of its stacks."""
-        fields = [f for f in event.layout.fields if f.name not in _COMMON]
+        stacks = [f for f in event.layout.fields if f.kind is FieldKind.STACK]
+        left_out = {RETURN_FIELD, *(field.name for field in stacks)}
         words = [f"{event.probe}:"]
         if spot := self._spot(event):
             words.append(f"({spot})")
-        for field in fields:
-            if field.kind is not FieldKind.STACK:
-                words.append(f"{field.name}={shown(event, field, quoted=True)}")
+        words += [f"{name}={text}" for name, text in ftrace_values(event) if name not in left_out]
         front = self._front(event)
         lines = [f"{front} {' '.join(words)}"]
-        for field in fields:
-            if field.kind is FieldKind.STACK:
-                lines.append(f"{front} <{'user ' * field.user}stack trace>")
-                lines += self._stack(event, field.name, user=field.user)
+        for field in stacks:
+            lines.append(f"{front} <{'user ' * field.user}stack trace>")
+            lines += self._stack(event, field.name, user=field.user)
         return "\n".join(lines)
 
     @staticmethod

@@ -20,7 +20,7 @@ class Description(NamedTuple):
 
     Of a whole text, ``filter`` and ``captures`` are added to what it says, ``dialect`` (bpfprobe,
     kernel, trace8) says how to read it where that is not left to its first word, and
-    ``binary_strings`` is trace(8)'s ``-B``.
+    ``binary_strings`` is trace(8)'s ``-B``, ``force`` kprobe(8)'s ``-F``.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Description(NamedTuple):
     string_bytes: int = DEFAULT_STRING_BYTES
     dialect: str = ""
     binary_strings: bool = False
+    force: bool = False
 
     def canonical(self) -> bytes | None:
         """The same bytes for the same description; another ``pid`` makes no difference.

@@ -19,6 +19,7 @@ class KernelPoint:
 
     ``maxactive`` is how many calls at a time were asked to be followed to their return, 0 for what
     the kernel thinks right. ``is_fprobe`` is true for the kernel's ``f``, which has no registers.
+    ``force`` tries functions that ftrace does not list as well, as kprobe(8)'s ``-F``.
     """
 
     symbol: str
@@ -28,6 +29,7 @@ class KernelPoint:
     address: int = 0
     maxactive: int = 0
     is_fprobe: bool = False
+    force: bool = False
 
     def __str__(self) -> str:
         module = f"{self.module}:" if self.module else ""

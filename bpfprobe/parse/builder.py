@@ -11,6 +11,7 @@ from bpfprobe.model.expression import Binary
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import (
     Capture,
+    KernelPoint,
     Point,
     ProbeSpec,
     SyscallPoint,
@@ -48,6 +49,8 @@ def _whole(description: Description) -> ProbeSpec:
         string_bytes=description.string_bytes,
         binary_strings=description.binary_strings,
     )
+    if description.force and isinstance(spec.point, KernelPoint):
+        spec = replace(spec, point=replace(spec.point, force=True))
     captures = list(spec.captures)
     for name, text in description.captures:
         if all(capture.name != name for capture in captures):

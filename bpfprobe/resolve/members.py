@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
 
 def find_member(target: Target, struct: KStruct, name: str) -> Member | None:
-    """The member of that name, its offset counted from the start of ``struct``; None if none."""
-    return next((m for m in all_members(target, struct) if m.name == name), None)
+    """The member of that name, its offset counted from the start of ``struct``; None if none.
+
+    ``sk_dport`` and its like in a ``struct sock`` are macros, ``__sk_common.skc_dport``
+    (include/net/sock.h), of which BTF knows nothing.
+    """
+    found = next((m for m in all_members(target, struct) if m.name == name), None)
+    if found is None and struct.name == "sock" and name.startswith("sk_"):
+        common = find_member(target, struct, "__sk_common")
+        if common is not None and isinstance(common.type, KStruct):
+            inner = find_member(target, common.type, f"skc_{name.removeprefix('sk_')}")
+            return inner and replace(inner, offset=inner.offset + common.offset)
+    return found
 
 
 def all_members(target: Target, struct: KStruct) -> Iterator[Member]:

@@ -46,13 +46,15 @@ def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
             span,
             "probe a function that it calls or that calls it",
         )
-    if target.is_traceable(point.symbol) is False and not point.offset:
+    unlisted = target.is_traceable(point.symbol) is False
+    if unlisted and not point.offset and not point.force:
         raise spec_error(
             "FAIL_REG_PROBE",
             f"{point.symbol} is there but cannot be traced (marked notrace, or without an entry "
             "that ftrace can patch)",
             span,
-            "bpfprobe list 'kprobe:...' shows what can be probed",
+            "bpfprobe list 'kprobe:...' shows what can be probed; bpfprobe trace -F tries it all "
+            "the same",
         )
     if len(symbols) > 1:
         modules = sorted({s.module or "the kernel itself" for s in symbols})
@@ -96,6 +98,14 @@ def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
         return spec_error(
             "BAD_PROBE_ADDR", f"{point.symbol} is data, not a function", span, _data_hint(point)
         )
+    if call := _system_call(point.symbol, target):
+        return spec_error(
+            "BAD_PROBE_ADDR",
+            f"this kernel ({release}) has no function {point.symbol}: system calls are wrapped",
+            span,
+            f"syscall:{call} has its arguments by name; the wrapper's only one (since Linux 4.17) "
+            "points to the registers of the caller",
+        )
     near = target.similar_functions(point.symbol)
     variants = [name for name in near if name.startswith(f"{point.symbol}.")]
     if variants:
@@ -113,6 +123,15 @@ def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
         span,
         hint,
     )
+
+
+def _system_call(symbol: str, target: Target) -> str:
+    """The system call that ``sys_NAME`` or ``SyS_NAME`` was the function of, or ""."""
+    name = symbol.partition("_")[2]
+    if symbol[:4].lower() != "sys_" or not name:
+        return ""
+    wrappers = (f"{prefix}_sys_{name}" for prefix in ("__x64", "__arm64"))
+    return name if any(target.symbols(wrapper) for wrapper in wrappers) else ""
 
 
 def _data_hint(point: KernelPoint) -> str:

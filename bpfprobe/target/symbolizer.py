@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.symbol import Location
-from bpfprobe.target.addresses import AddressTable
 from bpfprobe.target.binaries import LiveBinaries
 from bpfprobe.target.files import Files
+from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.procmaps import Mapping, read_mappings
 
 if TYPE_CHECKING:
     from bpfprobe.target.function_table import FunctionTable
 
+MAX_ADDRESSES = 65536
+"""Of how many kernel addresses the names are remembered: each look-up goes through 8 MB."""
 MAX_PROCESSES = 256
 """Of how many processes the mapped files are remembered."""
 
@@ -31,12 +33,21 @@ class LiveSymbolizer:
     def __init__(self, root: Path = Path("/")) -> None:
         self._files = Files(root)
         self._binaries = LiveBinaries(self._files, os.uname().machine)
+        self._places: dict[int, Location | None] = {}
         self._maps: dict[int, list[Mapping]] = {}
         self._tables: dict[tuple[int, int], FunctionTable | None] = {}
 
     def kernel(self, address: int) -> Location | None:
         """From /proc/kallsyms."""
-        return self._kernel.locate(address)
+        if address not in self._places:
+            if len(self._places) >= MAX_ADDRESSES:
+                self._places.clear()
+            found = self._kallsyms.symbol_at(address)
+            place = None
+            if found is not None:
+                place = Location(found.name, address - found.start, found.size, found.module)
+            self._places[address] = place
+        return self._places[address]
 
     def user(self, pid: int, address: int) -> Location | None:
         """From /proc/PID/maps and the symbol tables of the files in it, or of their debug files."""
@@ -51,8 +62,8 @@ class LiveSymbolizer:
         return Location(found.name, offset - found.offset, found.size, place.path)
 
     @cached_property
-    def _kernel(self) -> AddressTable:
-        return AddressTable(self._files.read("/proc/kallsyms").data or b"")
+    def _kallsyms(self) -> Kallsyms:
+        return Kallsyms(self._files.read("/proc/kallsyms").data or b"")
 
     def _mapping(self, pid: int, address: int) -> Mapping | None:
         for fresh in (False, True):  # what a process maps changes: dlopen(3), exec

@@ -164,7 +164,7 @@ def test_a_line_of_ftrace() -> None:
     lines = FtraceLines({type(event): Spot("do_sys_openat2+0x0/0x60")}, Names())
     assert lines.rows(event) == (
         "             cat-43      [001] .....     5.000001: opened: (do_sys_openat2+0x0/0x60)"
-        r' n=7 name="a\"b"'
+        ' n=7 name="a"b"'
     )
 
 

@@ -30,9 +30,9 @@ class Tracer:
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._output = b""
 
-    def wait_for(self, header: bytes) -> None:
+    def wait_for(self, header: bytes, seconds: float = STARTED_S) -> None:
         assert self._process.stdout is not None
-        deadline = time.monotonic() + STARTED_S
+        deadline = time.monotonic() + seconds
         while header not in self._output:
             ready, _, _ = select.select([self._process.stdout], [], [], 1.0)
             if ready:

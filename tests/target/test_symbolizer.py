@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from bpfprobe.model.symbol import Location
-from bpfprobe.target.addresses import AddressTable
 from bpfprobe.target.symbolizer import LiveSymbolizer
 
 KALLSYMS = b"""\
@@ -28,23 +27,30 @@ ffffffffc0000040 t last_one\t[nf_conntrack]
     ("address", "place"),
     [
         (0xFFFFFFFF81000000, Location("_text", 0, 0x100)),
-        (0xFFFFFFFF81000101, Location("vfs_read", 1, 0x100)),
-        (0xFFFFFFFF810001FF, Location("vfs_read", 0xFF, 0x100)),
+        (0xFFFFFFFF81000101, Location("vfs_read", 1, 0x80)),
+        (0xFFFFFFFF8100017F, Location("vfs_read", 0x7F, 0x80)),
         (0xFFFFFFFFC0000010, Location("nf_ct_delete", 0x10, 0x40, "nf_conntrack")),
-        (0xFFFFFFFFC0000047, Location("last_one", 7, 0, "nf_conntrack")),
+        (0xFFFFFFFFC0000047, None),
         (0xFFFFFFFFD0000000, None),
         (0xFFFFFFFF80FFFFFF, None),
         (0, None),
     ],
 )
-def test_the_kernel(address: int, place: Location | None) -> None:
-    assert AddressTable(KALLSYMS).locate(address) == place
+def test_the_kernel(tmp_path: Path, address: int, place: Location | None) -> None:
+    symbols = with_kallsyms(tmp_path, KALLSYMS)
+    assert symbols.kernel(address) == place
+    assert symbols.kernel(address) == place
 
 
-def test_addresses_that_are_hidden_have_no_names() -> None:
+def test_addresses_that_are_hidden_have_no_names(tmp_path: Path) -> None:
     hidden = b"0000000000000000 T _text\n0000000000000000 t vfs_read\n"
-    assert AddressTable(hidden).locate(0xFFFFFFFF81000000) is None
-    assert AddressTable(b"").locate(1) is None
+    assert with_kallsyms(tmp_path, hidden).kernel(0xFFFFFFFF81000000) is None
+
+
+def with_kallsyms(root: Path, text: bytes) -> LiveSymbolizer:
+    (root / "proc").mkdir()
+    (root / "proc" / "kallsyms").write_bytes(text)
+    return LiveSymbolizer(root)
 
 
 def test_a_root_without_files_has_no_names(tmp_path: Path) -> None:
