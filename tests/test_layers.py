@@ -37,6 +37,7 @@ STANDARD_ABOVE = {
     "functools", "itertools", "json", "operator", "re", "string", "struct", "typing",
 }  # fmt: skip
 TALKS_TO_C = {
+    "target/demangler.py",  # libstdc++'s
     "target/libbpf_btf.py",  # a reader of BTF, no more
     "lab/agent/system.py",  # mount(2) and its like, in the guest
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import BpfprobeError, TargetError, UsageError
+from bpfprobe.parse.place import path_of
 from bpfprobe.target.nearness import nearest_names
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ patterns:
   kprobe:vfs_*                kernel functions; kprobe:MODULE:* those of a module
   tracepoint:sched:*          tracepoints
   syscall:open*               system calls by their names in the manual
-  uprobe:/bin/bash:read*      functions of a program, or of a library (uprobe:c:malloc*)
+  uprobe:/bin/bash:read*      functions of a program, or of a library (uprobe:c:malloc*); a C++ or
+                              Rust name stands beside its symbol, and uprobe:PATH:ns::* fits it
   usdt:python3:gc*            markers of a program or library; usdt:* with -p those of a process
   vfs_*                       kernel functions and tracepoints
 
@@ -230,16 +232,16 @@ def _syscall_functions(pattern: str, target: Target) -> list[str]:
 
 
 def _user(kind: str, pattern: str, target: Target, pid: int | None) -> Iterator[str]:
-    path, colon, glob = pattern.rpartition(":")
-    if not colon:
-        path, glob = pattern, "*"
+    path = path_of(pattern) or pattern.removesuffix(":")
+    glob = pattern[len(path) + 1 :]
     binary = target.binary(path, pid)
     names = target.matching_binary_symbols(binary, glob or "*")
     if not names:
         near = target.similar_binary_symbols(binary, glob)
         raise _refused(f"no function of {binary.path} fits {glob}", near)
     for name in names:
-        yield f"{kind}:{binary.path}:{name}"
+        source = target.source_name(binary, name)
+        yield f"{kind}:{binary.path}:{name}" + (f"  {source}" if source else "")
 
 
 def _need_tracefs(target: Target) -> None:

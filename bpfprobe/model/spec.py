@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from bpfprobe.model.span import SourceText, Span
 if TYPE_CHECKING:
     from bpfprobe.model.expression import Expression
     from bpfprobe.model.message import Message
+
+_OPERATOR = re.compile(r"\boperator\s*(?:->\*|\*=?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,12 @@ class UserPoint:
 
     @property
     def is_glob(self) -> bool:
-        """Whether the symbol may mean several functions."""
-        return "*" in self.symbol or "?" in self.symbol
+        """Whether the symbol may mean several functions.
+
+        A ``*`` in the parameters of a C++ function is a pointer, behind ``operator`` its name.
+        """
+        name = _OPERATOR.sub("", self.symbol).partition("(")[0]
+        return "*" in name or "?" in name
 
     def __str__(self) -> str:
         place = self.symbol or hex(self.address or self.offset or 0)

@@ -24,7 +24,7 @@ from bpfprobe.parse.definition import default_name
 from bpfprobe.parse.dialect import Dialect
 from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.head import check_event_name
-from bpfprobe.parse.place import check_path, parse_kind_place
+from bpfprobe.parse.place import check_path, parse_function, parse_kind_place
 from bpfprobe.parse.scanner import check_length
 
 if TYPE_CHECKING:
@@ -99,15 +99,7 @@ def _user_point(description: Description) -> tuple[Span, Point]:
         check_path(path, span)
         return span, UserPoint(path, address=address, offset=offset, returns=returns, pid=pid)
     source = _source("path", f"{path}:{_text('sym', sym)}", "place")
-    if ":" in sym:
-        raise spec_error(
-            "BAD_PROBE_ADDR",
-            "a symbol has no colon",
-            source.span(len(path) + 1, len(source.text)),
-            "write it as nm(1) prints it, for C++ the mangled name",
-        )
-    point = parse_kind_place(description.kind, source.whole())
-    assert isinstance(point, UserPoint)
+    point = parse_function(path, source.whole(), len(path) + 1, returns=returns)
     if not point.symbol:
         raise TypeError("sym= takes a name; a number goes to address= or offset=")
     placed = UserPoint(path, symbol=point.symbol, plus=point.plus, returns=returns, pid=pid)

@@ -28,7 +28,7 @@ MOST_MAXACTIVE = 4096
 """KRETPROBE_MAXACTIVE_MAX of kernel/trace/trace_kprobe.c."""
 
 _KERNEL_FORM = re.compile(r"(?P<kind>[prfte])(?P<maxactive>[^:]*)(?::(?P<name>.*))?")
-_KIND_FORM = re.compile(r"(?:(?P<name>[^\s=:]*)=)?(?P<kind>[a-z]+):(?P<place>\S*)")
+_KIND_FORM = re.compile(r"(?:(?P<name>[^\s=:]*)=)?(?P<kind>[a-z]+):(?P<place>.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 

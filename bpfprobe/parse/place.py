@@ -21,9 +21,12 @@ _KERNEL = re.compile(
     rf"(?:\+(?P<offset>{_NUMBER}))?(?P<suffix>%.*)?"
 )
 _ADDRESS = re.compile(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
-_USER = re.compile(
-    rf"(?P<path>.+):(?:(?P<symbol>[^:+%()]+)(?:\+(?P<plus>{_NUMBER}))?)(?P<suffix>%.*)?"
-)
+# The last colon that stands alone ends a path; before a C++ name in :: it is the
+# first of three, and a tag (f[abi:cxx11]) has one of its own.
+_IN_FILE = re.compile(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)")
+# A + or % of a name belongs to an operator.
+_NAME = r"(?:operator(?:[-+*/%^&|~!=<>,]+|\(\)|\[\])|[^+%])+?"
+_FUNCTION = re.compile(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffix>%.*)?")
 _USDT = re.compile(r"(?P<path>.+?):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)")
 _EVENT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
 _TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
@@ -107,21 +110,34 @@ def _kernel(span: Span, *, returns: bool) -> KernelPoint:
 
 
 def _user(span: Span, *, returns: bool) -> UserPoint:
-    counter, span = _counter(span)
-    text = span.text
-    found = _USER.fullmatch(text)
-    if found is None:
-        raise _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", "/bin/bash:readline")
-    returns = _is_return(found, span) or returns
-    path, symbol = found["path"], found["symbol"]
+    path = path_of(span.text)
+    if not path:
+        raise _no_user_place(span)
+    return parse_function(path, span, len(path) + 1, returns=returns)
+
+
+def path_of(place: str) -> str:
+    """The path of ``PATH:PLACE``, empty where there is none."""
+    found = _IN_FILE.fullmatch(place)
+    return found["path"] if found else ""
+
+
+def parse_function(path: str, span: Span, start: int, *, returns: bool) -> UserPoint:
+    """A place in a file: what stands in ``span`` from ``start`` on, behind the file's path."""
     check_path(path, span)
+    counter, end = _counter(span, start)
+    found = _FUNCTION.fullmatch(span.text[start:end])
+    if found is None or found["symbol"].count("(") != found["symbol"].count(")"):
+        raise _no_user_place(span)
+    returns = _is_return(found, span.source.span(span.start + start, span.end)) or returns
+    symbol = found["symbol"]
     plus = _number(found["plus"], span) if found["plus"] else 0
     if symbol[0].isdigit():
         if not NUMBER.fullmatch(symbol):
             raise spec_error(
                 "BAD_UPROBE_OFFS",
                 f"{symbol!r} is no offset",
-                span.source.span(span.start + found.start("symbol"), span.end),
+                span.source.span(span.start + start, span.start + end),
                 "an offset is a number; a symbol does not begin with a digit",
             )
         offset = _number(symbol, span) + plus
@@ -136,12 +152,20 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
     return UserPoint(path, symbol=symbol, plus=plus, returns=returns, ref_ctr_offset=counter)
 
 
-def _counter(span: Span) -> tuple[int, Span]:
-    """The number in brackets at the end of a place, 0 for none, and the place without it."""
+def _no_user_place(span: Span) -> SpecError:
+    return _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", "/bin/bash:readline")
+
+
+def _counter(span: Span, start: int) -> tuple[int, int]:
+    """The number in brackets at the end of a place, 0 for none, and where the place ends then.
+
+    What stands in brackets behind a name is a number, or the parameters of a C++ function.
+    """
     text, source = span.text, span.source
-    opened = text.find("(", text.rfind(":") + 1)
-    if opened < 0:
-        return 0, span
+    opened = text.find("(", start)
+    is_number = text[start : start + 1].isdigit() or text[opened + 1 : opened + 2].isdigit()
+    if opened < 0 or not is_number:
+        return 0, len(text)
     closed = text.find(")", opened)
     hint = "PATH:OFFSET(COUNTER), as in /bin/prog:0x1149(0x4010)"
     if closed < 0:
@@ -155,7 +179,7 @@ def _counter(span: Span) -> tuple[int, Span]:
     if not NUMBER.fullmatch(inner.text):
         message = f"{inner.text!r} is no offset in the file"
         raise spec_error("BAD_REFCNT", message, inner, hint)
-    return _number(inner.text, inner), source.span(span.start, span.start + opened)
+    return _number(inner.text, inner), opened
 
 
 def _usdt(span: Span) -> UsdtPoint:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 
 if TYPE_CHECKING:
-    from bpfprobe.model.machine import Binary, DebugSymbols
+    from bpfprobe.model.machine import Binary, BinarySymbol, DebugSymbols
     from bpfprobe.model.span import Span
     from bpfprobe.target import Target
+
+MOST_SHOWN = 10
+"""Of functions that share a name."""
 
 
 def no_such_function(symbol: str, span: Span, target: Target, binary: Binary) -> SpecError:
@@ -28,6 +31,26 @@ def no_such_function(symbol: str, span: Span, target: Target, binary: Binary) ->
             f"bpfprobe list 'uprobe:{binary.path}:*' shows those it has; others were inlined"
         )
     return spec_error("BAD_PROBE_ADDR", message, span, "; ".join(hints))
+
+
+def several_functions(
+    symbol: str, span: Span, target: Target, binary: Binary, found: tuple[BinarySymbol, ...]
+) -> SpecError:
+    """The refusal of a name that several functions have: overloads, or static ones of files."""
+    names = {one.offset: target.source_name(binary, one.name) for one in found}
+    if all(names.values()):
+        shown = [f"{names[one.offset]} ({one.name})" for one in found]
+        hint = "say which: " + "; ".join(shown[:MOST_SHOWN])
+    else:
+        hint = "name one by its offset: " + ", ".join(f"{o:#x}" for o in [*names][:MOST_SHOWN])
+    if len(found) > MOST_SHOWN:
+        hint += f", and {len(found) - MOST_SHOWN} more"
+    return spec_error(
+        "NON_UNIQ_SYMBOL",
+        f"{len(found)} functions of {binary.path} are called {symbol}",
+        span,
+        hint,
+    )
 
 
 def _way_to_symbols(symbols: DebugSymbols, package: str) -> str:

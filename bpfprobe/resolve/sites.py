@@ -8,7 +8,7 @@ from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.machine import FileOffset
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
-from bpfprobe.resolve.missing_function import no_such_function
+from bpfprobe.resolve.missing_function import no_such_function, several_functions
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
@@ -250,12 +250,7 @@ def _one_symbol(point: UserPoint, span: Span, target: Target, binary: Binary) ->
         raise no_such_function(point.symbol, span, target, binary)
     offsets = {symbol.offset for symbol in found}
     if len(offsets) > 1:
-        raise spec_error(
-            "NON_UNIQ_SYMBOL",
-            f"{len(offsets)} functions of {binary.path} are called {point.symbol}",
-            span,
-            "name one by its offset: " + ", ".join(f"{offset:#x}" for offset in sorted(offsets)),
-        )
+        raise several_functions(point.symbol, span, target, binary, found)
     return found[0]
 
 

@@ -103,17 +103,25 @@ class Target(Protocol):
     def binary_symbols(self, binary: Binary, name: str) -> tuple[BinarySymbol, ...]:
         """The functions of an ELF file with exactly this name, static ones too.
 
-        Of a stripped file those that other files may call, then those of its debug file.
+        Of a stripped file those that other files may call, then those of its debug file. A name
+        that no symbol has may be that of a C++ or Rust source, with parameters or without.
         Raises `TargetError` (IFUNC) where the name is that of a chooser with no code of its own.
         """
         ...
 
     def matching_binary_symbols(self, binary: Binary, pattern: str) -> tuple[str, ...]:
-        """Names of functions of an ELF file that fit a glob, sorted."""
+        """Symbols of functions of an ELF file that fit a glob, sorted.
+
+        A glob with ``::`` is held against the names of the source.
+        """
         ...
 
     def similar_binary_symbols(self, binary: Binary, name: str) -> tuple[str, ...]:
         """At most five names of functions of an ELF file that look like ``name``."""
+        ...
+
+    def source_name(self, binary: Binary, symbol: str) -> str:
+        """What its C++ or Rust source calls a symbol of an ELF file; empty where none is known."""
         ...
 
     def debug_symbols(self, binary: Binary) -> DebugSymbols:

@@ -126,6 +126,10 @@ class BtfFileTarget:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")
 
+    def source_name(self, binary: Binary, symbol: str) -> str:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")

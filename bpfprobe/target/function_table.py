@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import BinarySymbol, FileOffset, VirtualAddress
 from bpfprobe.target.nearness import matching_names, nearest_names
+from bpfprobe.target.source_names import SourceNames, looks_like_source, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,28 +43,42 @@ class FunctionTable:
     def named(self, name: str) -> tuple[BinarySymbol, ...]:
         """Functions of that name, each address once, by address.
 
-        A name without a version means the default version where there is one. Raises `TargetError`
-        (IFUNC) where the name is only that of a function that chooses another at run time.
+        A name without a version means the default version where there is one; a name that no symbol
+        has may be that of a C++ or Rust source, then each function found goes by its mangled name.
+        Raises `TargetError`: IFUNC where the name is only that of a function that chooses another
+        at run time, NO_DEMANGLER.
         """
         whole = [entry for entry in self.entries if entry.name + entry.version == name]
         plain = [entry for entry in self.entries if entry.name == name]
         default = [entry for entry in plain if not _is_old(entry)]
         chosen = whole or default or plain
+        mangled: dict[str, str] = {}
+        if not chosen:
+            mangled = dict(self.source_names.find(name))
+            chosen = [entry for entry in self.entries if entry.name in mangled]
         code = [entry for entry in chosen if not entry.is_chooser]
         if chosen and not code:
-            raise TargetError(
-                f"{name} in {self._path} has no code of its own: at run time a chooser (IFUNC) "
-                "picks one of several functions",
-                code="IFUNC",
-                hint=f"`bpfprobe list 'uprobe:{self._path}:*{name}*'` shows those that have names; "
-                "a stripped library has none, then probe by file offset",
-            )
+            raise self._chooser(name)
         found: dict[int, BinarySymbol] = {}
         for entry in sorted(code, key=lambda entry: entry.address):
             offset = FileOffset(self._offset_of(entry.address) or 0)
             address = VirtualAddress(entry.address)
-            found.setdefault(address, BinarySymbol(name, address, offset, entry.size))
+            shown = entry.name if mangled else name
+            found.setdefault(address, BinarySymbol(shown, address, offset, entry.size))
         return tuple(found.values())
+
+    def _chooser(self, name: str) -> TargetError:
+        return TargetError(
+            f"{name} in {self._path} has no code of its own: at run time a chooser (IFUNC) "
+            "picks one of several functions",
+            code="IFUNC",
+            hint=f"`bpfprobe list 'uprobe:{self._path}:*{name}*'` shows those that have names; "
+            "a stripped library has none, then probe by file offset",
+        )
+
+    def source_name(self, name: str) -> str:
+        """What its C++ or Rust source calls a symbol, empty for one that is not mangled."""
+        return self.source_names.all.get(name, "") if name.startswith(("_Z", "_R")) else ""
 
     def function_at(self, offset: int) -> BinarySymbol | None:
         """The function that holds a file offset, or None.
@@ -90,12 +105,28 @@ class FunctionTable:
         return sorted(self.entries, key=lambda entry: (entry.address, entry.size, entry.name))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
-        """Names of functions that fit a glob, sorted."""
-        return matching_names(pattern, self._names)
+        """Names of functions that fit a glob, sorted; with ``::`` names of a C++ or Rust source."""
+        if not looks_like_source(pattern):
+            return matching_names(pattern, self._names)
+        sources = self.source_names.all
+        forms = {mangled: spellings(source)[:2] for mangled, source in sources.items()}
+        fits = {*matching_names(pattern, {form for some in forms.values() for form in some})}
+        return tuple(sorted(mangled for mangled, some in forms.items() if fits.intersection(some)))
 
     def similar(self, name: str) -> tuple[str, ...]:
         """At most five names of functions that look like ``name``."""
-        return nearest_names(name, self._names)
+        if not looks_like_source(name):
+            return nearest_names(name, self._names)
+        sources = self.source_names.all.values()
+        at = 0 if "(" in name else 1
+        return nearest_names(
+            name, (some[min(at, len(some) - 1)] for some in map(spellings, sources))
+        )
+
+    @cached_property
+    def source_names(self) -> SourceNames:
+        """The names of C++ and Rust sources."""
+        return SourceNames(self._names)
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -139,6 +139,10 @@ class LiveTarget:
         """From ``.symtab`` and ``.dynsym``, of a stripped file also from its debug file."""
         return self._binaries.functions(binary).similar(name)
 
+    def source_name(self, binary: Binary, symbol: str) -> str:
+        """By libstdc++."""
+        return self._binaries.functions(binary).source_name(symbol)
+
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """By build-id, then by ``.gnu_debuglink``."""
         return self._binaries.debug_symbols(binary)

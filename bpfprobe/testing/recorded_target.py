@@ -111,6 +111,10 @@ class _AskedTarget:
         """See `Target.similar_binary_symbols`."""
         return cast("tuple[str, ...]", self._ask("similar_binary_symbols", binary, name))
 
+    def source_name(self, binary: Binary, symbol: str) -> str:
+        """See `Target.source_name`."""
+        return cast("str", self._ask("source_name", binary, symbol))
+
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """See `Target.debug_symbols`."""
         return cast("DebugSymbols", self._ask("debug_symbols", binary))

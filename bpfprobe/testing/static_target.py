@@ -227,6 +227,10 @@ class StaticTarget:
         """Near misses among the functions."""
         return nearest_names(name, (symbol.name for symbol in self._functions_of(binary)))
 
+    def source_name(self, binary: Binary, symbol: str) -> str:
+        """Empty: names made here are those of the source."""
+        return ""
+
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """What was given for the path; else the file was not stripped."""
         return self._debug_symbols.get(binary.path, DebugSymbols(is_stripped=False))

@@ -96,7 +96,7 @@ def test_a_type_error_names_the_field(make: Any, given: dict[str, Any], message:
         (bp.kprobe, {"function": "f", "filter": ""}, "NO_FILTER", "filter", ""),
         (bp.kprobe, {"function": "f", "x": "1" * 5000}, "ARG_TOO_LONG", "capture x", "1" * 40),
         (bp.kprobe, {"function": "f", "filter": "a" * 5000}, "ARG_TOO_LONG", "filter", "a" * 40),
-        (bp.uprobe, {"path": "/x", "sym": "ns::f"}, "BAD_PROBE_ADDR", "place", "ns::f"),
+        (bp.uprobe, {"path": "/x", "sym": "f(int"}, "BAD_PROBE_ADDR", "place", "/x:f(int"),
         (bp.uprobe, {"path": "", "offset": 1}, "FILE_NOT_FOUND", "place", ":0x1"),
         (bp.uprobe, {"path": "a\0b", "offset": 1}, "FILE_NOT_FOUND", "place", "a\0b:0x1"),
         (bp.uretprobe, {"path": "/x", "sym": "f+4"}, "BAD_RETPROBE", "place", "/x:f+4"),

@@ -1,0 +1,120 @@
+"""Mangled names of an ELF file by what their source calls them."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_MOST_TEXT = 64 << 20
+"""Letters of all names of one file, more than a browser's have; what comes after stays mangled."""
+
+_WORD = re.compile(r"\w+")
+_TAG = re.compile(r"\[abi:\w+\]")
+_QUALIFIER = re.compile(r"(?: (?:const|volatile)| ?&{1,2})+$")
+_MANGLED = ("_Z", "_R")
+
+
+def looks_like_source(name: str) -> bool:
+    """Whether a name can only be one of a source: ``::`` and brackets stand in no C name."""
+    return "::" in name or "(" in name
+
+
+def spellings(source_name: str) -> tuple[str, ...]:
+    """What a function may be called, the most exact first.
+
+    With parameters, without them (and without the type that a template returns), without the
+    arguments of the template at its end.
+    """
+    if " [clone " in source_name:  # a part of the function that the compiler put elsewhere
+        return (source_name,)
+    whole = _QUALIFIER.sub("", _TAG.sub("", source_name))
+    bare = _without_type(_without_brackets(whole, "(", ")"))
+    return tuple(dict.fromkeys((whole, bare, _without_brackets(bare, "<", ">"))))
+
+
+def _without_brackets(name: str, opening: str, closing: str) -> str:
+    """The name without the pair of brackets that it ends in."""
+    if not name.endswith(closing) or name.endswith(("operator()", "->", "operator>", "operator>>")):
+        return name
+    depth = 0
+    for at in range(len(name) - 1, 0, -1):
+        depth += (name[at] == closing) - (name[at] == opening)
+        if depth == 0:
+            return name[:at]
+    return name
+
+
+def _without_type(name: str) -> str:
+    """The name without a type before it, which stands apart outside of all brackets."""
+    depth, start = 0, 0
+    for at, letter in enumerate(name):
+        if name.startswith("operator", at) and depth == 0:
+            break
+        depth += (letter in "(<[{") - (letter in ")>]}")
+        if letter == " " and depth == 0:
+            start = at + 1
+    return name[start:]
+
+
+class SourceNames:
+    """The mangled ones among ``names``, by the names in their sources."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._mangled = sorted(name for name in names if name.startswith(_MANGLED))
+
+    def find(self, name: str) -> tuple[tuple[str, str], ...]:
+        """(mangled, in the source) of each function that a name means.
+
+        Raises `TargetError` (NO_DEMANGLER) where that cannot be told.
+        """
+        likely = list(self._likely(name))
+        if not likely:
+            return ()
+        self._need_demangler(name)
+        wanted = _QUALIFIER.sub("", _TAG.sub("", name.removeprefix("::")))
+        best: dict[int, list[tuple[str, str]]] = {}
+        for mangled, source in self._demangled(likely):
+            forms = spellings(source)
+            if wanted in forms:
+                best.setdefault(forms.index(wanted), []).append((mangled, source))
+        return tuple(best[min(best)]) if best else ()
+
+    def _likely(self, name: str) -> Iterator[str]:
+        """Those that hold the last word of the name, which is in a mangled name as it is."""
+        bare = _without_brackets(_TAG.sub("", name), "(", ")")
+        words = _WORD.findall(bare.rpartition("::")[2].partition("<")[0])
+        word = "" if not words or words[0].startswith("operator") else words[0]
+        return (mangled for mangled in self._mangled if word in mangled)
+
+    @cached_property
+    def all(self) -> dict[str, str]:
+        """Every mangled name with its source's, if there is a demangler."""
+        return dict(self._demangled(self._mangled))
+
+    def _demangled(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        from bpfprobe.target.demangler import the_demangler
+
+        room = _MOST_TEXT
+        for name in names:
+            source = the_demangler().demangle(name)
+            room -= len(source)
+            if room < 0:
+                return
+            if source:
+                yield name, source
+
+    def _need_demangler(self, name: str) -> None:
+        from bpfprobe.target.demangler import the_demangler
+
+        if looks_like_source(name) and not the_demangler().is_there:
+            raise TargetError(
+                f"{name} cannot be told from mangled names: libstdc++.so.6 is not there",
+                code="NO_DEMANGLER",
+                hint="install it (Debian: libstdc++6), or name the function as nm(1) prints it",
+            )
