@@ -73,7 +73,8 @@ class StringWriter:
         table = parameter(condition.offset + 16, "byte")
         write.line(f"s64 {states} = {parameter(condition.offset)};")
         write.line(f"u64 {stars} = {parameter(condition.offset + 8)};")
-        with write.block(f"for (u64 i = 0; i < {condition.room}; i++)"):
+        seen = condition.room - self._reaches_further(condition)  # the kernel has a NUL behind 1023
+        with write.block(f"for (u64 i = 0; i < {seen}; i++)"):
             # Else a short loop is unrolled, in spite of a pragma: nothing is known of i behind it.
             write.line('asm volatile("" : "+r"(i));')
             write.line(f"u64 byte = ((u8 *){text})[i];")
@@ -82,7 +83,17 @@ class StringWriter:
             write.line(f"{states} |= ({states} & {stars}) << 1;")
             with write.block(f"if ({states} <= 0)"):
                 write.line("break;")
+        if self._reaches_further(condition):
+            # More of the text is at hand, and no more is looked at: it ends here.
+            with write.block(f"if ({states} > 0)"):
+                write.line(f"{states} = ({states} & {parameter(condition.offset + 16)}) << 1;")
         return _as_asked(condition, read, f"{states} < 0")
+
+    def _reaches_further(self, condition: GlobText) -> bool:
+        """Whether more of a text has been read than the glob looks at: no NUL ends it there."""
+        text = condition.asked.text
+        held = self._held.get(text) if isinstance(text, TextAt) else None
+        return held is not None and held.room > condition.room
 
     def held(self, text: TextAt) -> HeldText | None:
         """Where a text is that has been read already, and still stands there."""
