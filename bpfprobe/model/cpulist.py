@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _PART = re.compile(
-    r"(?:(?P<all>all)|(?P<first>\d+|N)(?:-(?P<last>\d+|N))?)(?::(?P<used>\d+)/(?P<group>\d+))?"
+    r"(?:(?P<all>all)|(?P<first>\d+|N)(?:-(?P<last>\d+|N))?)(?::(?P<used>\d+)/(?P<group>\d+))?",
+    re.ASCII,
 )
 _WIDEST_GROUP = 1 << 31
 

@@ -31,6 +31,15 @@ _VALUE = re.compile(
 _NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _NEXT = re.compile(r"(?:\s|\))*(?P<joint>&&|\|\||$)?")
 _LONGEST_NUMBER = 23
+_WAYS_OUT = {
+    "INVALID_OP": "behind a field there is one of == != < <= > >= & ~",
+    "INVALID_VALUE": "compare with a number, or with text in quotes",
+    "ILLEGAL_INTVAL": "numbers are written 12, -12, 0x1f and 017 (octal), and have 64 bits",
+    "OPERAND_TOO_LONG": "a number has at most 64 bits",
+    "TOO_MANY_PREDS": "join two comparisons with && or ||",
+    "MISSING_BRACE_OPEN": "CPUS{0-3}",
+}
+_EXAMPLE = 'for example: pid == 42 && comm ~ "ng*"'
 _WITHOUT_A_KERNEL_NAME = frozenset(
     ["BAD_OPERATOR", "BAD_FETCH_ARG", "BAD_IMM", "DEREF_NEED_BRACE", "NO_ARG_BODY"]
 )
@@ -55,17 +64,17 @@ def parse_filter(source: SourceText, start: int = 0, end: int | None = None) -> 
     if text.strip() == "0":
         return None
     if not text.strip():
-        raise spec_error(
-            "NO_FILTER", "the filter is empty", source.span(start, stop), "for example: pid == 42"
-        )
+        raise spec_error("NO_FILTER", "the filter is empty", source.span(start, stop), _EXAMPLE)
     _check_pairs(source, start, stop)
     try:
         return parse_expression(source, start, stop)
     except SpecError as error:
-        code = _kernel_code(text) if error.code in _WITHOUT_A_KERNEL_NAME else None
-        if code is None:
-            raise
-        diagnostics = [replace(wrong, code=code) for wrong in error.diagnostics]
+        known = _kernel_code(text) if error.code in _WITHOUT_A_KERNEL_NAME else None
+        code = known or error.code
+        diagnostics = [
+            replace(wrong, code=code, hint=wrong.hint or _WAYS_OUT.get(code, _EXAMPLE))
+            for wrong in error.diagnostics
+        ]
         raise SpecError(diagnostics) from error
 
 

@@ -44,7 +44,20 @@ def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
             return AllOf(_flat(AllOf, both)) if expression.operator == "&&" else _any_of(both)
         if expression.operator in _COMPARISONS or isinstance(expression.right, ast.CpuList):
             return _comparison(expression, scope)
+        if expression.operator == "&" and _is_of_text_or_function(expression, scope):
+            return _comparison(expression, scope)
     return _truth(expression, scope)
+
+
+def _is_of_text_or_function(expression: ast.Binary, scope: Scope) -> bool:
+    """Whether this is no mask: what a comparison says against it is said of it as well."""
+    left, right = expression.left, expression.right
+    if isinstance(right, ast.Text) or (isinstance(left, ast.MemberOf) and left.name == "function"):
+        return True
+    if not isinstance(left, (ast.Name, ast.MemberOf)):
+        return False
+    operand = resolve_operand(left, scope)
+    return number_of(operand) is None and text_of(operand) is not None
 
 
 def _truth(expression: ast.Expression, scope: Scope) -> Condition:

@@ -33,6 +33,7 @@ def test_ranges(text: str, ranges: tuple[tuple[int, int], ...]) -> None:
     [
         ("", "'' is neither"),
         ("x", "'x' is neither"),
+        ("٣", "is neither"),
         ("-1", "'-1' is neither"),
         ("0x1", "'0x1' is neither"),
         ("1-", "'1-' is neither"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bpfprobe.errors import SpecError
 from bpfprobe.model import expression as ast
@@ -91,3 +95,17 @@ def test_a_character_may_be_text() -> None:
 def test_text_behind_the_filter_is_not_its() -> None:
     source = SourceText("pid == 1 (")
     assert parse_filter(source, 0, 8) is not None
+
+
+WORDS = st.sampled_from(
+    [
+        *("a8", "comm", ".ustring", ".function", "==", "!", "~", "&", "&&", "||", "(", ")"),
+        *("'", '"', "CPUS{", "}", "0x", "08", "-1", " ", "\\", "*", "é", "\0"),
+    ]
+)
+
+
+@given(st.text() | st.lists(WORDS).map("".join))
+def test_any_text_is_a_filter_or_says_why_not(text: str) -> None:
+    with contextlib.suppress(SpecError):
+        parse_filter(SourceText(text))
