@@ -86,7 +86,7 @@ def is_fetch_argument(node: ast.Expression) -> bool:
 
 
 def _is_expression(text: str, kernel: Verdict, ours: Verdict) -> bool:
-    if kernel.code == "TYPECAST_NOT_EVENT":  # a bracket where the kernel wants a struct
+    if not kernel.accepts and re.search(r"=\(", text):  # a bracket that groups
         return True
     return not kernel.accepts and any(
         not is_fetch_argument(value) for value, _, _ in _captures(text)
@@ -180,10 +180,12 @@ DIFFERENCES = (
     Difference(
         PROGRAM_ARGUMENTS,
         "$argN is there in programs too, by the calling convention, and at every return as it was "
-        "on entry; the kernel keeps its own functions' since Linux 6.9, those of programs never",
+        "on entry; the kernel keeps its own functions' since Linux 6.9 (before, it calls them bad "
+        "variables), those of programs never",
         lambda text, kernel, ours: (
             kernel.code in ("NOFENTRY_ARGS", "BAD_VAR")
-            and re.search(r"^r.*\$arg\d|/.*\$arg\d", text) is not None
+            and (ours.accepts or ours.code != kernel.code)
+            and re.search(r"^r.*\$arg\d|/.*\$arg\d|\+.*\$arg\d", text) is not None
         ),
     ),
     Difference(
