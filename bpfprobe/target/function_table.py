@@ -130,7 +130,10 @@ class FunctionTable:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(entry.name for entry in self.entries if not entry.is_chooser)
+        current = {entry.name for entry in self.entries if not _is_old(entry)}
+        code = (entry for entry in self.entries if not entry.is_chooser)
+        # An old version with code does not count where the one that is meant is a chooser.
+        return frozenset(e.name for e in code if not _is_old(e) or e.name not in current)
 
     def _offset_of(self, address: int) -> int | None:
         return next(

@@ -194,5 +194,13 @@ def kernel_things(pid: int | str = "self") -> list[str]:
     return [name for name in held if re.match(r"anon_inode:.*(bpf|perf)", name)]
 
 
+def real(name: str, package: str) -> str:
+    """The file of a program; skips the test where its package is not there."""
+    found = shutil.which(name, path="/usr/bin")
+    if found is None:
+        pytest.skip(f"needs {name} of Debian's package {package}")
+    return os.path.realpath(found)
+
+
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import struct
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bpfprobe as bp
-from tests.native.programs import kernel_things, needs_uprobes
+from tests.native.programs import kernel_things, needs_uprobes, real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,13 +161,6 @@ def tracer(shop: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.communicate()
-
-
-def real(name: str, package: str) -> str:
-    found = shutil.which(name, path="/usr/bin")
-    if found is None:
-        pytest.skip(f"needs {name} of Debian's package {package}")
-    return os.path.realpath(found)
 
 
 SCRIPT = """

@@ -145,6 +145,10 @@ def test_a_chooser_is_no_function() -> None:
         elf.functions.named("memcpy")
     assert caught.value.code == "IFUNC"
     assert elf.functions.matching("*") == ()
+    symbols = [Sym("memcpy", version=0x8002), Sym("memcpy", kind=IFUNC, version=3)]
+    versions = read(make_elf(dynamic=symbols, versions=("V1", "V2")))
+    assert versions.functions.matching("*") == ()
+    assert len(versions.functions.named("memcpy@V1")) == 1
 
 
 def test_addresses_and_offsets_are_not_the_same_thing() -> None:

@@ -1,0 +1,176 @@
+"""The examples for programs, run as commands beside real programs that the tests start."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+from side_by_side import Tracer, our_tool
+
+from tests.native.programs import needs_uprobes, real
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = needs_uprobes
+
+
+@contextmanager
+def tool(header: bytes, name: str, *options: str) -> Iterator[Tracer]:
+    """An example that has attached its probes, as its header tells."""
+    tracer = Tracer(our_tool(name, *options))
+    try:
+        tracer.wait_for(header)
+        yield tracer
+    finally:
+        tracer.end()
+
+
+class Script:
+    """A script of a Python that does its work each time it is told to."""
+
+    def __init__(self, python: str, before: str, work: str) -> None:
+        loop = f"for line in sys.stdin:\n{indent(work, '    ')}\n    print(line, flush=True)\n"
+        source = f"import sys\n{before}\n{loop}"
+        command = [python, "-S", "-E", "-c", source]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self.pid = str(self.process.pid)
+
+    def __enter__(self) -> Script:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def work(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(b"\n")
+        assert self.process.stdout.read(2) == b"\n\n"
+
+
+def test_bashreadline() -> None:
+    commands = [*(f"echo number {number} of\\ 22 'ä'" for number in range(22)), "exit"]
+    with tool(b"COMMAND", "bashreadline") as tracer:
+        pid, terminal = pty.fork()
+        if not pid:
+            os.execv("/bin/bash", ["bash", "--norc", "--noprofile", "-i"])
+        with open(terminal, "wb", buffering=0) as typed:
+            typed.write("".join(f"{one}\n" for one in commands).encode())
+            while True:
+                try:
+                    if not os.read(terminal, 4096):
+                        break
+                except OSError:  # Linux's word for the end of a pseudo-terminal
+                    break
+            assert os.waitpid(pid, 0)[1] == 0
+        tracer.wait_for(b"exit\n")
+        rows = [line for line in tracer.stop() if b" %d " % pid in line]
+    pattern = re.compile(rf"\d\d:\d\d:\d\d  {pid:<7d} (.*)")
+    found = [pattern.fullmatch(line.decode()) for line in rows]
+    assert [one and one[1] for one in found] == [one.replace("\\", "\\\\") for one in commands]
+
+
+def test_gethostlatency() -> None:
+    before = "import socket\nlong = 'x' * 5000"
+    work = (
+        "for number in range(23): socket.getaddrinfo('127.0.0.%d' % number, 80)\n"
+        "for number in range(7): socket.gethostbyname_ex('localhost')\n"
+    )
+    with (
+        Script(sys.executable, before, work) as script,
+        tool(b"HOST", "gethostlatency", "-p", script.pid) as tracer,
+    ):
+        script.work()
+        tracer.wait_for(b"127.0.0.22\n")
+        rows = [line.decode() for line in tracer.stop()]
+    pattern = re.compile(rf"\d\d:\d\d:\d\d  {script.pid:<7s} \S+ +\d+\.\d\d (\S+)")
+    found = [pattern.fullmatch(row) for row in rows]
+    hosts = [one[1] for one in found if one]
+    assert len(hosts) == len(rows)
+    assert [host for host in hosts if host != "localhost"] == [f"127.0.0.{n}" for n in range(23)]
+
+
+def test_ucalls() -> None:
+    before = "def leaf(n): return n\ndef down(n): return leaf(n) if n < 2 else down(n - 1)"
+    work = "for number in range(23): leaf(number)\ndown(7)"
+    with Script(real("python3", "python3"), before, work) as script:
+        for options in ([], ["-L", "-m"]):
+            with tool(b"Ctrl-C", "ucalls", *options, script.pid) as tracer:
+                script.work()
+                rows = [line.decode().split() for line in tracer.stop()]
+            assert ["<string>.down", "7"] in [row[:2] for row in rows]
+            assert ["<string>.leaf", "24"] in [row[:2] for row in rows]
+    times = {row[0]: float(row[2]) for row in rows[2:]}
+    assert times["<string>.down"] > 0
+
+
+def test_ucalls_of_intervals_and_the_top() -> None:
+    before = "def often(): pass\ndef seldom(): pass"
+    work = "for number in range(13): often()\nseldom()"
+    with Script(real("python3", "python3"), before, work) as script:
+        script.work()  # before, and not counted
+        with tool(b"Ctrl-C", "ucalls", "-T", "1", script.pid, "0.5") as tracer:
+            script.work()
+            tracer.wait_for(b"often")
+            script.work()
+            rows = [line.split() for line in tracer.stop()]
+    counted = [row for row in rows if b"<string>." in b" ".join(row)]
+    assert {row[0] for row in counted} <= {b"<string>.often", b"<string>.seldom"}
+    assert sum(int(row[1]) for row in counted if row[0] == b"<string>.often") == 26
+
+
+def test_ugc() -> None:
+    before = "import gc\ngc.disable()\nclass Loop: pass\ngc.collect()"
+    work = (
+        "for number in range(7): gc.collect(1)\n"
+        "for number in range(11):\n    loop = Loop(); loop.itself = loop\n"
+        "del loop\ngc.collect()\n"
+    )
+    with Script(real("python3", "python3"), before, work) as script:
+        with tool(b"DESCRIPTION", "ugc", script.pid) as tracer:
+            script.work()
+            tracer.wait_for(b"gen 2 GC collected 11 objects\n")
+            rows = [line.decode().split(maxsplit=2) for line in tracer.stop()[1:]]
+        with tool(b"DESCRIPTION", "ugc", "-m", "-F", "gen 2", script.pid) as tracer:
+            script.work()
+            tracer.wait_for(b"gen 2 GC collected 11 objects\n")
+            filtered = [line.decode().split(maxsplit=2) for line in tracer.stop()[1:]]
+    last = "gen 2 GC collected 11 objects"
+    assert [row[2] for row in rows] == ["gen 1 GC collected 0 objects"] * 7 + [last]
+    assert [row[2] for row in filtered] == [last]
+    assert all(float(row[0]) >= 0 and float(row[1]) >= 0 for row in rows + filtered)
+
+
+def count(*options: str, script: Script) -> Counter[str]:
+    with tool(b"Ctrl-C", "funccount", "-p", script.pid, *options) as tracer:
+        script.work()
+        rows = [line.decode().split() for line in tracer.stop()]
+    assert rows[-1] == ["Detaching..."]
+    assert ["FUNC", "COUNT"] in rows
+    return Counter({row[0]: int(row[1]) for row in rows[rows.index(["FUNC", "COUNT"]) + 1 : -1]})
+
+
+def test_funccount(tmp_path: Path) -> None:
+    before = "import ctypes\nlibc = ctypes.CDLL(None)\nroom = ctypes.create_string_buffer(64)"
+    work = (
+        "for number in range(23): libc.memfrob(room, 64)\n"
+        "for number in range(29): libc.memmem(room, 64, b'no', 2)\n"
+        "for number in range(31): libc.labs(number)\n"
+    )
+    with Script(real("python3", "python3"), before, work) as script:
+        mem = count("c:mem*", script=script)
+        assert (mem["memfrob"], mem["memmem"], mem["labs"]) == (23, 29, 0)
+        assert count("c:labs", script=script) == {"labs": 31}
+        assert count("t:raw_syscalls:sys_enter", script=script)["sys_enter"] >= 2
