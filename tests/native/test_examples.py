@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from side_by_side import Tracer, our_tool
 
+from tests.native.postgres import running_server
 from tests.native.programs import needs_uprobes, real
 
 if TYPE_CHECKING:
@@ -174,3 +175,26 @@ def test_funccount(tmp_path: Path) -> None:
         assert (mem["memfrob"], mem["memmem"], mem["labs"]) == (23, 29, 0)
         assert count("c:labs", script=script) == {"labs": 31}
         assert count("t:raw_syscalls:sys_enter", script=script)["sys_enter"] >= 2
+
+
+def test_dbslower() -> None:
+    long = "select length('" + "x" * 5000 + "')"
+    queries = [f"select '{number}\\ä\t', pg_sleep(0.001)" for number in range(21)] + [long]
+    with running_server() as server:
+        with tool(b"QUERY", "dbslower", "postgres", "-m", "0") as tracer:
+            server.query(*queries, "select 'slow', pg_sleep(0.3)")
+            tracer.wait_for(b"'slow', pg_sleep(0.3)\n")
+            everything = tracer.stop()[1:]
+        with tool(b"QUERY", "dbslower", "postgres", "-m", "250", "-x", server.program) as tracer:
+            server.query("select 'quick'", "select 'slow', pg_sleep(0.3)")
+            tracer.wait_for(b"'slow', pg_sleep(0.3)\n")
+            slow = tracer.stop()[1:]
+    wanted = [query.replace("\\", "\\\\").replace("\t", "\\t") for query in queries[:-1]]
+    wanted += [long[:4095] + "...", "select 'slow', pg_sleep(0.3)"]
+    rows = [line.decode().split(maxsplit=3) for line in everything]
+    assert [row[3] for row in rows] == wanted
+    assert len({row[1] for row in rows}) == 1
+    assert all(float(row[2]) >= 1 for row in rows[:21])
+    (row,) = [line.decode().split(maxsplit=3) for line in slow if b"slow" in line]
+    assert float(row[2]) >= 300
+    assert not [line for line in slow if b"quick" in line and float(line.split()[2]) < 250]
