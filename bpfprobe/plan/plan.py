@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.parameters import ParameterBlock
     from bpfprobe.model.value import Condition
 
-DEFAULT_RING_BYTES = 4 << 20
+DEFAULT_RING_BYTES = 2 << 20  # a process that reads it maps it twice, so it counts twice
 DEFAULT_PERF_BYTES = 256 << 10  # a CPU
 STACK_EVENT_BYTES = 256
 LEAST_WAKE_BYTES = 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ QUICK_S = 0.002
 STOP_CHECK_S = 0.1
 """The longest wait before `stop` is noticed."""
 GRACE_S = 1.0
-"""How long events are still handed out when the time is up."""
+"""How long events are still handed out when the time is up, if there was any."""
 
 
 class EventStream:
@@ -69,7 +70,8 @@ class EventStream:
     def events(self, duration_s: float | None = None) -> Iterator[Event]:
         """Events until `stop`, or until ``duration_s`` seconds have passed.
 
-        What was in the buffer when the time was up is still handed out, for a second at most.
+        What was in the buffer when the time was up is still handed out: for a second at most, but
+        all of it where no time was given, that is with 0.
         """
         return chain.from_iterable(self._slices(duration_s))
 
@@ -119,7 +121,7 @@ class EventStream:
             while not self._stopped:
                 now = time.monotonic()
                 if until is None and deadline is not None and now >= deadline:
-                    until, goal = now + GRACE_S, self._source.progress()[1]
+                    until, goal = now + _grace_s(duration_s), self._source.progress()[1]
                 if until is not None and (now >= until or self._source.progress()[0] >= goal):
                     return
                 seen = self._source.look(limit, self._chunk_bytes)
@@ -157,7 +159,7 @@ class EventStream:
         try:
             while not self._stopped:
                 if deadline is not None and time.monotonic() >= deadline:
-                    yield from self._rest(deadline + GRACE_S)
+                    yield from self._rest(deadline + _grace_s(duration_s))
                     return
                 events = self._next(pace.limit)
                 if events is None:
@@ -229,3 +231,7 @@ class Pace:
             self.limit = min(self._most, 2 * self.limit)
         else:
             self.limit = max(1, self.limit // 4)
+
+
+def _grace_s(duration_s: float | None) -> float:
+    return GRACE_S if duration_s else math.inf

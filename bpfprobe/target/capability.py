@@ -1,6 +1,7 @@
 """What a kernel can do, from what it says of itself: yes, no, or cannot be told, with evidence.
 
-Each function takes what was read and looks nowhere else. No answer comes from a version number:
+Each function takes what was read and looks nowhere else; what takes long to read, such as kallsyms,
+it takes as a question to ask when nothing else has told. No answer comes from a version number:
 distributions take features back to old kernels and build new ones without.
 """
 
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.model.machine import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bpfprobe.target.files import Reading
     from bpfprobe.target.kernel_config import KernelConfig
@@ -23,7 +24,7 @@ def kprobes(
     pmu_type: Reading,
     armed: Reading,
     ftrace_enabled: Reading,
-    has_register_kprobe: bool | None,
+    has_register_kprobe: Callable[[], bool | None],
 ) -> Answer:
     """Whether kprobes can be placed and will fire.
 
@@ -48,7 +49,7 @@ def kprobes(
 
 
 def _kprobes_built(
-    config: KernelConfig, pmu_type: Reading, has_register_kprobe: bool | None
+    config: KernelConfig, pmu_type: Reading, has_register_kprobe: Callable[[], bool | None]
 ) -> tuple[bool | None, str]:
     if pmu_type.text is not None:
         return True, f"{pmu_type.path} is there"
@@ -57,9 +58,10 @@ def _kprobes_built(
             return False, f"built without CONFIG_{option} ({config.source})"
     if config.value("KPROBES") == "y":
         return True, f"CONFIG_KPROBES=y ({config.source})"
-    if has_register_kprobe is not None:
-        said = "has" if has_register_kprobe else "has no"
-        return has_register_kprobe, f"/proc/kallsyms {said} register_kprobe"
+    there = has_register_kprobe()
+    if there is not None:
+        said = "has" if there else "has no"
+        return there, f"/proc/kallsyms {said} register_kprobe"
     return None, f"no kernel config, no kallsyms; {pmu_type.problem}"
 
 
@@ -96,34 +98,43 @@ def btf(vmlinux: Reading, config: KernelConfig) -> Answer:
 
 
 def by_enumerator(
-    wanted: str, enumeration: str, enumerators: Iterable[str], symbol: str, has_symbol: bool | None
+    wanted: str,
+    enumeration: str,
+    enumerators: Iterable[str],
+    symbol: str,
+    has_symbol: Callable[[], bool | None],
 ) -> Answer:
     """A feature told by a value of an enumeration in BTF, else by a function in kallsyms."""
     known = tuple(enumerators)
     if known:
         there = wanted in known
         return Answer(there, f"BTF: enum {enumeration} has {'' if there else 'no '}{wanted}")
-    if has_symbol is None:
+    found = has_symbol()
+    if found is None:
         return Answer(None, f"no BTF with enum {enumeration}, no /proc/kallsyms")
-    return Answer(has_symbol, f"/proc/kallsyms has {'' if has_symbol else 'no '}{symbol}")
+    return Answer(found, f"/proc/kallsyms has {'' if found else 'no '}{symbol}")
 
 
 def fentry(
-    types: Answer, config: KernelConfig, traceable: Reading | None, has_trampoline: bool | None
+    types: Answer,
+    config: KernelConfig,
+    traceable: Callable[[], Reading | None],
+    has_trampoline: Callable[[], bool | None],
 ) -> Answer:
     """Whether fentry and fexit can be attached: BTF, trampolines, and an ftrace that works."""
     if types.present is not True:
         return Answer(types.present, f"needs BTF: {types.evidence}")
-    if has_trampoline is False:
-        return Answer(False, "/proc/kallsyms has no bpf_trampoline_link_prog")
     for option in ("BPF_JIT", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS"):
         if config.value(option) == "n":
             return Answer(False, f"built without CONFIG_{option} ({config.source})")
-    if traceable is None or traceable.data is None:
-        why = traceable.problem if traceable else "tracefs is not mounted"
+    if has_trampoline() is False:
+        return Answer(False, "/proc/kallsyms has no bpf_trampoline_link_prog")
+    functions = traceable()
+    if functions is None or functions.data is None:
+        why = functions.problem if functions else "tracefs is not mounted"
         return Answer(None, f"built in, but whether ftrace has functions cannot be read: {why}")
-    if not traceable.data:
-        return Answer(False, f"{traceable.path} is empty: ftrace reaches no function")
+    if not functions.data:
+        return Answer(False, f"{functions.path} is empty: ftrace reaches no function")
     return Answer(True, "BTF, BPF trampolines and traceable functions")
 
 

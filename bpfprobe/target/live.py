@@ -262,7 +262,10 @@ class LiveTarget:
                 "BPF_MAP_TYPE_RINGBUF", "bpf_map_type", "bpf_ringbuf_output"
             ),
             fentry=capability.fentry(
-                types, config, self._available_functions, self._has("bpf_trampoline_link_prog")
+                types,
+                config,
+                lambda: self._available_functions,
+                lambda: self._has_function(types, "bpf_trampoline_link_prog"),
             ),
             bpf_link=self._by_enumerator(
                 "BPF_LINK_TYPE_PERF_EVENT", "bpf_link_type", "bpf_perf_link_attach"
@@ -284,7 +287,7 @@ class LiveTarget:
             read(f"{_DEVICES}/kprobe/type"),
             read(f"{debugfs}/kprobes/enabled"),
             read("/proc/sys/kernel/ftrace_enabled"),
-            self._has("register_kprobe"),
+            lambda: self._has("register_kprobe"),
         )
 
     def _pmu(self, name: str) -> Answer:
@@ -297,7 +300,14 @@ class LiveTarget:
             names = self._vmlinux.enumerators(enumeration) if self._vmlinux else ()
         except BpfprobeError:  # no libbpf, or BTF it cannot read: kallsyms is the other witness
             names = ()
-        return capability.by_enumerator(wanted, enumeration, names, symbol, self._has(symbol))
+        return capability.by_enumerator(
+            wanted, enumeration, names, symbol, lambda: self._has(symbol)
+        )
+
+    def _has_function(self, types: Answer, name: str) -> bool | None:
+        """As BTF says, which takes a moment; kallsyms, which takes longer, where it does not."""
+        known = bool(types.present and self._vmlinux and self._vmlinux.prototype(name))
+        return known or self._has(name)
 
     def _has(self, symbol: str) -> bool | None:
         try:

@@ -119,7 +119,7 @@ def test_transport(transport: str, ring_buffer: object, ring: bool, obstacle: bo
 
 
 @pytest.mark.parametrize(
-    ("given", "made"), [(None, 4 << 20), (1, 4096), (4096, 4096), (4097, 8192), (100000, 131072)]
+    ("given", "made"), [(None, 2 << 20), (1, 4096), (4096, 4096), (4097, 8192), (100000, 131072)]
 )
 def test_a_buffer_is_a_power_of_two_pages(given: int | None, made: int) -> None:
     plan = planned("p untyped", buffer_bytes=given)

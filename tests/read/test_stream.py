@@ -118,6 +118,18 @@ def test_a_consumer_that_is_slow_is_not_held_beyond_the_grace(
     assert 0 < seen < 1000
 
 
+def test_a_slow_consumer_gets_all_that_is_there_when_no_time_was_given(
+    source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bpfprobe.read.stream.GRACE_S", 0.01)
+    source.push(records(31))
+    seen = []
+    for event in stream(source, 0.1).events(0):
+        seen.append(event)
+        time.sleep(0.002)
+    assert seen == list(range(31))
+
+
 def test_leaving_early_loses_nothing(source: FakeSource) -> None:
     stream_ = stream(source, 0.1)
     source.push(records(5))

@@ -50,7 +50,7 @@ def test_kprobes(
     known: KernelConfig, pmu: Reading, armed: Reading, ftrace: Reading, symbol: bool | None,
     present: bool | None, evidence: str,
 ) -> None:  # fmt: skip
-    answer = capability.kprobes(known, pmu, armed, ftrace, symbol)
+    answer = capability.kprobes(known, pmu, armed, ftrace, lambda: symbol)
     assert answer.present is present
     assert evidence in answer.evidence
 
@@ -95,7 +95,7 @@ def test_lockdown(state: Reading, known: KernelConfig, present: bool | None, fir
 
 def test_a_feature_is_told_by_btf_then_by_kallsyms() -> None:
     def ask(names: list[str], symbol: bool | None) -> bool | None:
-        return capability.by_enumerator("RING", "kinds", names, "ring", symbol).present
+        return capability.by_enumerator("RING", "kinds", names, "ring", lambda: symbol).present
 
     assert ask(["HASH", "RING"], False) is True
     assert ask(["HASH"], True) is False
@@ -106,13 +106,19 @@ def test_a_feature_is_told_by_btf_then_by_kallsyms() -> None:
 def test_fentry_is_never_claimed_on_hope() -> None:
     yes = Answer(True, "there")
     functions = said("vfs_read")
-    assert capability.fentry(Answer(False, "no"), NOWHERE, functions, True).present is False
-    assert capability.fentry(yes, config("CONFIG_BPF_JIT=y"), functions, True).present is False
-    assert capability.fentry(yes, NOWHERE, functions, False).present is False
-    assert capability.fentry(yes, NOWHERE, None, True).present is None
-    assert capability.fentry(yes, NOWHERE, DENIED, True).present is None
-    assert capability.fentry(yes, NOWHERE, said(""), True).present is False
-    assert capability.fentry(yes, NOWHERE, functions, True).present is True
+
+    def ask(
+        types: Answer, known: KernelConfig, traceable: Reading | None, trampoline: bool
+    ) -> bool | None:
+        return capability.fentry(types, known, lambda: traceable, lambda: trampoline).present
+
+    assert ask(Answer(False, "no"), NOWHERE, functions, True) is False
+    assert ask(yes, config("CONFIG_BPF_JIT=y"), functions, True) is False
+    assert ask(yes, NOWHERE, functions, False) is False
+    assert ask(yes, NOWHERE, None, True) is None
+    assert ask(yes, NOWHERE, DENIED, True) is None
+    assert ask(yes, NOWHERE, said(""), True) is False
+    assert ask(yes, NOWHERE, functions, True) is True
 
 
 @pytest.mark.parametrize(("text", "count"), [("0", 1), ("0-3", 4), ("0-3,8,10-11\n", 7), ("", 0)])
