@@ -141,10 +141,11 @@ def uprobe(
 ) -> Probe:
     """A function of a program or library.
 
-    Exactly one of ``sym`` (a symbol, ``name`` or ``name+0x10``), ``address`` (virtual, as nm(1)
-    prints it) and ``offset`` (bytes into the file) says where. ``path`` is a file, a program in
-    PATH, or a library as the loader finds it (``c``). With ``pid`` only that process is probed.
-    Other options as for `kprobe`.
+    Exactly one of ``sym`` (a symbol, ``name`` or ``name+0x10``, or the name that a C++ or Rust
+    source has for it; a glob; ``file.c:42`` for a line of the source, with DWARF), ``address``
+    (virtual, as nm(1) prints it) and ``offset`` (bytes into the file) says where.
+    ``path`` is a file, a program in PATH, or a library as the loader finds it (``c``). With ``pid``
+    only that process is probed. Other options as for `kprobe`.
     """
     return Probe(
         Description(

@@ -123,15 +123,6 @@ MISTAKES = [
         'put " at its end',
     ),
     Mistake(
-        "argument 7",
-        "uprobe:bash:readline x=$arg7",
-        lambda: bp.uprobe("bash", "readline", x="$arg7"),
-        "BAD_ARG_NUM",
-        "                       ^~~~~",
-        "argument 7 of readline is not in a register: only 6 are",
-        "if all before it are numbers or pointers it is on the stack: $stack1 on entry",
-    ),
-    Mistake(
         "capture name twice",
         "p vfs_read n=count n=pos",
         lambda: bp.kprobe("vfs_read", n="count", captures={"n": "pos"}),

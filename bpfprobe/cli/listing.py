@@ -122,7 +122,7 @@ def list_points(
         case "syscall":
             return _syscalls(rest, target, verbose > 0)
         case "uprobe" | "uretprobe":
-            return _user(kind, rest, target, pid)
+            return _user(kind, rest, target, pid, verbose > 0)
         case "usdt":
             from bpfprobe.cli.markers import list_markers
 
@@ -231,7 +231,7 @@ def _syscall_functions(pattern: str, target: Target) -> list[str]:
     return []
 
 
-def _user(kind: str, pattern: str, target: Target, pid: int | None) -> Iterator[str]:
+def _user(kind: str, pattern: str, target: Target, pid: int | None, verbose: bool) -> Iterator[str]:
     path = path_of(pattern) or pattern.removesuffix(":")
     glob = pattern[len(path) + 1 :]
     binary = target.binary(path, pid)
@@ -242,6 +242,9 @@ def _user(kind: str, pattern: str, target: Target, pid: int | None) -> Iterator[
     for name in names:
         source = target.source_name(binary, name)
         yield f"{kind}:{binary.path}:{name}" + (f"  {source}" if source else "")
+        for symbol in target.binary_symbols(binary, name) if verbose else ():
+            prototype = target.binary_prototype(binary, symbol.address)
+            yield f"    {prototype or 'no types: there is no debug information of it'}"
 
 
 def _need_tracefs(target: Target) -> None:

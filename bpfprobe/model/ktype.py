@@ -35,6 +35,7 @@ class KStruct:
     """A struct or union by reference: its members are asked for by ``type_id`` when they matter.
 
     ``name`` is empty for an anonymous one. ``spelling`` is ``struct file`` or ``union {...}``.
+    ``in_program`` where DWARF of a program has it: its names are nobody's business in the kernel.
     """
 
     spelling: str
@@ -42,6 +43,7 @@ class KStruct:
     size: int
     type_id: int
     is_union: bool = False
+    in_program: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class UserPoint:
 
     Exactly one of ``symbol``, ``address`` (virtual, as nm(1) prints it) and ``offset`` (in the
     file) says where; ``plus`` counts bytes from the start of ``symbol``. A symbol with ``*`` or
-    ``?`` is a glob, and the place every function that fits. ``ref_ctr_offset`` is the place in the
+    ``?`` is a glob, and the place every function that fits; with a ``line`` it is a source file,
+    and the place wherever the code of that line begins. ``ref_ctr_offset`` is the place in the
     file of a counter of tracers, as USDT has one, 0 for none.
     """
 
@@ -59,6 +60,7 @@ class UserPoint:
     returns: bool = False
     pid: int | None = None
     ref_ctr_offset: int = 0
+    line: int = 0
 
     @property
     def is_glob(self) -> bool:
@@ -66,12 +68,14 @@ class UserPoint:
 
         A ``*`` in the parameters of a C++ function is a pointer, behind ``operator`` its name.
         """
+        if self.line:
+            return False
         name = _OPERATOR.sub("", self.symbol).partition("(")[0]
         return "*" in name or "?" in name
 
     def __str__(self) -> str:
         place = self.symbol or hex(self.address or self.offset or 0)
-        plus = f"+{self.plus:#x}" if self.plus else ""
+        plus = f"+{self.plus:#x}" if self.plus else f":{self.line}" if self.line else ""
         return f"{'uretprobe' if self.returns else 'uprobe'}:{self.path}:{place}{plus}"
 
 

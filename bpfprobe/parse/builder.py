@@ -102,8 +102,7 @@ def _user_point(description: Description) -> tuple[Span, Point]:
     point = parse_function(path, source.whole(), len(path) + 1, returns=returns)
     if not point.symbol:
         raise TypeError("sym= takes a name; a number goes to address= or offset=")
-    placed = UserPoint(path, symbol=point.symbol, plus=point.plus, returns=returns, pid=pid)
-    return source.whole(), placed
+    return source.whole(), replace(point, ref_ctr_offset=0, pid=pid)
 
 
 def _marker(description: Description) -> tuple[Span, Point]:

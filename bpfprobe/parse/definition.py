@@ -98,7 +98,8 @@ def default_name(point: Point) -> str:
         text = point.name
     elif isinstance(point, UserPoint):
         number = point.address if point.offset is None else point.offset
-        text = point.symbol or f"{point.path.rpartition('/')[2]}_{number or 0:#x}"
+        text = f"{point.symbol}_{point.line}" if point.line else point.symbol
+        text = text or f"{point.path.rpartition('/')[2]}_{number or 0:#x}"
     else:
         text = point.symbol or f"at_{point.address:#x}"
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:63]

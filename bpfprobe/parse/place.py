@@ -27,6 +27,9 @@ _IN_FILE = re.compile(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)")
 # A + or % of a name belongs to an operator.
 _NAME = r"(?:operator(?:[-+*/%^&|~!=<>,]+|\(\)|\[\])|[^+%])+?"
 _FUNCTION = re.compile(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffix>%.*)?")
+_SOURCE = r"[^:]+\.(?:c|cc|cpp|cxx|c\+\+|C|h|hh|hpp|hxx|inc|rs|go|S|s|d|f|f90|adb|m|zig)"
+_LINE = re.compile(rf"(?P<file>{_SOURCE}):(?P<line>[1-9][0-9]*)(?P<suffix>%.*)?")
+_IN_SOURCE = re.compile(rf"(?P<path>.+?):{_LINE.pattern}")
 _USDT = re.compile(r"(?P<path>.+?):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)")
 _EVENT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
 _TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
@@ -118,13 +121,15 @@ def _user(span: Span, *, returns: bool) -> UserPoint:
 
 def path_of(place: str) -> str:
     """The path of ``PATH:PLACE``, empty where there is none."""
-    found = _IN_FILE.fullmatch(place)
+    found = _IN_SOURCE.fullmatch(place) or _IN_FILE.fullmatch(place)
     return found["path"] if found else ""
 
 
 def parse_function(path: str, span: Span, start: int, *, returns: bool) -> UserPoint:
     """A place in a file: what stands in ``span`` from ``start`` on, behind the file's path."""
     check_path(path, span)
+    if of_line := _LINE.fullmatch(span.text, start):
+        return _line(path, of_line, span, returns=returns)
     counter, end = _counter(span, start)
     found = _FUNCTION.fullmatch(span.text[start:end])
     if found is None or found["symbol"].count("(") != found["symbol"].count(")"):
@@ -150,6 +155,20 @@ def parse_function(path: str, span: Span, start: int, *, returns: bool) -> UserP
             "drop the offset",
         )
     return UserPoint(path, symbol=symbol, plus=plus, returns=returns, ref_ctr_offset=counter)
+
+
+def _line(path: str, found: re.Match[str], span: Span, *, returns: bool) -> UserPoint:
+    if _is_return(found, span.source.span(span.start, span.end)) or returns:
+        raise spec_error(
+            "BAD_RETPROBE",
+            "a return probe goes to a function, not to a line",
+            span,
+            "name the function",
+        )
+    line = found["line"]
+    if len(line) > 9:
+        raise _bad(span, f"no file has a line {line}", "./prog:file.c:42")
+    return UserPoint(path, symbol=found["file"], line=int(line))
 
 
 def _no_user_place(span: Span) -> SpecError:

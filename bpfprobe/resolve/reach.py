@@ -38,6 +38,8 @@ def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand
             f"did you mean {' or '.join(near)}?" if near else _members_hint(struct, scope),
         )
     path = f"{prefix}.{expression.name}" if prefix else expression.name
+    if struct.in_program:  # no relocation, and what a file calls things stays out of C
+        outer, path = "", ""
     return MemoryOperand(
         base,
         offset + member.offset,
@@ -154,8 +156,9 @@ def _pointed(inner: Operand, ktype: KPointer, base: Value, offset: int) -> Memor
     if found_in is None and isinstance(inner, NumberOperand):
         found_in = inner.points_into
     space = _definite(pointer_space(found_in or Space.KERNEL, ktype))
-    struct = ktype.target.name if isinstance(ktype.target, KStruct) else ""
-    return MemoryOperand(base, offset, space, ktype.target, struct)
+    target = ktype.target
+    name = target.name if isinstance(target, KStruct) and not target.in_program else ""
+    return MemoryOperand(base, offset, space, target, name)
 
 
 def _size(ktype: KType, expression: ast.Element) -> int:

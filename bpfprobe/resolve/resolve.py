@@ -14,6 +14,7 @@ from bpfprobe.model.walk import walk
 from bpfprobe.resolve.all_arguments import all_captures
 from bpfprobe.resolve.captures import resolve_capture
 from bpfprobe.resolve.conditions import resolve_condition
+from bpfprobe.resolve.debug_arguments import DebugArguments
 from bpfprobe.resolve.scopes import (
     function_scope,
     syscall_scope,
@@ -22,10 +23,12 @@ from bpfprobe.resolve.scopes import (
 )
 from bpfprobe.resolve.sites import (
     kernel_site,
+    line_sites,
     matching_sites,
     syscall_sites,
     tracepoint_site,
     user_site,
+    virtual_address,
 )
 from bpfprobe.resolve.usdt import usdt_place
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfprobe.model.site import Site
+    from bpfprobe.model.span import Span
     from bpfprobe.resolve.operand import Operand
     from bpfprobe.resolve.scope import Scope
     from bpfprobe.target import Target
@@ -104,13 +108,13 @@ def _place(
         many = matching_sites(point, spec.point_span, target)
         scope = user_scope(target, arch, point.symbol, 0, returns=point.returns, inside=False)
         return (many,), replace(scope, places=many.names, file_offset=None)
-    if isinstance(point, UserPoint):
-        user, _ = user_site(point, spec.point_span, target)
-        name = user.symbol or hex(user.offset)
-        inside = point.plus != 0
-        return (user,), user_scope(
-            target, arch, name, user.offset, returns=point.returns, inside=inside
+    if isinstance(point, UserPoint) and point.line:
+        lines = line_sites(point, spec.point_span, target)
+        return lines, user_scope(
+            target, arch, lines[0].symbol, lines[0].offset, returns=False, inside=True
         )
+    if isinstance(point, UserPoint):
+        return _user_place(point, spec.point_span, target, arch)
     if isinstance(point, UsdtPoint):
         return usdt_place(point, spec.point_span, target, arch)
     if isinstance(point, TracepointPoint):
@@ -121,6 +125,22 @@ def _place(
     sites = syscall_sites(point, spec.point_span, target, arch)
     return sites, syscall_scope(
         target, arch, point.name, sites.enter, spec.point_span, returns=returns
+    )
+
+
+def _user_place(
+    point: UserPoint, span: Span, target: Target, arch: Arch
+) -> tuple[tuple[Site, ...], Scope]:
+    """One place of a program, and the names that its function gives."""
+    site, binary = user_site(point, span, target)
+    inside = point.plus != 0
+    entry = virtual_address(site.offset, binary)
+    arguments = None
+    if entry is not None and not inside:
+        arguments = DebugArguments(target, arch, binary, entry, returns=point.returns)
+    name = site.symbol or hex(site.offset)
+    return (site,), user_scope(
+        target, arch, name, site.offset, returns=point.returns, inside=inside, arguments=arguments
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.span import Span
+    from bpfprobe.resolve.debug_arguments import DebugArguments
     from bpfprobe.resolve.kernel_task import KernelTask
     from bpfprobe.target import Target
 
@@ -59,6 +60,8 @@ class Scope:
     means.
     ``retval`` is None where nothing is returned or the probe is not a return probe.
     ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
+    ``debug_arguments`` are those of a function of a program, for names that mean nothing else: so
+    what a name means does not depend on debug information being there.
     ``file_offset`` is the place of the probe in its program. ``is_inside`` is true behind the entry
     of a function. ``untyped`` gives arguments behind the registers where no type tells which.
     """
@@ -87,6 +90,7 @@ class Scope:
     is_eprobe: bool = False
     untyped: Callable[[int], Operand | None] | None = None
     places: tuple[str, ...] = ()
+    debug_arguments: DebugArguments | None = None
 
     def name(self, name: str, span: Span) -> Operand:
         """A bare name: a capture, else an argument, else a builtin, else a field of every event."""
@@ -99,6 +103,10 @@ class Scope:
         field = event_field(name, span)
         if field is not None:
             return field
+        if self.debug_arguments is not None:
+            operand = self.debug_arguments.find(name, span)
+            if operand is not None:
+                return operand
         raise self._unknown(name, span)
 
     def builtin(self, name: str, span: Span) -> Operand:
@@ -188,16 +196,7 @@ class Scope:
             raise spec_error(
                 "BAD_ARG_NUM", f"there is no argument {number}", span, "a system call has 6 at most"
             )
-        if self.arch.first_stack_slot < 0 or self.argument_count is not None:
-            raise self._out_of_reach(f"argument {number} of {self.function}", span)
-        slot = self.arch.first_stack_slot + number - len(self.arch.arguments) - 1
-        raise spec_error(
-            "BAD_ARG_NUM",
-            f"argument {number} of {self.function} is not in a register: only "
-            f"{len(self.arch.arguments)} are",
-            span,
-            f"if all before it are numbers or pointers it is on the stack: $stack{slot} on entry",
-        )
+        raise self._out_of_reach(f"argument {number} of {self.function}", span)
 
     def _out_of_reach(self, what: str, span: Span) -> SpecError:
         return spec_error(
@@ -222,6 +221,8 @@ class Scope:
         else:
             what = f"the arguments of {self.function} are not known by name here, {name} neither"
             hint = "$arg1, $arg2, ... always work"
+            if self.debug_arguments is not None:
+                hint += f"; {self.debug_arguments.way_to_names()}"
             if self.is_inside:
                 hint = "only its entry has arguments; here there are registers, as %ax, and $stack"
             if self.is_syscall:

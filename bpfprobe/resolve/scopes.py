@@ -26,6 +26,7 @@ from bpfprobe.model.value import (
     View,
 )
 from bpfprobe.resolve.cpu_conditions import CPUMASK
+from bpfprobe.resolve.debug_arguments import untyped_stack_argument
 from bpfprobe.resolve.kernel_task import KernelTask
 from bpfprobe.resolve.operand import (
     ArgvOperand,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.ktype import Prototype
     from bpfprobe.model.machine import Tracepoint, TracepointField
     from bpfprobe.model.span import Span
+    from bpfprobe.resolve.debug_arguments import DebugArguments
     from bpfprobe.target import Target
 
 _EXEC_VECTOR = {"execve": 2, "execveat": 3}
@@ -150,11 +152,18 @@ def _returned(prototype: Prototype | None) -> Operand | None:
 
 
 def user_scope(
-    target: Target, arch: Arch, name: str, offset: int, *, returns: bool, inside: bool
+    target: Target,
+    arch: Arch,
+    name: str,
+    offset: int,
+    *,
+    returns: bool,
+    inside: bool,
+    arguments: DebugArguments | None = None,
 ) -> Scope:
     """A function of a program: its arguments by number, all memory in user space.
 
-    ``offset`` is the place of the probe in the file.
+    ``offset`` is the place of the probe in the file, ``arguments`` those by name.
     """
     numbered: dict[int, Operand] = {}
     if not inside:
@@ -173,6 +182,8 @@ def user_scope(
         retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
         file_offset=offset,
         is_inside=inside,
+        untyped=None if inside else partial(untyped_stack_argument, arch=arch, returns=returns),
+        debug_arguments=arguments,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.bound import SyscallSites
-from bpfprobe.model.machine import FileOffset
+from bpfprobe.model.machine import FileOffset, VirtualAddress
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.resolve.missing_function import no_such_function, several_functions
 
@@ -151,6 +151,41 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
         binary.path, FileOffset(offset), point.returns, point.pid, symbol, point.ref_ctr_offset
     )
     return site, binary
+
+
+def line_sites(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, ...]:
+    """Every place where the code of a source line begins. Raises `SpecError`."""
+    try:
+        binary = mapped_binary(point, span, target)
+        addresses = target.source_lines(binary, point.symbol, point.line)
+    except TargetError as error:
+        raise spec_error(error.code, error.message, span, error.hint) from error
+    if len(addresses) > MOST_PLACES:
+        raise spec_error(
+            "TOO_MANY_PLACES",
+            f"the code of {point.symbol}:{point.line} stands at {len(addresses)} places, and "
+            f"{MOST_PLACES} is the most that one probe goes to",
+            span,
+            "name one by its address",
+        )
+    name = f"{point.symbol}:{point.line}"
+    return tuple(
+        UserSite(
+            binary.path,
+            FileOffset(_offset_of_address(address, span, binary)),
+            pid=point.pid,
+            symbol=name,
+        )
+        for address in addresses
+    )
+
+
+def virtual_address(offset: int, binary: Binary) -> VirtualAddress | None:
+    """Where a place of a file is as its own headers have it, None for what is no code."""
+    for start, size, address in binary.text:
+        if start <= offset < start + size:
+            return VirtualAddress(offset - start + address)
+    return None
 
 
 def matching_sites(point: UserPoint, span: Span, target: Target) -> UserSites:

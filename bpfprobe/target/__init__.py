@@ -128,6 +128,23 @@ class Target(Protocol):
         """Whether an ELF file was stripped, and where the symbols are that it lacks."""
         ...
 
+    def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
+        """What debug information says of the function that begins at ``entry``, or None.
+
+        Members of its structs are asked for as those of the kernel's. Raises `TargetError`
+        (BAD_DWARF, TOO_BIG, NO_BTFARG), and `MissingLibraryError` where the file has DWARF and
+        pyelftools is not there to read it.
+        """
+        ...
+
+    def source_lines(self, binary: Binary, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """Where the code of a line of a source file begins, by address; at least one place.
+
+        ``file`` is the end of the path with which it was compiled. Raises `TargetError`:
+        NO_DEBUG_INFO, NO_SOURCE_FILE, NON_UNIQ_FILE, NO_CODE_AT_LINE, and as `binary_prototype`.
+        """
+        ...
+
     def binary_package(self, binary: Binary) -> str:
         """The Debian package that an ELF file came with, empty where none is known."""
         ...

@@ -18,11 +18,19 @@ from bpfprobe.target.usdt_notes import read_markers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bpfprobe.model.ktype import KStruct, Member, Prototype
     from bpfprobe.model.machine import BinarySymbol, DebugSymbols, UsdtMarker, VirtualAddress
     from bpfprobe.target.debug_files import DebugFiles
+    from bpfprobe.target.dwarf import DwarfFile
     from bpfprobe.target.files import Files
 
 Found = TypeVar("Found")
+
+DWARF_MARK = 1 << 62
+"""In the type ids of structs out of DWARF."""
+
+_DWARF_SHIFT = 40
+"""Above it stands which file, below the place of the struct's entry in it."""
 
 
 class LiveBinaries:
@@ -34,6 +42,7 @@ class LiveBinaries:
         self._root = files.root
         self._open: dict[str, ElfFile] = {}
         self._tables: dict[str, FunctionTable] = {}
+        self._dwarfs: dict[str, DwarfFile | None] = {}
         self._markers: dict[str, tuple[UsdtMarker, ...]] = {}
 
     def find(self, name: str, pid: int | None) -> Binary:
@@ -73,6 +82,43 @@ class LiveBinaries:
         """See `Target.debug_symbols`."""
         return self._debug.find(self.elf(binary))[0]
 
+    def prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
+        """See `Target.binary_prototype`."""
+        dwarf = self._dwarf(binary)
+        return dwarf.prototype(entry) if dwarf else None
+
+    def source_lines(self, binary: Binary, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """See `Target.source_lines`."""
+        dwarf = self._dwarf(binary)
+        if dwarf is None:
+            package = self.package(binary)
+            more = f", or install {package}-dbgsym" if package else ""
+            raise TargetError(
+                f"{binary.path} has no debug information, and so no lines of a source",
+                code="NO_DEBUG_INFO",
+                hint=f"build it with -g{more}",
+            )
+        return dwarf.addresses(file, line)
+
+    def members(self, struct: KStruct) -> tuple[Member, ...]:
+        """The members of a struct that `prototype` named."""
+        number = (struct.type_id & ~DWARF_MARK) >> _DWARF_SHIFT
+        dwarf = [*self._dwarfs.values()][number] if number < len(self._dwarfs) else None
+        return dwarf.members(struct.type_id) if dwarf else ()
+
+    def _dwarf(self, binary: Binary) -> DwarfFile | None:
+        """The debug information of a file, its own or that of its debug file."""
+        if binary.path not in self._dwarfs:
+            self._dwarfs[binary.path] = None
+            elf = self.elf(binary)
+            path = binary.path
+            if not elf.section(".debug_info"):
+                path = self._debug.find(elf)[0].path
+            if path:
+                mark = DWARF_MARK | (len(self._dwarfs) - 1) << _DWARF_SHIFT
+                self._dwarfs[binary.path] = _read_dwarf(path, mark)
+        return self._dwarfs[binary.path]
+
     def package(self, binary: Binary) -> str:
         """See `Target.binary_package`."""
         return self._debug.package(binary.path)
@@ -109,3 +155,12 @@ class LiveBinaries:
         """What is seldom asked for: the file is opened and read anew, as it may have changed."""
         with opened(Path(binary.path)) as data:
             return look(ElfFile(data, binary.path), data)
+
+
+def _read_dwarf(path: str, mark: int) -> DwarfFile | None:
+    from bpfprobe.target.dwarf import DwarfFile
+    from bpfprobe.target.lookup import open_regular
+
+    with open(open_regular(Path(path), path), "rb") as file:
+        found = DwarfFile(file, path, mark)
+    return found if found.is_there else None

@@ -134,6 +134,14 @@ class BtfFileTarget:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")
 
+    def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
+    def source_lines(self, binary: Binary, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
     def binary_package(self, binary: Binary) -> str:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")

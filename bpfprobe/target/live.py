@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import BpfprobeError, TargetError
 from bpfprobe.model.machine import Answer, Binary, MachineFacts
 from bpfprobe.target import capability, tracefs
-from bpfprobe.target.binaries import LiveBinaries
+from bpfprobe.target.binaries import DWARF_MARK, LiveBinaries
 from bpfprobe.target.files import Files, Reading
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.kernel_config import KernelConfig, read_config
@@ -101,7 +101,9 @@ class LiveTarget:
         return self._vmlinux.similar_structs(name) if self._vmlinux else ()
 
     def members(self, struct: KStruct) -> tuple[Member, ...]:
-        """From the BTF that the struct came from."""
+        """From the BTF or DWARF that the struct came from."""
+        if struct.type_id & DWARF_MARK:
+            return self._binaries.members(struct)
         number = struct.type_id >> _MODULE_SHIFT
         module = list(self._modules)[number - 1] if number else ""
         types = self._types(module)
@@ -146,6 +148,14 @@ class LiveTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """By build-id, then by ``.gnu_debuglink``."""
         return self._binaries.debug_symbols(binary)
+
+    def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
+        """From the DWARF of the file, or of its debug file."""
+        return self._binaries.prototype(binary, entry)
+
+    def source_lines(self, binary: Binary, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """From the DWARF of the file, or of its debug file."""
+        return self._binaries.source_lines(binary, file, line)
 
     def binary_package(self, binary: Binary) -> str:
         """From the lists of dpkg."""

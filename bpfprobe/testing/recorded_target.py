@@ -119,6 +119,14 @@ class _AskedTarget:
         """See `Target.debug_symbols`."""
         return cast("DebugSymbols", self._ask("debug_symbols", binary))
 
+    def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
+        """See `Target.binary_prototype`."""
+        return cast("Prototype | None", self._ask("binary_prototype", binary, entry))
+
+    def source_lines(self, binary: Binary, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """See `Target.source_lines`."""
+        return cast("tuple[VirtualAddress, ...]", self._ask("source_lines", binary, file, line))
+
     def binary_package(self, binary: Binary) -> str:
         """See `Target.binary_package`."""
         return cast("str", self._ask("binary_package", binary))

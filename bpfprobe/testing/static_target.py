@@ -97,7 +97,8 @@ class StaticTarget:
     its fields in C, laid out from byte 8. A binary is a list of function names, placed from 0x1100
     in steps of 0x40, or of `BinarySymbol`s, or the `TargetError` that asking for it raises; it is
     found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``markers``,
-    ``variables`` (addresses by name) and ``debug_symbols`` go by the path of a binary.
+    ``variables`` (addresses by name), ``debug_symbols``, ``binary_functions`` (prototypes of its
+    functions) and ``lines`` (addresses by ``FILE:LINE``) go by the path of a binary.
     ``processes`` maps a pid to the paths that it has mapped. The C that is understood is that of
     `bpfprobe.testing.c_declarations`.
     """
@@ -115,6 +116,8 @@ class StaticTarget:
         markers: Mapping[str, Iterable[UsdtMarker]] | None = None,
         variables: Mapping[str, Mapping[str, int]] | None = None,
         debug_symbols: Mapping[str, DebugSymbols] | None = None,
+        binary_functions: Mapping[str, Iterable[Prototype]] | None = None,
+        lines: Mapping[str, Mapping[str, Iterable[int]]] | None = None,
         blacklisted: Iterable[str] | None = (),
         untraceable: Iterable[str] | None = (),
         facts: MachineFacts = FACTS,
@@ -142,6 +145,9 @@ class StaticTarget:
         self._markers = {path: tuple(given) for path, given in (markers or {}).items()}
         self._variables = variables or {}
         self._debug_symbols = debug_symbols or {}
+        self._lines = lines or {}
+        for path, known in (binary_functions or {}).items():
+            self._prototypes.update({(path, one.name): one for one in known})
         self._processes = {pid: frozenset(paths) for pid, paths in (processes or {}).items()}
 
     def facts(self) -> MachineFacts:
@@ -234,6 +240,20 @@ class StaticTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """What was given for the path; else the file was not stripped."""
         return self._debug_symbols.get(binary.path, DebugSymbols(is_stripped=False))
+
+    def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
+        """The prototype that was given for the path, of the function that begins there."""
+        for symbol in self._functions_of(binary):
+            if symbol.address == entry:
+                return self._prototypes.get((binary.path, symbol.name))
+        return None
+
+    def source_lines(self, binary: Binary, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """The addresses that were given for the path."""
+        found = self._lines.get(binary.path, {}).get(f"{file}:{line}")
+        if found is None:
+            raise TargetError(f"{binary.path} has no DWARF", code="NO_DEBUG_INFO")
+        return tuple(VirtualAddress(address) for address in found)
 
     def binary_package(self, binary: Binary) -> str:
         """None: files made here came with no package."""

@@ -27,7 +27,7 @@ surrogates = st.sampled_from(["f\udcff", "\x1b[31m", "ünï"])
 
 ktypes: st.SearchStrategy[KType] = st.recursive(
     st.builds(KInt, text, small, st.booleans(), st.booleans(), st.booleans())
-    | st.builds(KStruct, text, text, small, small, st.booleans())
+    | st.builds(KStruct, text, text, small, small, st.booleans(), st.booleans())
     | st.builds(KOther, text, small),
     lambda inner: (
         st.builds(KPointer, text, inner, st.booleans(), small)

@@ -1,0 +1,236 @@
+"""Functions, types and lines of a program out of its DWARF, read by pyelftools.
+
+Only the compilation unit that has a function is read: ``.debug_aranges`` says which one it is, and
+where a compiler writes none, the first entry of each unit.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bpfprobe.errors import MissingLibraryError, TargetError
+from bpfprobe.model.machine import VirtualAddress
+from bpfprobe.target.dwarf_types import Die, children, members_of, name_of, number, prototype_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from bpfprobe.model.ktype import Member, Prototype
+
+_MOST_BYTES = 1 << 30
+"""Of all debug sections. They are unpacked into memory, and a browser's are some gigabytes."""
+
+_NESTED = ("DW_TAG_namespace", "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_module")
+_DEEPEST = 12
+_NEAREST = 4
+
+
+class DwarfFile:
+    """The DWARF of an ELF file, open while this lives. ``mark`` goes above the ids of its structs.
+
+    ``is_there`` is false where the file has none. Methods raise `TargetError` (BAD_DWARF) for what
+    contradicts itself, and the constructor `MissingLibraryError` without pyelftools.
+    """
+
+    def __init__(self, file: BinaryIO, path: str, mark: int) -> None:
+        try:
+            from elftools.elf.elffile import ELFFile
+        except ImportError as error:
+            raise MissingLibraryError(
+                f"names of arguments and lines are in the DWARF of {path}, and pyelftools, which "
+                "reads it, is not installed",
+                hint="Debian: python3-pyelftools; pip: bpfprobe[dwarf]",
+                code="NO_PYELFTOOLS",
+            ) from error
+        self.path = path
+        self._mark = mark
+        self._functions: dict[int, Die | None] = {}
+        with self._reading():
+            elf = ELFFile(file)
+            self.is_there = elf.get_section_by_name(".debug_info") is not None
+            self._limit(elf)
+            self._dwarf: Any = elf.get_dwarf_info(follow_links=False) if self.is_there else None
+
+    def prototype(self, address: int) -> Prototype | None:
+        """The function that begins at an address, None where the file does not describe it."""
+        if not self.is_there:
+            return None
+        with self._reading():
+            function = self._function(address)
+            return None if function is None else prototype_of(function, self._mark)
+
+    def members(self, type_id: int) -> tuple[Member, ...]:
+        """The members of a struct that `prototype` named."""
+        with self._reading():
+            die = self._dwarf.get_DIE_from_refaddr(type_id & ~self._mark)
+            return members_of(die, self._mark)
+
+    def addresses(self, file: str, line: int) -> tuple[VirtualAddress, ...]:
+        """Where the code of a line begins, wherever it stands more than once.
+
+        Raises `TargetError`: NO_SOURCE_FILE, NON_UNIQ_FILE, NO_CODE_AT_LINE.
+        """
+        with self._reading():
+            rows = list(self._rows(file))
+        files = sorted({row[0] for row in rows})
+        if not files:
+            raise TargetError(
+                f"no code of {self.path} comes from a file {file}", code="NO_SOURCE_FILE"
+            )
+        if len(files) > 1:
+            raise TargetError(
+                f"{len(files)} files that {self.path} was made of are called {file}",
+                code="NON_UNIQ_FILE",
+                hint="give more of the path: " + ", ".join(files[:10]),
+            )
+        found = sorted({address for _, number, address in rows if number == line})
+        if not found:
+            raise self._no_code(file, line, {number for _, number, _ in rows})
+        return tuple(VirtualAddress(address) for address in found)
+
+    def _no_code(self, file: str, line: int, lines: set[int]) -> TargetError:
+        near = sorted(sorted(lines - {0}, key=lambda other: abs(other - line))[:_NEAREST])
+        return TargetError(
+            f"line {line} of {file} has no code of its own in {self.path}",
+            code="NO_CODE_AT_LINE",
+            hint=f"lines near it that do: {', '.join(map(str, near))}" if near else None,
+        )
+
+    def _rows(self, wanted: str) -> Iterator[tuple[str, int, int]]:
+        """(file, line, address) where a statement begins, of each file that is called so."""
+        units = list(self._dwarf.iter_CUs()) if self.is_there else []
+        tail = "/" + wanted.removeprefix("./").lstrip("/")
+        named = [unit for unit in units if f"/{name_of(unit.get_top_DIE())}".endswith(tail)]
+        for unit in named or units:  # a header's code is in the units that include it
+            program = self._dwarf.line_program_for_CU(unit)
+            if program is None:
+                continue
+            names = _file_names(program)
+            fits = {n: name for n, name in names.items() if f"/{name}".endswith(tail)}
+            if fits:
+                yield from _statements(program, fits)
+
+    def _function(self, address: int) -> Die | None:
+        if address not in self._functions:
+            self._functions[address] = next(
+                (
+                    found
+                    for unit in self._units_of(address)
+                    if (found := _find_function(unit.get_top_DIE(), address, 0)) is not None
+                ),
+                None,
+            )
+        return self._functions[address]
+
+    def _units_of(self, address: int) -> Iterator[Any]:
+        ranges = self._dwarf.get_aranges()
+        offset = ranges.cu_offset_at_addr(address) if ranges else None
+        if offset is not None:
+            yield self._dwarf.get_CU_at(offset)
+            return
+        for unit in self._dwarf.iter_CUs():
+            if self._covers(unit, address):
+                yield unit
+
+    def _covers(self, unit: Any, address: int) -> bool:
+        top = unit.get_top_DIE()
+        if "DW_AT_high_pc" in top.attributes:
+            start, end = _extent(top)
+            return start <= address < end
+        # Units of several pieces: finding out costs as much as looking into them.
+        return "DW_AT_ranges" in top.attributes
+
+    def _limit(self, elf: Any) -> None:
+        sizes = [
+            section.data_size for section in elf.iter_sections() if ".debug_" in section.name
+            or section.name.startswith(".zdebug_")
+        ]  # fmt: skip
+        if sum(sizes) > _MOST_BYTES:
+            raise TargetError(
+                f"the debug information of {self.path} has {sum(sizes)} bytes, and {_MOST_BYTES} "
+                "is the most that is read",
+                code="TOO_BIG",
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """pyelftools meets what is damaged with whatever its own reading of it runs into."""
+        import zlib
+
+        from elftools.common.exceptions import DWARFError, ELFError
+
+        try:
+            yield
+        except (
+            ArithmeticError, AssertionError, AttributeError, DWARFError, ELFError, LookupError,
+            NotImplementedError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
+        ) as error:  # fmt: skip
+            raise TargetError(
+                f"the debug information of {self.path} cannot be read: "
+                f"{str(error) or type(error).__name__}",
+                code="BAD_DWARF",
+                hint="readelf --debug-dump=info shows what it makes of it",
+            ) from error
+
+
+def _find_function(parent: Die, address: int, depth: int) -> Die | None:
+    """The function that begins at the address. C and C++ have them at the top, Rust in modules."""
+    inner: list[Die] = []
+    for child in children(parent):
+        if child.tag == "DW_TAG_subprogram":
+            if "DW_AT_high_pc" in child.attributes and _extent(child)[0] == address:
+                return child
+            if "DW_AT_ranges" in child.attributes and number(child, "DW_AT_low_pc") == address:
+                return child
+        elif child.tag in _NESTED:
+            inner.append(child)
+    if depth < _DEEPEST:
+        for child in inner:
+            found = _find_function(child, address, depth + 1)
+            if found is not None:
+                return found
+    return None
+
+
+def _extent(die: Die) -> tuple[int, int]:
+    start = number(die, "DW_AT_low_pc")
+    high = die.attributes["DW_AT_high_pc"]
+    return start, high.value if high.form.startswith("DW_FORM_addr") else start + high.value
+
+
+def _file_names(program: Any) -> dict[int, str]:
+    """The files of a unit by their numbers, which begin with 0 in DWARF 5 and with 1 before."""
+    header = program.header
+    since_5 = header.version >= 5
+    folders = [_text(folder) for folder in header.include_directory]
+    if not since_5:
+        folders.insert(0, "")
+    names = {}
+    for n, entry in enumerate(header.file_entry, 0 if since_5 else 1):
+        folder = folders[entry.dir_index] if entry.dir_index < len(folders) else ""
+        name = _text(entry.name)
+        names[n] = name if name.startswith("/") or not folder else f"{folder}/{name}"
+    return names
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
+
+
+def _statements(program: Any, files: dict[int, str]) -> Iterator[tuple[str, int, int]]:
+    """Where the code of a line begins: rows that follow one of the same line go on with it."""
+    last: tuple[int, int] | None = None
+    for entry in program.get_entries():
+        state = entry.state
+        if state is None:
+            continue
+        here = (state.file, state.line)
+        if state.end_sequence:
+            last = None
+        elif state.is_stmt:
+            if here != last and state.file in files:
+                yield files[state.file], state.line, state.address
+            last = here

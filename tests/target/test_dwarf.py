@@ -1,0 +1,154 @@
+"""DWARF of real programs, whole and damaged."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bpfprobe.cli.listing import list_points
+from bpfprobe.errors import MissingLibraryError, TargetError
+from bpfprobe.model.ktype import KInt, KOther, KPointer, KStruct
+from bpfprobe.target.dwarf import DwarfFile
+from bpfprobe.target.live import LiveTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("elftools", reason="needs pyelftools")
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+MARK = 1 << 62
+SOURCE = """
+#include <stdbool.h>
+typedef unsigned long word;
+struct flags { unsigned a : 3, b : 7; long c : 33; short : 4; signed d : 5; };
+struct inner { char text[8]; };
+struct outer {
+    struct flags flags; struct inner; union { int i; float f; }; const char *name;
+    enum sign { MINUS = -1, PLUS } sign; bool yes; word grid[2][3]; struct outer *next; int (*call)(void);
+};
+__attribute__((noinline)) word look(struct outer *o, const char *const name, volatile bool yes, float f, ...)
+{
+    __asm__ volatile("");
+    return o->flags.a;
+}
+int main(void) { struct outer o = {0}; return look(&o, "", 1, 0); }
+"""  # noqa: E501  # C
+
+
+@pytest.fixture(scope="module", params=["-gdwarf-3", "-gdwarf-4", "-gdwarf-5", "-gz"])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dwarf")
+    (folder / "p.c").write_text(SOURCE.replace("struct inner;", "struct inner in;"))
+    options = ["-g", request.param, "-O1", "-o", folder / "p", folder / "p.c"]
+    subprocess.run(["gcc", *options], check=True)
+    return folder / "p"
+
+
+def address_of(program: Path, symbol: str) -> int:
+    target = LiveTarget()
+    return target.binary_symbols(target.binary(str(program)), symbol)[0].address
+
+
+def test_a_function_and_its_types(program: Path) -> None:
+    with open(program, "rb") as file:
+        dwarf = DwarfFile(file, str(program), MARK)
+    found = dwarf.prototype(address_of(program, "look"))
+    assert found is not None
+    o, name, yes, f = found.parameters
+    assert [p.name for p in found.parameters] == ["o", "name", "yes", "f"]
+    assert found.variadic
+    assert isinstance(found.returns, KInt)
+    assert (found.returns.spelling, found.returns.size) == ("word", 8)
+    assert isinstance(name.type, KPointer)
+    assert name.type.target == KInt("const char", 1, signed=True, is_char=True)
+    assert isinstance(yes.type, KInt)
+    assert yes.type.is_bool
+    assert f.type == KOther("float", 4)
+    assert isinstance(o.type, KPointer)
+    assert isinstance(o.type.target, KStruct)
+    members = {m.name: m for m in dwarf.members(o.type.target.type_id)}
+    assert [*members] == ["flags", "in", "", "name", "sign", "yes", "grid", "next", "call"]
+    assert members["sign"].type == KInt("enum sign", 4, signed=True)
+    assert members["grid"].type.size == 48
+    flags = members["flags"].type
+    assert isinstance(flags, KStruct)
+    bits = {m.name: 8 * m.offset + m.bit_offset for m in dwarf.members(flags.type_id)}
+    # What gcc does with them, measured by setting each and looking at the bytes.
+    assert (bits["a"], bits["b"], bits["c"]) == (0, 3, 10)
+    assert dwarf.prototype(1) is None
+
+
+def test_listed_with_types(program: Path) -> None:
+    (name, prototype) = list_points(f"uprobe:{program}:look", LiveTarget(), 1)
+    assert name == f"uprobe:{program}:look"
+    assert "word look(struct outer *o, const char *const name, " in prototype
+
+
+def test_lines(program: Path) -> None:
+    target = LiveTarget()
+    binary = target.binary(str(program))
+    line = SOURCE.splitlines().index("    return o->flags.a;") + 1
+    (address,) = target.source_lines(binary, "p.c", line)
+    start = address_of(program, "look")
+    assert start <= address < start + 64
+    assert target.source_lines(binary, f"{program}.c", line) == (address,)
+    with pytest.raises(TargetError) as caught:
+        target.source_lines(binary, "p.c", 3)
+    assert caught.value.code == "NO_CODE_AT_LINE"
+    assert re.search(r"lines near it that do: \d+", str(caught.value.hint))
+
+
+def test_no_debug_information(tmp_path: Path) -> None:
+    (tmp_path / "p.c").write_text("int main(void) { return 0; }")
+    subprocess.run(["gcc", "-o", tmp_path / "p", tmp_path / "p.c"], check=True)
+    target = LiveTarget()
+    binary = target.binary(str(tmp_path / "p"))
+    (main,) = target.binary_symbols(binary, "main")
+    assert target.binary_prototype(binary, main.address) is None
+    with pytest.raises(TargetError) as caught:
+        target.source_lines(binary, "p.c", 1)
+    assert caught.value.code == "NO_DEBUG_INFO"
+
+
+def test_without_pyelftools(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
+    target = LiveTarget()
+    with pytest.raises(MissingLibraryError) as caught:
+        target.source_lines(target.binary(str(program)), "p.c", 1)
+    assert caught.value.code == "NO_PYELFTOOLS"
+    assert "python3-pyelftools" in str(caught.value.hint)
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_damage_costs_an_error_and_no_more(program: Path, data: st.DataObject) -> None:
+    content = bytearray(program.read_bytes())
+    start = content.find(b".debug_info")
+    assert start > 0
+    tables = int.from_bytes(content[40:48], "little")
+    debug = range(len(content) // 2, len(content))
+    places = st.sampled_from([*debug]) | st.integers(tables, len(content) - 1)
+    for at, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=20)):
+        content[at] = value
+    code = ""
+    try:
+        dwarf = DwarfFile(io.BytesIO(bytes(content)), "damaged", MARK)
+        found = dwarf.prototype(address_of(program, "look"))
+        for parameter in found.parameters if found else ():
+            ktype = parameter.type
+            if isinstance(ktype, KPointer) and isinstance(ktype.target, KStruct):
+                dwarf.members(ktype.target.type_id)
+        dwarf.addresses("p.c", 13)
+    except TargetError as error:
+        code = error.code
+    assert code in ("", "BAD_DWARF", "TOO_BIG", "NO_BTFARG", "NO_SOURCE_FILE", "NON_UNIQ_FILE",
+                    "NO_CODE_AT_LINE")  # fmt: skip
