@@ -176,9 +176,14 @@ def uretprobe(
     captures: Mapping[str, str] | None = None,
     comm: bool = True,
     string_bytes: int = DEFAULT_STRING_BYTES,
+    force: bool = False,
     **values: str,
 ) -> Probe:
-    """The return of a function of a program or library: `uprobe` with ``retval``, ``duration``."""
+    """The return of a function of a program or library: `uprobe` with ``retval``, ``duration``.
+
+    A Go program is refused, as its stacks move with the return address that the probe put there,
+    which can crash it; ``force`` tries it all the same.
+    """
     return Probe(
         Description(
             "uretprobe",
@@ -192,6 +197,7 @@ def uretprobe(
             captures=_pairs(captures, values),
             comm=comm,
             string_bytes=string_bytes,
+            force=force,
         )
     )
 

@@ -62,7 +62,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rest.add_argument("--buffer-bytes", metavar="N", type=int, help="size of the buffer")
     rest.add_argument("-b", "--buffer-pages", metavar="N", type=int, help="the same in pages")
     rest.add_argument(
-        "-F", "--force", action="store_true", help="try functions that ftrace does not list"
+        "-F",
+        "--force",
+        action="store_true",
+        help="try functions that ftrace does not list, and the returns of Go programs",
     )
     rest.add_argument(
         "-I",

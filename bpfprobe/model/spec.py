@@ -49,7 +49,8 @@ class UserPoint:
     file) says where; ``plus`` counts bytes from the start of ``symbol``. A symbol with ``*`` or
     ``?`` is a glob, and the place every function that fits; with a ``line`` it is a source file,
     and the place wherever the code of that line begins. ``ref_ctr_offset`` is the place in the
-    file of a counter of tracers, as USDT has one, 0 for none.
+    file of a counter of tracers, as USDT has one, 0 for none. ``force`` tries the returns of a Go
+    program as well.
     """
 
     path: str
@@ -61,6 +62,7 @@ class UserPoint:
     pid: int | None = None
     ref_ctr_offset: int = 0
     line: int = 0
+    force: bool = False
 
     @property
     def is_glob(self) -> bool:

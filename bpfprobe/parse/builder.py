@@ -49,7 +49,7 @@ def _whole(description: Description) -> ProbeSpec:
         string_bytes=description.string_bytes,
         binary_strings=description.binary_strings,
     )
-    if description.force and isinstance(spec.point, KernelPoint):
+    if description.force and isinstance(spec.point, (KernelPoint, UserPoint)):
         spec = replace(spec, point=replace(spec.point, force=True))
     captures = list(spec.captures)
     for name, text in description.captures:
@@ -97,12 +97,19 @@ def _user_point(description: Description) -> tuple[Span, Point]:
     if sym is None:
         span = _source("path", f"{path}:{given[0]:#x}", "place").whole()
         check_path(path, span)
-        return span, UserPoint(path, address=address, offset=offset, returns=returns, pid=pid)
+        return span, UserPoint(
+            path,
+            address=address,
+            offset=offset,
+            returns=returns,
+            pid=pid,
+            force=description.force,
+        )
     source = _source("path", f"{path}:{_text('sym', sym)}", "place")
     point = parse_function(path, source.whole(), len(path) + 1, returns=returns)
     if not point.symbol:
         raise TypeError("sym= takes a name; a number goes to address= or offset=")
-    return source.whole(), replace(point, ref_ctr_offset=0, pid=pid)
+    return source.whole(), replace(point, ref_ctr_offset=0, pid=pid, force=description.force)
 
 
 def _marker(description: Description) -> tuple[Span, Point]:

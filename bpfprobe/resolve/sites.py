@@ -244,12 +244,13 @@ def mapped_binary(point: UserPoint | UsdtPoint, span: Span, target: Target) -> B
 
 
 def _refuse_go(point: UserPoint, span: Span, binary: Binary) -> None:
-    if point.returns and binary.is_go:
+    if point.returns and binary.is_go and not point.force:
         raise spec_error(
             "GO_RETURN",
             f"{binary.path} is a Go program: a return probe can crash it, because Go moves stacks",
             span,
-            "probe the entry, or the places it returns from by offset",
+            "probe the entry, or the places it returns from by offset; force=True or --force tries "
+            "it all the same",
         )
 
 

@@ -80,6 +80,18 @@ def test_places_that_are_not_there(text: str, code: str, where: str, way_out: st
     assert way_out in (wrong.hint or "")
 
 
+def test_returns_of_a_go_program_can_be_forced() -> None:
+    place = ("/opt/gopher", "main.main")
+    assert complaint(bp.uretprobe(*place)).code == "GO_RETURN"
+    forced = bp.Probe(bp.uprobe("/x", "f").description._replace(force=True))
+    assert forced.spec.point.force
+    for probe in (
+        bp.uretprobe(*place, force=True),
+        bp.Probe(bp.probe("r /opt/gopher:main.main").description._replace(force=True)),
+    ):
+        assert describe([probe], machine()).bound.probes[0].returns
+
+
 def test_two_functions_of_a_file_by_one_name() -> None:
     twice = [
         BinarySymbol("twice", VirtualAddress(0x401000 + at), FileOffset(0x1000 + at), 16)
