@@ -36,6 +36,15 @@ inlined struct counters *counters_of(u32 probe)
 
 $wake
 
+/* Memory of the user or of the kernel, as its address tells. */
+inlined long read_any(void *to, u32 size, u64 from)
+{
+    if ((s64)from < 0) {
+        return bpf_probe_read_kernel(to, size, (void *)from);
+    }
+    return bpf_probe_read_user(to, size, (void *)from);
+}
+
 /* A string that is in user memory or in the kernel's, as its address tells. */
 inlined long read_any_str(void *to, u32 size, u64 from)
 {

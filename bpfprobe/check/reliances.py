@@ -11,6 +11,7 @@ from bpfprobe.model.value import (
     Argument,
     ArrayValue,
     BinaryOperation,
+    BytesAt,
     Constant,
     ContextAddress,
     ContextField,
@@ -99,6 +100,8 @@ def _of_memory(name: str, value: object) -> Iterator[Reliance]:
             yield Reliance(f"the memory of {name}", f"at {offset}, {size or 'unbounded'} bytes")
         case ArrayValue(BinaryOperation("+", _, Constant(offset)), element, count):
             yield Reliance(f"the memory of {name}", f"at {offset}, {element}[{count}]")
+        case BytesAt(BinaryOperation("+", _, Constant(offset))):
+            yield Reliance(f"the memory of {name}", f"at {offset}, bytes")
         case ArrayValue(_, element, count):
             yield Reliance(f"the memory of {name}", f"{element}[{count}]")
 

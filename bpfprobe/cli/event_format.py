@@ -13,6 +13,7 @@ _TEXT = {
     FieldKind.STRING: "char[]",
     FieldKind.STRINGS: "char[]",
     FieldKind.TEXTS: "char[]",
+    FieldKind.BYTES: "u8[]",
     FieldKind.STACK: "u64[]",
 }
 

@@ -14,6 +14,7 @@ from bpfprobe.model.value import (
     BinaryOperation,
     BuiltinValue,
     ByPlace,
+    BytesAt,
     Capturable,
     CommText,
     Compare,
@@ -109,6 +110,8 @@ def value_text(value: Capturable) -> str:
             return f"{space.value} string at {value_text(pointer)}"
         case ArrayValue(pointer, element, count, space):
             return f"{element}[{count}] in {space.value} memory at {value_text(pointer)}"
+        case BytesAt(pointer, length, space):
+            return f"({value_text(length)}) bytes of {space.value} memory at {value_text(pointer)}"
         case TextArray(pointer, count, pointers):
             return (
                 f"{count} strings by pointers in {pointers.value} memory at {value_text(pointer)}"

@@ -121,6 +121,8 @@ def _getter(
     located = _located(field, head_size, value, tail_place)
     if field.kind is FieldKind.STACK:
         return lambda event: addresses(located(event))
+    if field.kind is FieldKind.BYTES:
+        return located
     if field.kind is FieldKind.STRING:
         return lambda event: decode_text(located(event))
     return lambda event: tuple(decode_text(part) for part in split_vector(located(event)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bpfprobe.deliver.event_types import decode_text
+
 if TYPE_CHECKING:
     from bpfprobe.model.event import Event
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 def json_line(event: Event) -> str:
     r"""One line of ASCII JSON with ``probe`` and every field; ``faults`` and ``truncated`` if any.
 
-    A byte 0xHH that is no UTF-8 is the lone surrogate ``\udcHH``: in Python
+    Bytes are text as well. A byte 0xHH that is no UTF-8 is the lone surrogate ``\udcHH``: in Python
     ``value.encode("utf-8", "surrogateescape")`` gives the bytes back.
     """
     fields: dict[str, Any] = {"probe": event.probe, **event.asdict()}
@@ -20,4 +22,4 @@ def json_line(event: Event) -> str:
         fields["faults"] = sorted(event.faults)
     if event.truncated:
         fields["truncated"] = sorted(event.truncated)
-    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"), default=decode_text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.deliver.escape import escape
+from bpfprobe.deliver.event_types import decode_text
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.scalar import Style
 
@@ -94,6 +95,8 @@ def shown(event: Event, field: Field, *, quoted: bool = False) -> str:
     if value is None:
         return "(fault)"
     more = "..." if field.name in event.truncated else ""
+    if isinstance(value, bytes):
+        return _in_quotes(escape(decode_text(value))) + more
     if isinstance(value, str):
         return (_in_quotes(escape(value)) if quoted else escape(value)) + more
     if isinstance(value, tuple):

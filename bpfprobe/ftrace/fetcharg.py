@@ -14,6 +14,7 @@ from bpfprobe.model.value import (
     BinaryOperation,
     Builtin,
     BuiltinValue,
+    BytesAt,
     CommText,
     Constant,
     ConstantText,
@@ -102,6 +103,11 @@ def fetch(value: Capturable, place: Place) -> Fetched:
             kind = Fetched("", element, (width, first_bit) if width else None)
             return Fetched(
                 found.text, other=f"{kind.type}[{count}]", needs=(*found.needs, *kind.all_needs)
+            )
+        case BytesAt():
+            raise NoFormError(
+                "bytes of a length that each hit has its own of have no form; so many always do: "
+                "+0(POINTER):u8[64]"
             )
         case TextArray(pointer, count, pointers, space):
             if pointers is Space.USER and not place.is_user:

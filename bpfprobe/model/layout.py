@@ -26,6 +26,7 @@ class FieldKind(Enum):
     COMM = "comm"  # char[16] in the head: str
     STRING = "string"  # in the tail: str
     STRINGS = "strings"  # in the tail, NUL after each: tuple of str
+    BYTES = "bytes"  # in the tail: bytes
     STACK = "stack"  # in the tail, a u64 for each address: tuple of int
     TEXTS = "texts"  # in the tail, each with a place of its own in the head: tuple of str or None
     SYMBOL = "symbol"  # KernelAddress
@@ -34,7 +35,13 @@ class FieldKind(Enum):
     CONSTANT = "constant"  # not in the record: the same str in every event
 
 
-_IN_TAIL = (FieldKind.STRING, FieldKind.STRINGS, FieldKind.TEXTS, FieldKind.STACK)
+_IN_TAIL = (
+    FieldKind.STRING,
+    FieldKind.STRINGS,
+    FieldKind.BYTES,
+    FieldKind.TEXTS,
+    FieldKind.STACK,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,11 +127,15 @@ Point = KernelPoint | UserPoint | UsdtPoint | TracepointPoint | SyscallPoint
 
 @dataclass(frozen=True, slots=True)
 class TypeName:
-    """A type as written after the colon: ``u32``, ``b4@2/8``, ``x8[16]``; count 0 is no array."""
+    """A type as written after the colon: ``u32``, ``b4@2/8``, ``x8[16]``; count 0 is no array.
+
+    ``length`` is that of ``bytes[LENGTH]``.
+    """
 
     base: str
     count: int
     span: Span
+    length: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,12 @@ class Capture:
     type: TypeName | None
     span: Span
     name_span: Span
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """What its value is made from: the value, and the length of bytes."""
+        length = self.type.length if self.type is not None else None
+        return (self.value,) if length is None else (self.value, length)
 
 
 @dataclass(frozen=True, slots=True)

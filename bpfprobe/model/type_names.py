@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from bpfprobe.model.spec import TypeName
 
 NAME_TYPES = ("%pd", "%pD")
-OTHER_TYPES = frozenset(["string", "ustring", "symbol", "symstr"])
+OTHER_TYPES = frozenset(["string", "ustring", "symbol", "symstr", "bytes"])
 TYPES_HINT = (
     "types are u8..u64 s8..s64 x8..x64 char bool string ustring symbol symstr %pd %pD "
-    "bWIDTH@OFFSET/SIZE, and [N] after one"
+    "bWIDTH@OFFSET/SIZE, and [N] after one; bytes[LENGTH]"
 )
 _BITS = re.compile(r"b(?P<width>[^@/]*)(?:@(?P<offset>[^/]*))?/(?P<size>.*)")
 _SIZES = (8, 16, 32, 64)

@@ -309,6 +309,15 @@ class ArrayValue:
 
 
 @dataclass(frozen=True, slots=True)
+class BytesAt:
+    """``length`` bytes in memory, whatever they are; none where it is negative."""
+
+    pointer: Value
+    length: Value
+    space: Space
+
+
+@dataclass(frozen=True, slots=True)
 class TextArray:
     """Strings, to which ``count`` pointers lead that stand in memory one after another."""
 
@@ -346,7 +355,7 @@ class StackValue:
 
 MAX_FRAMES = 127
 
-Capturable = Value | TextValue | ArrayValue | TextArray | ArgumentVector | StackValue
+Capturable = Value | TextValue | ArrayValue | BytesAt | TextArray | ArgumentVector | StackValue
 
 
 @dataclass(frozen=True, slots=True)

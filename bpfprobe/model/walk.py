@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.value import ArgumentVector, ArrayValue, Load, StackValue, TextArray, TextAt
+from bpfprobe.model.value import (
+    ArgumentVector,
+    ArrayValue,
+    BytesAt,
+    Load,
+    StackValue,
+    TextArray,
+    TextAt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,5 +34,5 @@ def walk(node: object) -> Iterator[object]:
 
 def can_fail(value: object) -> bool:
     """Whether taking the value reads memory that may not be there."""
-    kinds = (Load, TextAt, ArrayValue, TextArray, ArgumentVector, StackValue)
+    kinds = (Load, TextAt, ArrayValue, BytesAt, TextArray, ArgumentVector, StackValue)
     return any(isinstance(node, kinds) for node in walk(value))

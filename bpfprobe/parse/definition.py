@@ -86,7 +86,7 @@ def _with_return(point: Point, captures: list[Capture]) -> Point:
     """``$retval`` among the values of an ``f`` makes it the function's return."""
     if not isinstance(point, KernelPoint) or not point.is_fprobe or point.returns:
         return point
-    nodes = (node for capture in captures for node in walk(capture.value))
+    nodes = (node for capture in captures for node in walk(capture.expressions))
     if not any(isinstance(node, Variable) and node.name == "retval" for node in nodes):
         return point
     return KernelPoint(point.symbol, module=point.module, returns=True, is_fprobe=True)

@@ -2,12 +2,12 @@
 
 ::
 
-    type = base ["[" COUNT "]"] | "%pd" | "%pD"
+    type = base ["[" COUNT "]"] | "%pd" | "%pD" | "bytes" "[" LENGTH "]"
     base = u8 | u16 | u32 | u64 | s8 | s16 | s32 | s64 | x8 | x16 | x32 | x64 | char | bool
          | string | ustring | symbol | symstr | "b" WIDTH "@" OFFSET "/" ("8" | "16" | "32" | "64")
 
-COUNT, WIDTH and OFFSET are numbers as C writes them. The places of the errors are those of
-parse_probe_arg_type() in kernel/trace/trace_probe.c.
+COUNT, WIDTH and OFFSET are numbers as C writes them, LENGTH is an expression. The places of the
+errors are those of parse_probe_arg_type() in kernel/trace/trace_probe.c.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import spec_error
 from bpfprobe.model.number import NUMBER, number_value
 from bpfprobe.model.spec import TypeName
+from bpfprobe.parse.expression import parse_expression
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
@@ -33,9 +34,23 @@ def parse_type(span: Span) -> TypeName:
     base, bracket, array = text.partition("[")
     base = base.rstrip()
     count = 0
+    if bracket and base == "bytes":
+        return _bytes(span, start + text.index("[") + 1)
     if bracket:
         count = _count(source.span(start + text.index("[") + 1, span.end), array)
     return TypeName(base, count, span)
+
+
+def _bytes(span: Span, start: int) -> TypeName:
+    """``bytes[LENGTH]``; the length begins at ``start``."""
+    source = span.source
+    if not span.text.endswith("]"):
+        end = source.span(span.end, span.end)
+        raise spec_error("ARRAY_NO_CLOSE", "what begins with bytes[ ends with ]", end, "add ]")
+    if not source.text[start : span.end - 1].strip():
+        place = source.span(start - 1, span.end)
+        raise spec_error("BAD_ARRAY_NUM", "bytes have a length", place, "for example bytes[$arg3]")
+    return TypeName("bytes", 0, span, length=parse_expression(source, start, span.end - 1))
 
 
 def _count(span: Span, array: str) -> int:

@@ -12,6 +12,7 @@ from bpfprobe.model.value import (
     MAX_FRAMES,
     ArgumentVector,
     ArrayValue,
+    BytesAt,
     CommText,
     ConstantText,
     PlaceText,
@@ -96,6 +97,8 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     if isinstance(value, TextAt):
         capacity = min(string_bytes, value.size) if value.size else string_bytes
         return Field(name, FieldKind.STRING, 0, 4, capacity=capacity, mark=mark)
+    if isinstance(value, BytesAt):
+        return Field(name, FieldKind.BYTES, 0, 4, capacity=string_bytes, mark=mark)
     if isinstance(value, TextArray):
         each = max(MIN_SHARE_BYTES, string_bytes // value.count)
         size, room = 4 * value.count, each * value.count

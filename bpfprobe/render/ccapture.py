@@ -9,6 +9,7 @@ from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
 from bpfprobe.model.value import (
     ArgumentVector,
     ArrayValue,
+    BytesAt,
     CommText,
     ConstantText,
     Load,
@@ -21,7 +22,7 @@ from bpfprobe.model.value import (
 )
 from bpfprobe.model.walk import walk
 from bpfprobe.render.cstring import read_string
-from bpfprobe.render.cvalue import READERS
+from bpfprobe.render.cvalue import READERS, read_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +71,8 @@ class CaptureWriter:
                 self._text(field, value)
             case ArrayValue():
                 self._array(field, value)
+            case BytesAt():
+                self._bytes(field, value)
             case TextArray():
                 self._texts(field, value)
             case ArgumentVector():
@@ -175,6 +178,30 @@ class CaptureWriter:
             f"(void *)({pointer.text}));"
         )
         self._mark_fault(field, fault)
+
+    def _bytes(self, field: Field, value: BytesAt) -> None:
+        write = self._values
+        pointer, asked = write.value(value.pointer), write.value(value.length)
+        length = write.fresh("length")
+        write.line(f"u64 {length} = {asked.text};")
+        if value.length.type.signed:
+            with write.block(f"if ((s64){length} < 0)"):
+                write.line(f"{length} = 0;")
+                write.line("branched();")
+        with write.block(f"if ({length} > {field.capacity})"):
+            write.line(f"{length} = {field.capacity};")
+            self._mark_truncated(field)
+            write.line("branched();")
+        write.line(f"bound({length}, {field.capacity});")
+        read = read_memory(value.space, "&event->tail[used]", length, pointer.text)
+        failed = " || ".join(part for part in (pointer.fault, asked.fault, read) if part)
+        with write.block(f"if ({failed})"):
+            self._mark_fault(field, "1")
+            write.line(f"{length} = 0;")
+            write.line("branched();")
+        self._locate(field, length)
+        write.line(f"used += {length};")
+        self._bound_used(field)
 
     def _stack(self, field: Field, value: StackValue) -> None:
         write = self._values

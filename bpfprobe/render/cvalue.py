@@ -306,6 +306,13 @@ def register(member: str) -> str:
     return f"REGISTER({member})"
 
 
+def read_memory(space: Space, to: str, size: str, pointer: str) -> str:
+    """A call that copies memory and is not 0 where that fails."""
+    if space is Space.ANY:
+        return f"read_any({to}, {size}, {pointer})"
+    return f"{READERS[space]}({to}, {size}, (void *)({pointer}))"
+
+
 def parameter(offset: int, index: str = "0") -> str:
     """C for a u64 of what the program is handed, or the one that is ``index`` behind it."""
     return f"PARAMETER({offset}, {index})"

@@ -22,6 +22,7 @@ from bpfprobe.model.value import (
     Value,
     View,
 )
+from bpfprobe.resolve.bytes_at import bytes_at
 from bpfprobe.resolve.expressions import resolve_operand
 from bpfprobe.resolve.operand import (
     ArgvOperand,
@@ -66,6 +67,8 @@ def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand
         return _natural(capture, operand), operand
     if isinstance(operand, TextOperand) and not isinstance(operand.text, TextAt):
         _check_constant_text(capture, capture.type)
+    if capture.type.base == "bytes":
+        return bytes_at(capture, capture.type, operand, scope), operand
     if capture.type.base in TEXT_TYPES:
         space = TEXT_TYPES[capture.type.base]
         if capture.type.count:

@@ -146,7 +146,7 @@ def _user_place(
 
 def _wants_return(spec: ProbeSpec) -> bool:
     """Whether a description of a system call asks for what exists only on return."""
-    parts: list[object] = [capture.value for capture in spec.captures]
+    parts: list[object] = [capture.expressions for capture in spec.captures]
     if spec.filter is not None:
         parts.append(spec.filter)
     return any(

@@ -99,6 +99,10 @@ def _tail_bytes(field: Field, value: Given) -> bytes:
         data = b"".join(_address(field, part) for part in _sequence(field, value))
     elif field.kind is FieldKind.STRINGS:
         data = b"".join(_text(field, part) + b"\0" for part in _sequence(field, value))
+    elif field.kind is FieldKind.BYTES:
+        if not isinstance(value, bytes):
+            raise ValueError(f"{field.name} is bytes, not {value!r}")
+        data = value
     else:
         data = _text(field, value)
     if len(data) > field.capacity:

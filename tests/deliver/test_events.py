@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "name": ("comm", st.binary(max_size=15)),
     "text": ("+0(%si):string", st.binary(max_size=60)),
     "more": ("$arg2:ustring", st.binary(max_size=60)),
+    "data": ("$arg2:bytes[$arg3]", st.binary(max_size=60)),
     "argv": ("argv", st.lists(st.binary(max_size=10), max_size=6)),
     "stack": ("ustack", st.lists(st.integers(0, (1 << 64) - 1), max_size=127)),
     "bits": ("+0(%si):b3@4/8[2]", st.tuples(*[st.integers(0, 7)] * 2)),
@@ -58,7 +59,7 @@ def layout_of(names: list[str], *, comm: bool = True) -> Layout:
 
 def wanted(kind: str, value: Any) -> Any:
     if isinstance(value, bytes):
-        return as_text(value)
+        return value if kind == "data" else as_text(value)
     if kind == "stack":
         return tuple(value)
     return tuple(as_text(part) for part in value) if kind in ("argv", "texts") else value

@@ -68,6 +68,7 @@ def test_marks_take_a_word_for_each_16_captures_that_can_fail(count: int, comm: 
         ("x=+0($arg1):s32[4]", FieldKind.ARRAY, 16, 0),
         ("x=$arg1:string", FieldKind.STRING, 4, 4096),
         ("x=$current->comm", FieldKind.STRING, 4, 16),
+        ("x=$arg1:bytes[$arg2]", FieldKind.BYTES, 4, 4096),
         ("x=argv", FieldKind.STRINGS, 4, 16384),
         ("x=pid == 4", FieldKind.INTEGER, 1, 0),
     ],

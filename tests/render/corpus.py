@@ -52,6 +52,8 @@ KERNEL: list[str | bp.Probe] = [
     *(bp.kprobe("open_it", filter=f'name ~ "{g}" || name ~ "x{g}"', name="name") for g in _GLOBS),
     bp.kprobe("open_it", filter=" && ".join(f'!(comm ~ "{g}")' for g in _GLOBS)),
     bp.kprobe("open_it", filter='name ~ "!*x*" || !(name == "a" && pid == 1)', name="name:ustring"),
+    bp.kprobe("vfs_read", string_bytes=7000, a="+u0(buf):bytes[count]", b="buf:bytes[(s32)*pos]"),
+    bp.kretprobe("vfs_read", a="buf:bytes[retval]", b="+0(file):bytes[16]", filter="retval > 0"),
     bp.kprobe("vfs_read", k="kstack", u="ustack", s="+0(buf):ustring"),
     bp.kretprobe("vfs_read", k="kstack", filter="retval < 0"),
     'vfs_read(struct file *f, char __user *b) (f->f_inode->i_ino == 3 && STRCMP("x", b)) "%s %K", '
