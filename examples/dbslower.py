@@ -47,11 +47,11 @@ def main() -> None:
         print(session.c_source())
     began: dict[int, bp.Event] = {}
     with session:
+        start_ns = time.monotonic_ns()
         who = f"pids {' '.join(map(str, args.pids))}" if args.pids else "application postgres"
         print(f"Tracing database queries for {who} slower than {args.threshold:g} ms...")
         print(f"{'TIME(s)':<14} {'PID':<7} {'MS':>8} QUERY", flush=True)
         session.on_idle(sys.stdout.flush)
-        start_ns = time.monotonic_ns()
         for event in session:
             if event.probe == start.name:
                 began[event.pid] = event  # one at a time: a backend is a process

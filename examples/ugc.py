@@ -35,11 +35,11 @@ def main() -> None:
         print(session.c_source())
     began: dict[int, bp.Event] = {}
     with session:
+        start_ns = time.monotonic_ns()
         print(f"Tracing garbage collections in python process {args.pid}... Ctrl-C to quit.")
         title = "TIME (ms)" if args.milliseconds else "TIME (us)"
         print(f"{'START':<8} {title:<8} {'DESCRIPTION':<40}", flush=True)
         session.on_idle(sys.stdout.flush)
-        start_ns = time.monotonic_ns()
         for event in session:
             if event.probe == start.name:
                 began[event.tid] = event

@@ -38,10 +38,10 @@ def tool(header: bytes, name: str, *options: str) -> Iterator[Tracer]:
 class Script:
     """A script of a Python that does its work each time it is told to."""
 
-    def __init__(self, python: str, before: str, work: str) -> None:
+    def __init__(self, python: str, before: str, work: str, *given: object) -> None:
         loop = f"for line in sys.stdin:\n{indent(work, '    ')}\n    print(line, flush=True)\n"
         source = f"import sys\n{before}\n{loop}"
-        command = [python, "-S", "-E", "-c", source]
+        command = [python, "-S", "-E", "-c", source, *map(str, given)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
@@ -198,3 +198,124 @@ def test_dbslower() -> None:
     (row,) = [line.decode().split(maxsplit=3) for line in slow if b"slow" in line]
     assert float(row[2]) >= 300
     assert not [line for line in slow if b"quick" in line and float(line.split()[2]) < 250]
+
+
+TLS = """
+import ssl, socket, sys, threading
+here, connections = socket.create_server(("127.0.0.1", 0)), []
+def serve():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1])
+    server = context.wrap_socket(here.accept()[0], server_side=True)
+    connections.append(server)  # not closed before the end
+    while (data := server.recv(65536)) != b"bye":
+        server.sendall(data[:100])
+def exchange():
+    thread = threading.Thread(target=serve)
+    thread.start()
+    context = ssl.create_default_context(cafile=sys.argv[1])
+    raw = socket.create_connection(here.getsockname())
+    client = context.wrap_socket(raw, server_hostname="localhost")
+    connections.append(client)
+    for number in range(23):
+        client.sendall(b"message %d\\n\\0\\xff" % number)
+        client.recv(100)
+    client.sendall(bytes(range(250)) * 40)
+    client.recv(100)
+    client.sendall(b"bye")
+    thread.join()
+    client.sendall(b"after all")  # else has returned by then
+"""
+
+
+def test_sslsniff(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    request += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(both), "-out", str(both)]
+    subprocess.run(request, check=True, capture_output=True)
+    options = ["--hexdump", "--max-buffer-size", "6000"]
+    with (
+        Script(real("python3", "python3"), TLS, "exchange()", both) as script,
+        tool(b"LEN", "sslsniff", "-p", script.pid, *options) as tracer,
+    ):
+        script.work()
+        tracer.wait_for(b"after all".hex().encode() + b"\n----- END DATA -----\n\n")
+        seen = transfers(b"\n".join(tracer.stop()).decode(), script.pid)
+    short = [b"message %d\n\0\xff" % number for number in range(23)]
+    long = bytes(range(250)) * 40
+    whole = Counter([*short * 2, long[:100], b"bye"])
+    sent = [(size, data) for kind, size, data, _ in seen if kind == "WRITE/SEND"]
+    got = [(size, data) for kind, size, data, _ in seen if kind == "READ/RECV"]
+    assert sent[-1] == (9, b"after all")
+    for some in (sent[:-1], got):
+        assert Counter(data for size, data in some if size == len(data)) == whole
+        assert [data for size, data in some if size != len(data)] == [long[:6000]]
+    assert [cut for *_, cut in seen if cut] == ["TRUNCATED, 4000 bytes lost"] * 2
+
+
+def transfers(text: str, pid: str) -> list[tuple[str, int, bytes, str]]:
+    """Of what sslsniff printed: function, length, data, and what it says was cut."""
+    pattern = (
+        rf"(\S+) +[\d.]+ +\S+ +{pid} +(\d+) *\n-+ DATA -+\n([0-9a-f\n]*)\n-+ END DATA (.*)-----"
+    )
+    found = re.finditer(pattern, text)
+    return [(m[1], int(m[2]), bytes.fromhex(m[3]), m[4].strip(" ()-")) for m in found]
+
+
+ALLOCATIONS = """
+#include <stdio.h>
+#include <stdlib.h>
+#define OWN __attribute__((noinline, noclone, noipa))
+static void *kept[64];
+OWN void **with_malloc(void **to) { *to++ = malloc(101); return to; }
+OWN void **with_calloc(void **to) { *to++ = calloc(3, 11); return to; }
+OWN void **with_realloc(void **to) { *to++ = realloc(malloc(10), 70001); return to; }
+OWN void **with_memalign(void **to) { to += !posix_memalign(to, 64, 1009); return to; }
+OWN void freed(void) { free(malloc(424242)); }
+int main(void)
+{
+    while (getchar() != EOF) {
+        void **to = kept;
+        for (int i = 0; i < 7; i++) to = with_malloc(to);
+        for (int i = 0; i < 5; i++) to = with_calloc(to);
+        for (int i = 0; i < 3; i++) to = with_realloc(to);
+        for (int i = 0; i < 2; i++) to = with_memalign(to);
+        for (int i = 0; i < 23; i++) freed();
+        free(kept[0]);
+        putchar('k'); fflush(stdout);
+    }
+    return 0;
+}
+"""
+
+
+def test_memleak(tmp_path: Path) -> None:
+    (tmp_path / "leaky.c").write_text(ALLOCATIONS)
+    build = ["gcc", "-O1", "-fno-omit-frame-pointer", "-o", tmp_path / "leaky"]
+    subprocess.run([*build, tmp_path / "leaky.c"], check=True)
+    program = subprocess.Popen(
+        [tmp_path / "leaky"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    try:
+        options = ["-a", "-o", "0", "-z", "10", "-p", str(program.pid), "0.5"]
+        with tool(b"Attaching", "memleak", *options) as tracer:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            program.stdin.write(b"x")
+            assert program.stdout.read(1) == b"k"
+            tracer.wait_for(b"with_realloc+")
+            text = b"\n".join(tracer.stop()).decode()
+    finally:
+        program.kill()
+        program.communicate()
+    last = text[text.rindex("Top 10 stacks") :]
+    stacks = re.findall(r"\t(\d+) bytes in (\d+) allocations from stack\n\t\t0x\w+\t(\w+)", last)
+    sizes, counts = Counter[str](), Counter[str]()
+    for size, number, name in stacks:  # one for each place that calls
+        sizes[name] += int(size)
+        counts[name] += int(number)
+    wanted = {"with_malloc": 606, "with_calloc": 165, "with_realloc": 210003, "with_memalign": 2018}
+    assert {name: sizes[name] for name in wanted} == wanted
+    assert [counts[name] for name in wanted] == [6, 5, 3, 2]
+    assert "freed+" not in last
+    assert last.count("size = 70001\n") == 3
