@@ -10,6 +10,7 @@
     name       = [GROUP ("/" | ".")] [EVENT]
     kplace     = ([MODULE ":"] FUNCTION ["+" OFFSET] | ADDRESS) ["%return"]
     uplace     = PATH ":" (OFFSET | SYMBOL ["+" OFFSET]) ["%return"] ["(" COUNTER ")"]
+               | PATH ":" FILE ":" LINE
     argument   = [NAME "="] expression [":" type]
 
 Arguments are separated by white space; inside brackets and quotes white space is free.

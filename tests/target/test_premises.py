@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.machine import DebugSymbols
 from bpfprobe.model.premise import Premise, PremiseKind
 from bpfprobe.target import identity
 from bpfprobe.target.files import Files
 from bpfprobe.target.identity import boot_id, file_identity, module_identity, tracepoint_format
 from bpfprobe.target.locator import LIBRARY_CACHE, Locator
 from bpfprobe.target.premises import Witness, file_in_process, file_premises, holds, is_settled
+from bpfprobe.testing import StaticTarget
 from tests.sample_machine import MACHINE
 
 HERE = Locator(Files(Path("/")), os.uname().machine)
@@ -184,3 +186,20 @@ def test_a_module_by_what_is_loaded() -> None:
     loaded = sorted(path.name for path in Path("/sys/module").iterdir())
     if loaded:  # a container may show none
         assert holds(Premise(KIND.MODULE, loaded[0], module_identity(loaded[0])))
+
+
+def test_a_glob_in_a_stripped_file_depends_on_its_debug_file(tmp_path: Path) -> None:
+    """What was kept of a start is no good once the file has come, or gone."""
+    debug = tmp_path / "p.debug"
+    debug.write_text("symbols")
+    for symbols, wanted in (
+        (DebugSymbols(True, "", str(debug)), [(KIND.FILE, str(debug))]),
+        (DebugSymbols(True, "00" * 20), [(KIND.NO_FILE, DebugSymbols(True, "00" * 20).wanted)]),
+        (DebugSymbols(False, "00" * 20), []),
+    ):
+        target = StaticTarget(binaries={"/bin/p": ["f"]}, debug_symbols={"/bin/p": symbols})
+        witness = Witness(target)
+        witness.matching_binary_symbols(target.binary("/bin/p"), "f*")
+        assert witness.is_whole
+        assert [(p.kind, p.name) for p in witness.premises()] == wanted
+        assert all(holds(premise) for premise in witness.premises())
