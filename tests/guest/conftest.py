@@ -5,6 +5,7 @@ kernel, run that one test there, and relay its reports (host_side.py). In the gu
 only fixes the kernel, and the test runs as any other.
 
 ``@pytest.mark.guest(headers=True, kernels=["6.1"], timeout_s=60)`` sets what a test needs;
+``@pytest.mark.when_asked("BPFPROBE_X")`` leaves a test out unless that variable is set;
 ``@pytest.mark.on_host`` keeps a test of the lab itself on the host, with a ``lab`` fixture.
 BPFPROBE_KERNELS names the kernels (a list, or ``all``); BPFPROBE_GUESTS how many run at once.
 """
@@ -31,7 +32,21 @@ RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     mark = "guest(headers=False, kernels=None, timeout_s=120): what a test needs of its guest"
     config.addinivalue_line("markers", mark)
+    config.addinivalue_line("markers", "when_asked(variable): runs if the variable is set")
     config.addinivalue_line("markers", "on_host: a test of the lab, which does not run in a guest")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long and repeats what others show runs when its variable is set."""
+    if IN_GUEST:
+        return
+    kept, left_out = [], []
+    for item in items:
+        mark = item.get_closest_marker("when_asked")
+        (left_out if mark and mark.args[0] not in os.environ else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

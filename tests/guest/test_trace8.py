@@ -28,10 +28,7 @@ BCC = [sys.executable, "-u", str(HERE / "trace8_bcc.py")]
 OURS = [sys.executable, "-u", "-m", "bpfprobe", "trace"]
 COMPILED_S = 350.0
 """How long bcc may take to compile a group under emulation, on a busy machine."""
-ALL = os.environ.get("BPFPROBE_TRACE8") == "all"
-only_when_asked = pytest.mark.skipif(
-    not ALL and "BPFPROBE_IN_GUEST" not in os.environ, reason="BPFPROBE_TRACE8=all runs it"
-)
+only_when_asked = pytest.mark.when_asked("BPFPROBE_TRACE8")
 
 
 @contextlib.contextmanager
