@@ -7,7 +7,6 @@ for as long as a minute under emulation.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
