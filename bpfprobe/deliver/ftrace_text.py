@@ -22,11 +22,6 @@ FAULT = "(fault)"
 _IN_EVERY_EVENT = frozenset({"probe", "time", "pid", "tid", "cpu", "comm"})
 
 
-def ftrace_text(event: Event) -> str:
-    """The captures of an event in one line, as ftrace prints the values of a probe."""
-    return " ".join(f"{name}={text}" for name, text in ftrace_values(event))
-
-
 def ftrace_values(event: Event) -> Iterator[tuple[str, str]]:
     """Each capture of an event with its text."""
     for field in event.layout.fields:

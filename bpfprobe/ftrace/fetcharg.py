@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MAX_ARRAY = 64  # MAX_ARRAY_LEN, kernel/trace/trace_probe.h
 _ENTRY_VALUES = "arguments at a return, Linux 6.9"
-_CHAR = "the type char, Linux 6.3"
+_SINCE = {"char": "the type char, Linux 6.3", "symstr": "the type symstr, Linux 6.1"}
 _BUILTINS = {
     Builtin.TID: "every record has it already, as common_pid",
     Builtin.CPU: "every record has it already, in brackets",
@@ -77,7 +77,8 @@ class Fetched:
     @property
     def all_needs(self) -> tuple[str, ...]:
         """What not every kernel has."""
-        return (*self.needs, _CHAR) if self.type.startswith("char") else self.needs
+        own = [need for name, need in _SINCE.items() if self.type.startswith(name)]
+        return (*self.needs, *own)
 
     def __str__(self) -> str:
         return f"{self.text}:{self.type}"
