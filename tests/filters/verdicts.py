@@ -56,7 +56,7 @@ Hit = Mapping[str, Field]
 
 
 class Undefined(Exception):
-    """The kernel compares what lies behind a text that it could not read."""
+    """What the kernel says depends on its age, or on what lies behind a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,36 @@ class Judge:
     def _fits(self, value: bytes, pattern: bytes, room: int) -> bool:
         if self.as_kernel and pattern[:1].isdigit():
             return value == pattern
-        plain = not any(byte in b"*?[\\" for byte in pattern[1:])
-        if self.as_kernel and room and pattern[:1] == b"*" and plain:
-            end = room - 1
-            return value.ljust(room, b"\0")[end - len(pattern[1:]) : end] == pattern[1:]
+        if not self.as_kernel:
+            return glob_match(pattern, value)
+        if _depends_on_the_kernel(value, pattern, room):
+            raise Undefined
+        if room and pattern[:1] == b"*":
+            return _fits_array(value, pattern, room)
         return glob_match(pattern, value)
+
+
+def _depends_on_the_kernel(value: bytes, pattern: bytes, room: int) -> bool:
+    """Whether old kernels (6.1) say otherwise: of an empty text, or where [!x] takes its end."""
+    if not value and not room and pattern[:1] == b"*":
+        return True
+    return b"[!" in pattern and glob_match(pattern, value + b"\0") != glob_match(pattern, value)
+
+
+def _fits_array(value: bytes, pattern: bytes, room: int) -> bool:
+    """A glob with a star first, of an array: what stands behind the NUL is looked at as well."""
+    inner = pattern[1:].removesuffix(b"*")
+    fits = glob_match(pattern, value)
+    if not inner or any(byte in b"*?[\\" for byte in inner):
+        return fits
+    if pattern.endswith(b"*"):
+        if not fits:
+            raise Undefined
+        return True
+    start, end = room - 1 - len(inner), room - 1
+    if start > len(value):
+        raise Undefined
+    return value[start:end] == inner
 
 
 def glob_match(pattern: bytes, text: bytes) -> bool:
