@@ -173,8 +173,9 @@ def read_string(space: Space, to: str, size: str, pointer: str) -> str:
     """A call that copies a string up to its NUL and gives its length with it, or below 0."""
     if space is Space.ANY:
         return f"read_any_str({to}, {size}, {pointer})"
-    helper = "bpf_probe_read_user_str" if space is Space.USER else "bpf_probe_read_kernel_str"
-    return f"{helper}({to}, {size}, (void *)({pointer}))"
+    if space is Space.USER:
+        return f"read_user_str({to}, {size}, {pointer})"
+    return f"bpf_probe_read_kernel_str({to}, {size}, (void *)({pointer}))"
 
 
 def _as_asked(condition: MaskedText | GlobText, read: str, fits: str) -> str:

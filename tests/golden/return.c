@@ -64,7 +64,7 @@ int p0_opened(struct pt_regs *ctx)
     event->time = now;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
-    long length2 = bpf_probe_read_user_str(&event->tail[used], 4096, (void *)(kept0));
+    long length2 = read_user_str(&event->tail[used], 4096, kept0);
     u64 bytes3 = length2 - 1;
     if (length2 <= 0) {
         event->marks0 |= 1U;

@@ -6,6 +6,7 @@ There are no kernel headers here and no modules directory: all types come from t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
@@ -256,3 +257,18 @@ def test_a_kernel_function_inside_itself(tmp_path):
     assert columns(outer, "type", "name", "result") == [("overlay", "file", 0)] * 23
     assert all(event.file == event.at_entry for event in events)
     assert all(a.took < b.took and a.file != b.file for a, b in zip(inner, outer, strict=True))
+
+
+def test_an_empty_string_of_a_program_is_no_fault():
+    """Old kernels say 0 of its length, as if not even a NUL had been read."""
+    texts = [ctypes.create_string_buffer(text) for text in (b"", b"a")] * 23
+    addresses = [*map(ctypes.addressof, texts), 8]
+    syscall = ctypes.CDLL(None).syscall
+
+    def act():
+        for address in addresses:
+            syscall(ctypes.c_long(157), ctypes.c_long(-1), ctypes.c_long(address))
+
+    (events,) = watch([bp.probe("p:e __x64_sys_prctl text=+u0(+104(%di)):ustring")], act)
+    assert columns(events, "text") == [("",), ("a",)] * 23 + [(None,)]
+    assert [event.faults for event in events] == [frozenset()] * 46 + [{"text"}]

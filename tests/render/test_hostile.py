@@ -30,7 +30,7 @@ HOSTILE = [
     "evilevilevil" * 5,
 ]  # fmt: skip
 TOKEN = re.compile(
-    r"""\s+ | /\*.*?\*/ | \#(?:[^\n]*\\\n)*[^\n]* | "[\w .+=]*" | [A-Za-z_]\w*
+    r"""\s+ | /\*.*?\*/ | \#(?:[^\n]*\\\n)*[^\n]* | "[\w .+=%!;]*" | [A-Za-z_]\w*
       | 0x[0-9a-f]+(?:ULL|U)? | \d+(?:ULL|LL|U)? | [-+*/%&|^~!<>=?:;,.(){}\[\]\\]""",
     re.VERBOSE | re.DOTALL,
 )

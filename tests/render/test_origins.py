@@ -21,7 +21,7 @@ def test_lines_of_captures_and_of_the_filter() -> None:
     assert set(parts) == {
         "path=filename:ustring", "how->flags", "$retval", "entry(how->mode) == 4",
     }  # fmt: skip
-    assert "bpf_probe_read_user_str(" in parts["path=filename:ustring"]
+    assert "read_user_str(" in parts["path=filename:ustring"]
     assert "->flags" in parts["how->flags"]
     assert "REGISTER(ax)" in parts["$retval"]
     assert "->mode" in parts["entry(how->mode) == 4"]
