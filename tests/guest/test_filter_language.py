@@ -104,7 +104,11 @@ def since(kernel):
     return has
 
 
-@pytest.mark.guest(timeout_s=560)
+KERNELS = ["6.1", "7.2"]
+"""The oldest and the newest whose filters were compared; each takes minutes."""
+
+
+@pytest.mark.guest(kernels=KERNELS, timeout_s=560)
 def test_a_kprobe_with_numbers_and_text(kernel):
     known, places = addresses()
     scene = scenes.kernel_function(places)
@@ -118,14 +122,14 @@ def test_a_kprobe_with_numbers_and_text(kernel):
     assert set(mistakes) <= set(differ)
 
 
-@pytest.mark.guest(timeout_s=560)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=560)
 def test_random_filters_on_a_kprobe(kernel):
     known, places = addresses()
     scene = scenes.kernel_function(places)
     hold_against_the_kernel(scene, random_filters(scene, 101), known)
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 def test_a_uprobe_with_the_same_filters(kernel):
     known, places = addresses()
     scene = scenes.user_function(places)
@@ -133,7 +137,7 @@ def test_a_uprobe_with_the_same_filters(kernel):
     hold_against_the_kernel(scene, filters + random_filters(scene, 31), known)
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 @pytest.mark.parametrize(
     ("name", "filters", "count"),
     [
@@ -212,7 +216,7 @@ def disagreement(text, kernel, ours):
     return ""
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 def test_mistakes_have_the_names_that_the_kernel_has(kernel):
     _, places = addresses()
     scene = scenes.kernel_function(places)
@@ -231,7 +235,7 @@ def test_mistakes_have_the_names_that_the_kernel_has(kernel):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 def test_verdicts_differ_where_they_are_meant_to(kernel):
     _, places = addresses()
     scene = scenes.kernel_function(places)
