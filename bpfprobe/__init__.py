@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bpfprobe.errors import UsageError as UsageError
     from bpfprobe.errors import VerifierError as VerifierError
     from bpfprobe.model.event import Event as Event
+    from bpfprobe.model.notice import Notice as Notice
     from bpfprobe.model.options import OptionError as OptionError
     from bpfprobe.model.options import Options as Options
     from bpfprobe.model.spec import ProbeSpec as ProbeSpec
@@ -67,6 +68,7 @@ __all__ = [
     "LabError",
     "LoadError",
     "MissingLibraryError",
+    "Notice",
     "ObjectError",
     "OptionError",
     "Options",
@@ -104,6 +106,7 @@ _HOMES = {
     "LabError": "bpfprobe.errors",
     "LoadError": "bpfprobe.errors",
     "MissingLibraryError": "bpfprobe.errors",
+    "Notice": "bpfprobe.model.notice",
     "ObjectError": "bpfprobe.errors",
     "OptionError": "bpfprobe.model.options",
     "Options": "bpfprobe.model.options",

@@ -48,8 +48,9 @@ def describe(
     Raises `SpecError`, `TargetError`.
     """
     specs = tuple(spec_of(probe) for probe in probes)
-    bound = resolve(specs, target)
-    chosen = plan(bound, options or Options())
+    options = options or Options()
+    bound = resolve(specs, target, options.max_places)
+    chosen = plan(bound, options)
     return Compilation(specs, bound, chosen, render(chosen), wire(chosen))
 
 

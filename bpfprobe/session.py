@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bpfprobe.engine import Engine
     from bpfprobe.model.event import Event
     from bpfprobe.model.machine import SymbolRange
+    from bpfprobe.model.notice import Notice
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.objects import BuiltObject
     from bpfprobe.target import Target
@@ -67,6 +68,7 @@ class Session:
         self._in_force: InForce | None = None
         self._old_sigterm: Any = None
         self._idle_action: Callable[[], object] | None = None
+        self._notice_action: Callable[[Notice], object] = lambda notice: None
 
     @classmethod
     def from_file(
@@ -114,7 +116,9 @@ class Session:
         """Compile, load and attach. Entering the session does it."""
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
-        attachment = attach(self.probes, self._options, self._target, self._engine, self._built)
+        attachment = attach(
+            self.probes, self._options, self._target, self._engine, self._built, self._notify
+        )
         self._attachment = attachment
         self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
         self._catch_sigterm()
@@ -211,6 +215,17 @@ class Session:
         For what is best done in batches, such as flushing a file.
         """
         self._idle_action = action
+
+    def on_notice(self, action: Callable[[Notice], object]) -> None:
+        """Have ``action`` called with each `Notice`: what is worth telling and no event.
+
+        On entering it is called before anything is attached, with how many places a probe goes to
+        where that is more than one; what it raises comes out of there.
+        """
+        self._notice_action = action
+
+    def _notify(self, notice: Notice) -> None:
+        self._notice_action(notice)
 
     def _idle(self) -> None:
         if self._idle_action is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from bpfprobe.attach.attachment import Attachment
 from bpfprobe.errors import AttachError, BpfprobeError, LoadError
+from bpfprobe.model.notice import Notice
 from bpfprobe.probes import Probe
 from bpfprobe.reviving import revived
 from bpfprobe.store.code import find_code, keep_code
@@ -20,10 +21,10 @@ from bpfprobe.target.identity import boot_id
 from bpfprobe.target.threads import thread_is_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bpfprobe.engine import Engine
-    from bpfprobe.model.object import Bytecode, CSource, Object
+    from bpfprobe.model.object import Bytecode, CSource, Object, Wiring
     from bpfprobe.model.options import Options
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.objects import BuiltObject
@@ -36,11 +37,13 @@ def attach(
     target: Target | None = None,
     engine: Engine | None = None,
     built: BuiltObject | None = None,
+    notify: Callable[[Notice], object] = lambda notice: None,
 ) -> Attachment:
     """Compile what has not been compiled before, load and attach; nothing is with ``built``.
 
-    Starts are kept for this machine alone: not with a ``target``, nor with an ``engine`` that does
-    not say which compiler it has. Raises what `Session` does.
+    Before anything is attached, ``notify`` is told of probes that go to several places. Starts are
+    kept for this machine alone: not with a ``target``, nor with an ``engine`` that does not say
+    which compiler it has. Raises what `Session` does.
     """
     ours = target is None and (engine is None or bool(engine.compiler()))
     name = _name(probes, options, built) if ours else None
@@ -49,10 +52,10 @@ def attach(
         made = _kept(name, probes, options, engine)
         if made is not None:
             try:
-                return _attached(made, engine)
+                return _attached(made, engine, notify)
             except (AttachError, LoadError):
                 drop_start(name)  # whatever it is, all stages together say best what
-    return _from_the_beginning(probes, options, target, engine, name, built)
+    return _from_the_beginning(probes, options, target, engine, name, built, notify)
 
 
 def _name(
@@ -64,10 +67,17 @@ def _name(
     return start_name(described, options, boot_id(), built.origin if built else b"")
 
 
-def _attached(made: Object, engine: Engine) -> Attachment:
+def _attached(made: Object, engine: Engine, notify: Callable[[Notice], object]) -> Attachment:
+    _tell_of_many(made.wiring, notify)
     attachment = Attachment(made.wiring, engine, thread_is_inside)
     attachment.attach(lambda: made.programs)
     return attachment
+
+
+def _tell_of_many(wiring: Wiring, notify: Callable[[Notice], object]) -> None:
+    for probe in wiring.probes:
+        if probe.places > 1:
+            notify(Notice("PLACES", f"{probe.layout.name} goes to {probe.places} places"))
 
 
 def _kept(
@@ -91,6 +101,7 @@ def _from_the_beginning(
     engine: Engine,
     name: str | None,
     built: BuiltObject | None,
+    notify: Callable[[Notice], object],
 ) -> Attachment:
     from bpfprobe.keeping import kept_start
     from bpfprobe.pipeline import describe
@@ -101,6 +112,7 @@ def _from_the_beginning(
     witness = Witness(target or live_target())
     made = describe(probes, cast("Target", witness), options)
     refuse_obstacles(made.plan)
+    _tell_of_many(made.wiring, notify)
     attachment = Attachment(made.wiring, engine, thread_is_inside)
 
     def programs() -> tuple[Bytecode, ...]:

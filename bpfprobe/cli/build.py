@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpfprobe.cli.trace_options import add_max_places
 from bpfprobe.errors import ObjectError
 from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", help="of --btf, as uname(1) says it; this machine's if left out")
     parser.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
     parser.add_argument("--buffer-bytes", metavar="N", type=int, help="size of the buffer")
+    add_max_places(parser)
     parser.add_argument("-Z", "--string-size", metavar="N", type=int, help="bytes of a string")
 
 
@@ -58,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     probes = [
         Probe(Description(DEFINITION, text, string_bytes=string_bytes)) for text in args.specs
     ]
-    options = Options(transport=args.transport, buffer_bytes=args.buffer_bytes)
+    options = Options(
+        transport=args.transport, buffer_bytes=args.buffer_bytes, max_places=args.max_places
+    )
     made = build_object(probes, _target(args), live_engine(), options)
     data = encode_object_file(made)
     _write(Path(args.output), data)

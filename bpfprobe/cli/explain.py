@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.cli.plan_text import layout_text, plan_text
 from bpfprobe.cli.targets import target_of
+from bpfprobe.cli.trace_options import add_max_places
 from bpfprobe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--record", metavar="FILE", help="write what was looked up to a file")
     parser.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
+    add_max_places(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
         from bpfprobe.testing import record_target
 
         target = recording = record_target(target)
-    compiled = describe(probes, target, Options(transport=args.transport))
+    compiled = describe(
+        probes, target, Options(transport=args.transport, max_places=args.max_places)
+    )
     if args.ftrace:
         parts, status = _ftrace(compiled.bound, target)
     else:

@@ -40,7 +40,7 @@ TRACE8 = _BOTH | {
     "t": "--timestamp", "u": "--unix-timestamp", "c": "--cgroup-path=", "v": "--verbose",
     "s": "--sym_file_list=",
 }  # fmt: skip
-_ONLY_LONG = ("--dialect=", "--style=", "--transport=", "--buffer-bytes=")
+_ONLY_LONG = ("--dialect=", "--style=", "--transport=", "--buffer-bytes=", "--max-places=")
 _TAKE_VALUE = frozenset(
     long.rstrip("=")
     for long in (*OURS.values(), *TRACE8.values(), *_ONLY_LONG)

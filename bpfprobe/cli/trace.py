@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.cli.letters import long_options
 from bpfprobe.cli.trace_options import add_options
+from bpfprobe.deliver.escape import escape
 from bpfprobe.tool import user_id
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     child = _start_child(args)
     session = _session(path or probes, args, child)
+    session.on_notice(lambda notice: print(f"bpfprobe: {escape(str(notice))}", file=sys.stderr))
     probes = [probe for probe in session.probes if isinstance(probe, Probe)]
     if args.verbose:
         print(session.c_source())
@@ -78,7 +80,11 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
         "uid": user_id(args.uid),
         "not_pid": os.getpid() if pid is None and not args.include_self else None,
     }
-    how = {"transport": args.transport, "buffer_bytes": buffer_bytes}
+    how = {
+        "transport": args.transport,
+        "buffer_bytes": buffer_bytes,
+        "max_places": args.max_places,
+    }
     if isinstance(source, str):
         given = {name: value for name, value in how.items() if value not in ("auto", None)}
         return Session.from_file(source, **options, **given)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from bpfprobe.model.options import MAX_PLACES
+
 EPILOG = """\
 FILE.bpfo in the place of SPECs is what bpfprobe build made: nothing is compiled.
 
@@ -61,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rest.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
     rest.add_argument("--buffer-bytes", metavar="N", type=int, help="size of the buffer")
     rest.add_argument("-b", "--buffer-pages", metavar="N", type=int, help="the same in pages")
+    add_max_places(rest)
     rest.add_argument(
         "-F",
         "--force",
@@ -76,6 +79,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     # Refused where it is carried out, with the reason.
     rest.add_argument("--sym_file_list", metavar="FILES", help=argparse.SUPPRESS)
+
+
+def add_max_places(parser: argparse._ActionsContainer) -> None:
+    """How many places a probe may go to."""
+    parser.add_argument(
+        "--max-places",
+        metavar="N",
+        type=int,
+        default=MAX_PLACES,
+        help=f"refuse a probe that would go to more than N places ({MAX_PLACES})",
+    )
 
 
 def _add_who(group: argparse._ArgumentGroup) -> None:

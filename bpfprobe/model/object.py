@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.site import UserSites
 
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout
@@ -144,6 +145,12 @@ class ProbeWiring:
     entry_program: str = ""
     inflight_map: int = -1
     more: tuple[tuple[str, Site], ...] = ()
+
+    @property
+    def places(self) -> int:
+        """How many places the probe goes to; a return is one, with its entry."""
+        sites = (self.site, *(site for _, site in self.more))
+        return sum(len(site.offsets) if isinstance(site, UserSites) else 1 for site in sites)
 
 
 @dataclass(frozen=True, slots=True)

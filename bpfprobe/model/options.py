@@ -8,6 +8,10 @@ from bpfprobe.model.noun import dataclass
 TRANSPORTS = ("auto", "ring", "perf")
 
 
+MAX_PLACES = 1000
+"""How many places a probe may go to where nothing else is said: bcc's limit of a glob too."""
+
+
 class OptionError(BpfprobeError, ValueError):
     """An option has a value that cannot be."""
 
@@ -25,7 +29,8 @@ class Options:
     those of one process. ``ordered`` gives events in the order of their times, and holds each back
     for ``window_s`` to that end: those of one CPU come in order, those of several nearly so from a
     ring, and a CPU at a time from perf buffers. ``inflight`` is how many calls that wait for their
-    return are remembered.
+    return are remembered. ``max_places`` is how many places a probe may go to, of a glob or of a
+    line of a source.
     """
 
     transport: str = "auto"
@@ -38,6 +43,7 @@ class Options:
     inflight: int = 16384
     ordered: bool = False
     window_s: float = 0.1
+    max_places: int = MAX_PLACES
 
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:
@@ -56,3 +62,5 @@ class Options:
                 raise OptionError(f"{name} must be a number from 0 to 4294967295, not {number}")
         if not 64 <= self.inflight <= 1 << 20:
             raise OptionError("inflight goes from 64 to 1048576")
+        if not 1 <= self.max_places <= 1 << 20:
+            raise OptionError("max_places (--max-places) goes from 1 to 1048576")

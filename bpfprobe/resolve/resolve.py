@@ -9,6 +9,7 @@ from bpfprobe.errors import Diagnostic, SpecError
 from bpfprobe.model import expression as ast
 from bpfprobe.model.arch import Arch, arch_named
 from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes, SyscallSites
+from bpfprobe.model.options import MAX_PLACES
 from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.model.walk import walk
 from bpfprobe.resolve.all_arguments import all_captures
@@ -42,10 +43,13 @@ if TYPE_CHECKING:
     from bpfprobe.target import Target
 
 
-def resolve(specs: Sequence[ProbeSpec], target: Target) -> BoundProbes:
+def resolve(
+    specs: Sequence[ProbeSpec], target: Target, max_places: int = MAX_PLACES
+) -> BoundProbes:
     """Find what every name of every probe means on this target.
 
-    Raises `SpecError` with all that is wrong, not only the first.
+    A probe may go to ``max_places`` places. Raises `SpecError` with all that is wrong, not only the
+    first.
     """
     facts = target.facts()
     arch = arch_named(facts.arch)
@@ -53,7 +57,7 @@ def resolve(specs: Sequence[ProbeSpec], target: Target) -> BoundProbes:
     probes: list[Bound] = []
     for spec in specs:
         try:
-            probes.append(_resolve_one(spec, target, arch))
+            probes.append(_resolve_one(spec, target, arch, max_places))
         except SpecError as error:
             wrong.extend(error.diagnostics)
     if wrong:
@@ -61,8 +65,8 @@ def resolve(specs: Sequence[ProbeSpec], target: Target) -> BoundProbes:
     return BoundProbes(facts, tuple(probes))
 
 
-def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
-    sites, scope = _place(spec, target, arch)
+def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> Bound:
+    sites, scope = _place(spec, target, arch, max_places)
     wrong: list[Diagnostic] = []
     captures: list[BoundCapture] = []
     known: dict[str, Operand] = {}
@@ -89,7 +93,7 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch) -> Bound:
 
 
 def _place(
-    spec: ProbeSpec, target: Target, arch: Arch
+    spec: ProbeSpec, target: Target, arch: Arch, max_places: int
 ) -> tuple[tuple[Site, ...] | SyscallSites, Scope]:
     point = spec.point
     if isinstance(point, KernelPoint):
@@ -105,11 +109,11 @@ def _place(
             is_fprobe=point.is_fprobe,
         )
     if isinstance(point, UserPoint) and point.is_glob:
-        many = matching_sites(point, spec.point_span, target)
+        many = matching_sites(point, spec.point_span, target, max_places)
         scope = user_scope(target, arch, point.symbol, 0, returns=point.returns, inside=False)
         return (many,), replace(scope, places=many.names, file_offset=None)
     if isinstance(point, UserPoint) and point.line:
-        lines = line_sites(point, spec.point_span, target)
+        lines = line_sites(point, spec.point_span, target, max_places)
         return lines, user_scope(
             target, arch, lines[0].symbol, lines[0].offset, returns=False, inside=True
         )

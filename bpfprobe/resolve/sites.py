@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from bpfprobe.target import Target
 
 
-MOST_PLACES = 1000
-"""How many functions a glob may mean: bcc's limit too, and more is seldom meant."""
-
 _KERNEL_CODES = {"NO_FILE": "FILE_NOT_FOUND", "NOT_REGULAR": "NO_REGULAR_FILE"}
 
 
@@ -153,21 +150,18 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
     return site, binary
 
 
-def line_sites(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, ...]:
+def line_sites(
+    point: UserPoint, span: Span, target: Target, max_places: int
+) -> tuple[UserSite, ...]:
     """Every place where the code of a source line begins. Raises `SpecError`."""
     try:
         binary = mapped_binary(point, span, target)
         addresses = target.source_lines(binary, point.symbol, point.line)
     except TargetError as error:
         raise spec_error(error.code, error.message, span, error.hint) from error
-    if len(addresses) > MOST_PLACES:
-        raise spec_error(
-            "TOO_MANY_PLACES",
-            f"the code of {point.symbol}:{point.line} stands at {len(addresses)} places, and "
-            f"{MOST_PLACES} is the most that one probe goes to",
-            span,
-            "name one by its address",
-        )
+    if len(addresses) > max_places:
+        stands = f"the code of {point.symbol}:{point.line} stands at {len(addresses)} places"
+        raise _too_many_places(stands, max_places, span, "name one by its address")
     name = f"{point.symbol}:{point.line}"
     return tuple(
         UserSite(
@@ -188,23 +182,18 @@ def virtual_address(offset: int, binary: Binary) -> VirtualAddress | None:
     return None
 
 
-def matching_sites(point: UserPoint, span: Span, target: Target) -> UserSites:
+def matching_sites(point: UserPoint, span: Span, target: Target, max_places: int) -> UserSites:
     """All functions of a file whose name fits a glob, each place once. Raises `SpecError`."""
     try:
         binary = mapped_binary(point, span, target)
         found: dict[int, str] = {}
         names = target.matching_binary_symbols(binary, point.symbol)
-        if len(names) > MOST_PLACES:
-            raise spec_error(
-                "TOO_MANY_PLACES",
-                f"{len(names)} functions of {binary.path} fit {point.symbol}, and {MOST_PLACES} is "
-                "the most that one probe goes to",
-                span,
-                "a narrower glob, or several probes",
-            )
         for name in names:
             for symbol in target.binary_symbols(binary, name):
                 found.setdefault(symbol.offset, name)
+            if len(found) > max_places:
+                fit = f"{len(names)} functions of {binary.path} fit {point.symbol}"
+                raise _too_many_places(fit, max_places, span, "a narrower glob, several probes")
     except TargetError as error:
         raise spec_error(error.code, error.message, span, error.hint) from error
     if not found:
@@ -224,6 +213,15 @@ def matching_sites(point: UserPoint, span: Span, target: Target) -> UserSites:
         point.symbol,
         point.returns,
         point.pid,
+    )
+
+
+def _too_many_places(finding: str, max_places: int, span: Span, way_out: str) -> SpecError:
+    return spec_error(
+        "TOO_MANY_PLACES",
+        f"{finding}, and {max_places} is the most that one probe goes to",
+        span,
+        f"{way_out}, or --max-places N (max_places=N) where so many are meant",
     )
 
 

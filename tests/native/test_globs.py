@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,33 @@ def test_returns_of_all_with_what_they_were_called_with(
     assert [(event.func, event.x, event.result) for event in events] == wanted
     assert all(event.took > 0 for event in events)
     assert (statistics.missed, statistics.unmatched, statistics.in_flight) == (0, 0, 0)
+
+
+def test_the_count_is_told_before_and_the_limit_holds(
+    program: Path, running: subprocess.Popen[bytes]
+) -> None:
+    trace = [sys.executable, "-m", "bpfprobe", "trace", "-p", str(running.pid), "-d", "0"]
+    spec = f"uprobe:{program}:step_*"
+    refused = subprocess.run(
+        [*trace, "--max-places", str(COUNT - 1), spec], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert f"{COUNT} functions of {program} fit step_*, and {COUNT - 1} is the most" in (
+        refused.stderr
+    )
+    assert "[TOO_MANY_PLACES]" in refused.stderr
+    assert "--max-places N" in refused.stderr
+    told = subprocess.run(
+        [*trace, "--max-places", str(COUNT), spec], capture_output=True, text=True, check=True
+    )
+    assert told.stderr.splitlines() == [
+        f"bpfprobe: step__ goes to {COUNT} places",
+        "bpfprobe: 0 of 0 events delivered",
+    ]
+    single = subprocess.run(
+        [*trace, f"uprobe:{program}:step_7"], capture_output=True, text=True, check=True
+    )
+    assert single.stderr == "bpfprobe: 0 of 0 events delivered\n"
 
 
 def test_a_place_in_the_midst_of_nothing_is_named(program: Path, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from bpfprobe.errors import DecodeError
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.machine import Answer, BinarySymbol, FileOffset, VirtualAddress
 from bpfprobe.model.object import AttachType
+from bpfprobe.model.options import MAX_PLACES
 from bpfprobe.model.site import UserSites
 from bpfprobe.model.value import AnyOf, Compare, Condition, Constant, Not, PlaceNumber
-from bpfprobe.resolve.sites import MOST_PLACES
 from bpfprobe.testing import pack_record
 from bpfprobe.testing.static_target import FACTS, StaticTarget
 from tests.sample_machine import bound, compiled, complaint, one_plan
@@ -38,7 +38,7 @@ FUNCTIONS = [
 
 
 def target(**facts: Any) -> StaticTarget:
-    many = [symbol(f"many{n}", 0x1000 + 16 * n) for n in range(MOST_PLACES + 1)]
+    many = [symbol(f"many{n}", 0x1000 + 16 * n) for n in range(MAX_PLACES + 1)]
     return StaticTarget(
         binaries={PATH: FUNCTIONS, "/lib/many.so": many},
         processes={7: [PATH]},
@@ -143,6 +143,7 @@ def test_filters_compare_numbers(condition: str, means: Condition) -> None:
     [
         (bp.uprobe(PATH, "men*"), "BAD_PROBE_ADDR", "no function of /lib/mem.so fits men*"),
         (bp.uprobe("/lib/many.so", "many*"), "TOO_MANY_PLACES", "1001 functions"),
+        (bp.uprobe("/lib/many.so", "many*"), "TOO_MANY_PLACES", "--max-places N"),
         (bp.uretprobe("/lib/many.so", "many10*"), "GO_RETURN", "Go moves stacks"),
         (bp.uprobe(PATH, "mem*", filter='func == "memmove"'), "MEANINGLESS", "they are memcpy"),
         (bp.uprobe(PATH, "mem*", pid=8), "NO_PROCESS", "8"),
@@ -153,6 +154,19 @@ def test_refusals(probe: bp.Probe, code: str, words: str) -> None:
     diagnostic = complaint(probe, target())
     assert diagnostic.code == code
     assert words in str(diagnostic)
+
+
+def test_the_limit_counts_places_and_is_the_users() -> None:
+    mem = bp.uprobe(PATH, "mem*")  # four functions at three places
+    assert one_plan(mem, target(), max_places=3).site == SITES
+    refused = complaint(mem, target(), max_places=2)
+    assert (refused.code, refused.message) == (
+        "TOO_MANY_PLACES",
+        "4 functions of /lib/mem.so fit mem*, and 2 is the most that one probe goes to",
+    )
+    many = one_plan(bp.uprobe("/lib/many.so", "many*"), target(), max_places=MAX_PLACES + 1).site
+    assert isinstance(many, UserSites)
+    assert len(many.offsets) == MAX_PLACES + 1
 
 
 def test_func_needs_cookies() -> None:

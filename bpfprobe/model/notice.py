@@ -1,0 +1,23 @@
+"""What a session tells beside its events."""
+
+from __future__ import annotations
+
+from bpfprobe.model.noun import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line for the one who watches; ``str(notice)`` is that line.
+
+    ``code`` is for programs, and stays:
+
+    ==================  =========================================================================
+    PLACES              a probe goes to more than one place; told before it is attached
+    ==================  =========================================================================
+    """
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
