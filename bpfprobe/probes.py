@@ -137,6 +137,7 @@ def uprobe(
     captures: Mapping[str, str] | None = None,
     comm: bool = True,
     string_bytes: int = DEFAULT_STRING_BYTES,
+    force: bool = False,
     **values: str,
 ) -> Probe:
     """A function of a program or library.
@@ -146,6 +147,9 @@ def uprobe(
     (virtual, as nm(1) prints it) and ``offset`` (bytes into the file) says where.
     ``path`` is a file, a program in PATH, or a library as the loader finds it (``c``). With ``pid``
     only that process is probed. Other options as for `kprobe`.
+
+    A place in the middle of an instruction is refused, where it can be told (with Capstone, and a
+    symbol or .eh_frame for its function); ``force`` goes there unchecked.
     """
     return Probe(
         Description(
@@ -160,6 +164,7 @@ def uprobe(
             captures=_pairs(captures, values),
             comm=comm,
             string_bytes=string_bytes,
+            force=force,
         )
     )
 

@@ -157,7 +157,8 @@ def test_metadata_says_what_it_is(metadata):
     assert metadata["Name"] == "bpfprobe"
     assert metadata["Version"] == bpfprobe.__version__
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra")) == {"arrow", "dwarf", "numpy", "test"}
+    extras = {"arrow", "disassembly", "dwarf", "numpy", "test"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
     assert "Apache-2.0" in (metadata["License"], metadata["License-Expression"])
 
 

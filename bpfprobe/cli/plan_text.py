@@ -38,6 +38,7 @@ def _probe_text(probe: ProbePlan) -> str:
     if probe.bound.more_sites:
         programs = len(set(probe.shared_programs))
         lines[-1] += f" and {len(probe.bound.more_sites)} more places, {programs} programs in all"
+    lines += [f"  {'note':<10} {escape(note)}" for note in probe.bound.notes]
     lines += _choice_lines("mechanism", probe.mechanism)
     if probe.pairing is not None:
         lines.append(f"  {'entry':<10} {escape(str(probe.pairing.site))}: {probe.pairing.because}")

@@ -68,7 +68,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-F",
         "--force",
         action="store_true",
-        help="try functions that ftrace does not list, and the returns of Go programs",
+        help="try functions that ftrace does not list, the returns of Go programs, and places of "
+        "programs that are not the beginning of an instruction",
     )
     rest.add_argument(
         "-I",

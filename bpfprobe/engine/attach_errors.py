@@ -17,6 +17,8 @@ from bpfprobe.model.site import KernelSite, Site, TracepointSite, UserSite
 if TYPE_CHECKING:
     from bpfprobe.engine.privilege import Privileges
 
+_ENOTSUPP = 524  # <linux/errno.h>; the C library does not know it
+
 # errno -> (code, cause, hint). Read from kernel/kprobes.c, kernel/trace/trace_kprobe.c and
 # arch/x86/kernel/kprobes/core.c.
 _KERNEL = {
@@ -88,6 +90,12 @@ _USER = {
         "NOT_SUPPORTED",
         "this kernel cannot probe that instruction (one with a LOCK prefix, say)",
         "probe the start of the function",
+    ),
+    _ENOTSUPP: (
+        "NOT_SUPPORTED",
+        "this kernel cannot probe that instruction: it has a LOCK or a segment prefix, or is a "
+        "breakpoint, which a debugger may have put there",
+        "probe the start of the function, or another instruction",
     ),
     errno.EBUSY: ("BUSY", "the file is being written to", "wait until nothing writes to it"),
     errno.ETXTBSY: ("BUSY", "the file is being written to", "wait until nothing writes to it"),

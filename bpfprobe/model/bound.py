@@ -39,7 +39,7 @@ class Bound:
 
     ``site`` is the entry (or the only) place; for a system call it is left to the plan.
     ``more_sites`` are further places, each with a program of its own, as values may be elsewhere
-    there (`bpfprobe.model.value.ByPlace`).
+    there (`bpfprobe.model.value.ByPlace`). ``notes`` say what could not be checked.
     """
 
     spec: ProbeSpec
@@ -48,6 +48,7 @@ class Bound:
     captures: tuple[BoundCapture, ...]
     filter: Condition | None
     more_sites: tuple[Site, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,23 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class Instruction:
+    """What stands at a place of a program's code.
+
+    ``start`` and ``size`` (in bytes) are of the instruction that holds the place: a place elsewhere
+    than at ``start`` is inside of it. ``encoding`` is its bytes in hexadecimal, and ``text`` what
+    an assembler calls it. Where only its beginning is known, ``size`` is 0, and ``encoding`` what
+    stands there. ``unknown`` says why none of this could be told, and is empty where it could.
+    """
+
+    start: FileOffset
+    size: int = 0
+    text: str = ""
+    encoding: str = ""
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DebugSymbols:
     """Where the symbols of an ELF file are that it does not hold itself.
 

@@ -34,6 +34,7 @@ class KernelSite:
 class UserSite:
     """An instruction of an ELF file by file offset; all processes, or only ``pid``.
 
+    ``symbol`` is the function there, or ``function+0x10``, empty for a place by number.
     ``ref_ctr_offset`` is the file offset of a USDT semaphore, 0 for none (Linux 4.20); ``marker``
     is ``provider:name`` where one stands there.
     """

@@ -50,7 +50,7 @@ class UserPoint:
     ``?`` is a glob, and the place every function that fits; with a ``line`` it is a source file,
     and the place wherever the code of that line begins. ``ref_ctr_offset`` is the place in the
     file of a counter of tracers, as USDT has one, 0 for none. ``force`` tries the returns of a Go
-    program as well.
+    program, and places that are not the beginning of an instruction, as well.
     """
 
     path: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpfprobe.errors import Diagnostic, SpecError
 from bpfprobe.model import expression as ast
@@ -66,7 +66,8 @@ def resolve(
 
 
 def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> Bound:
-    sites, scope = _place(spec, target, arch, max_places)
+    place = _place(spec, target, arch, max_places)
+    sites, scope = place.sites, place.scope
     wrong: list[Diagnostic] = []
     captures: list[BoundCapture] = []
     known: dict[str, Operand] = {}
@@ -89,17 +90,23 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -
         raise SpecError(wrong)
     if isinstance(sites, SyscallSites):
         return Bound(spec, sites, scope.returns, tuple(captures), condition)
-    return Bound(spec, sites[0], scope.returns, tuple(captures), condition, sites[1:])
+    return Bound(spec, sites[0], scope.returns, tuple(captures), condition, sites[1:], place.notes)
 
 
-def _place(
-    spec: ProbeSpec, target: Target, arch: Arch, max_places: int
-) -> tuple[tuple[Site, ...] | SyscallSites, Scope]:
+class _Place(NamedTuple):
+    """Where a probe goes, the names that it finds there, and what could not be checked."""
+
+    sites: tuple[Site, ...] | SyscallSites
+    scope: Scope
+    notes: tuple[str, ...] = ()
+
+
+def _place(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> _Place:
     point = spec.point
     if isinstance(point, KernelPoint):
         site = kernel_site(point, spec.point_span, target)
         prototype = target.prototype(site.function, site.module) if site.function else None
-        return (site,), function_scope(
+        scope = function_scope(
             target,
             arch,
             str(site.function or hex(site.address)),
@@ -108,44 +115,44 @@ def _place(
             inside=point.offset != 0,
             is_fprobe=point.is_fprobe,
         )
+        return _Place((site,), scope)
     if isinstance(point, UserPoint) and point.is_glob:
         many = matching_sites(point, spec.point_span, target, max_places)
         scope = user_scope(target, arch, point.symbol, 0, returns=point.returns, inside=False)
-        return (many,), replace(scope, places=many.names, file_offset=None)
+        return _Place((many,), replace(scope, places=many.names, file_offset=None))
     if isinstance(point, UserPoint) and point.line:
         lines = line_sites(point, spec.point_span, target, max_places)
-        return lines, user_scope(
+        scope = user_scope(
             target, arch, lines[0].symbol, lines[0].offset, returns=False, inside=True
         )
+        return _Place(lines, scope)
     if isinstance(point, UserPoint):
         return _user_place(point, spec.point_span, target, arch)
     if isinstance(point, UsdtPoint):
-        return usdt_place(point, spec.point_span, target, arch)
+        return _Place(*usdt_place(point, spec.point_span, target, arch))
     if isinstance(point, TracepointPoint):
-        place, tracepoint = tracepoint_site(point, spec.point_span, target)
+        event, tracepoint = tracepoint_site(point, spec.point_span, target)
         scope = tracepoint_scope(target, arch, tracepoint, is_eprobe=point.is_eprobe)
-        return (place,), scope
+        return _Place((event,), scope)
     returns = point.returns if point.returns is not None else _wants_return(spec)
     sites = syscall_sites(point, spec.point_span, target, arch)
-    return sites, syscall_scope(
-        target, arch, point.name, sites.enter, spec.point_span, returns=returns
-    )
+    scope = syscall_scope(target, arch, point.name, sites.enter, spec.point_span, returns=returns)
+    return _Place(sites, scope)
 
 
-def _user_place(
-    point: UserPoint, span: Span, target: Target, arch: Arch
-) -> tuple[tuple[Site, ...], Scope]:
+def _user_place(point: UserPoint, span: Span, target: Target, arch: Arch) -> _Place:
     """One place of a program, and the names that its function gives."""
-    site, binary = user_site(point, span, target)
+    site, binary, note = user_site(point, span, target)
     inside = point.plus != 0
     entry = virtual_address(site.offset, binary)
     arguments = None
     if entry is not None and not inside:
         arguments = DebugArguments(target, arch, binary, entry, returns=point.returns)
     name = site.symbol or hex(site.offset)
-    return (site,), user_scope(
+    scope = user_scope(
         target, arch, name, site.offset, returns=point.returns, inside=inside, arguments=arguments
     )
+    return _Place((site,), scope, (note,) if note else ())
 
 
 def _wants_return(spec: ProbeSpec) -> bool:

@@ -8,6 +8,7 @@ from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.machine import FileOffset, VirtualAddress
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
+from bpfprobe.resolve.boundary import boundary_note
 from bpfprobe.resolve.missing_function import no_such_function, several_functions
 
 if TYPE_CHECKING:
@@ -135,11 +136,15 @@ def _data_hint(point: KernelPoint) -> str:
     return f"as a capture of another probe, @{point.symbol} reads it"
 
 
-def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, Binary]:
-    """The place in a file of a point. Raises `SpecError` with the cause of its own."""
+def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, Binary, str]:
+    """The place in a file of a point, and what could not be checked of it.
+
+    Raises `SpecError` with the cause of its own.
+    """
     try:
         binary = mapped_binary(point, span, target)
         symbol, offset = _file_offset(point, span, target, binary)
+        note = boundary_note(point, FileOffset(offset), span, target, binary)
     except TargetError as error:
         code = _KERNEL_CODES.get(error.code, error.code)
         raise spec_error(code, error.message, span, error.hint) from error
@@ -147,7 +152,7 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
     site = UserSite(
         binary.path, FileOffset(offset), point.returns, point.pid, symbol, point.ref_ctr_offset
     )
-    return site, binary
+    return site, binary, note
 
 
 def line_sites(
@@ -275,7 +280,8 @@ def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -
             span,
             f"its code is at {where}" if where else "it has no code at all",
         )
-    return point.symbol, offset
+    plus = f"+{point.plus:#x}" if point.plus else ""
+    return f"{point.symbol}{plus}", offset
 
 
 def _one_symbol(point: UserPoint, span: Span, target: Target, binary: Binary) -> BinarySymbol:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         Binary,
         BinarySymbol,
         DebugSymbols,
+        FileOffset,
+        Instruction,
         MachineFacts,
         Symbol,
         SymbolRange,
@@ -126,6 +128,17 @@ class Target(Protocol):
 
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """Whether an ELF file was stripped, and where the symbols are that it lacks."""
+        ...
+
+    def instruction_at(
+        self, binary: Binary, offset: FileOffset, is_start: bool = False
+    ) -> Instruction:
+        """The instruction that holds a place in the code of an ELF file.
+
+        Counted from where the function begins that holds the place; ``unknown`` says what is
+        missing for that. With ``is_start`` the place is known to be a beginning, and only what
+        stands there is read. Raises `TargetError` as `binary` does.
+        """
         ...
 
     def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bpfprobe.model.ktype import KStruct, Member, Prototype
-    from bpfprobe.model.machine import BinarySymbol, DebugSymbols, UsdtMarker, VirtualAddress
+    from bpfprobe.model.machine import (
+        BinarySymbol,
+        DebugSymbols,
+        FileOffset,
+        Instruction,
+        UsdtMarker,
+        VirtualAddress,
+    )
     from bpfprobe.target.debug_files import DebugFiles
     from bpfprobe.target.dwarf import DwarfFile
     from bpfprobe.target.files import Files
@@ -81,6 +88,18 @@ class LiveBinaries:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """See `Target.debug_symbols`."""
         return self._debug.find(self.elf(binary))[0]
+
+    def instruction_at(
+        self, binary: Binary, offset: FileOffset, is_start: bool = False
+    ) -> Instruction:
+        """See `Target.instruction_at`."""
+        from bpfprobe.target.instructions import beginning_at, instruction_at
+
+        with opened(Path(binary.path)) as data:
+            if is_start:
+                return beginning_at(data, offset)
+            function = self.functions(binary).function_at(offset)
+            return instruction_at(self.elf(binary), data, function, offset)
 
     def prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
         """See `Target.binary_prototype`."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         Binary,
         BinarySymbol,
         DebugSymbols,
+        FileOffset,
+        Instruction,
         SymbolRange,
         Tracepoint,
         UsdtMarker,
@@ -131,6 +133,12 @@ class BtfFileTarget:
         self._lacks(f"what is in {binary.path}")
 
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
+    def instruction_at(
+        self, binary: Binary, offset: FileOffset, is_start: bool = False
+    ) -> Instruction:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")
 

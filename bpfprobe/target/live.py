@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.machine import (
         BinarySymbol,
         DebugSymbols,
+        FileOffset,
+        Instruction,
         Symbol,
         SymbolRange,
         Tracepoint,
@@ -148,6 +150,12 @@ class LiveTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """By build-id, then by ``.gnu_debuglink``."""
         return self._binaries.debug_symbols(binary)
+
+    def instruction_at(
+        self, binary: Binary, offset: FileOffset, is_start: bool = False
+    ) -> Instruction:
+        """By Capstone, from the symbols of the file or its ``.eh_frame``."""
+        return self._binaries.instruction_at(binary, offset, is_start=is_start)
 
     def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
         """From the DWARF of the file, or of its debug file."""

@@ -25,7 +25,7 @@ _STOOD_FOR = frozenset(
         "facts", "is_blacklisted", "is_traceable", "members",  # the same for a boot and its modules
         "symbols", "symbol_at", "matching_functions", "prototype", "struct", "tracepoint",
         "binary", "binary_symbols", "matching_binary_symbols", "binary_variable", "markers",
-        "source_name", "binary_prototype", "source_lines",
+        "source_name", "binary_prototype", "source_lines", "instruction_at",
         "process_maps_binary",  # asked again of each process
     }
 )  # fmt: skip

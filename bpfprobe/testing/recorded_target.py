@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.machine import (
         BinarySymbol,
         DebugSymbols,
+        FileOffset,
+        Instruction,
         MachineFacts,
         Symbol,
         SymbolRange,
@@ -118,6 +120,12 @@ class _AskedTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """See `Target.debug_symbols`."""
         return cast("DebugSymbols", self._ask("debug_symbols", binary))
+
+    def instruction_at(
+        self, binary: Binary, offset: FileOffset, is_start: bool = False
+    ) -> Instruction:
+        """See `Target.instruction_at`."""
+        return cast("Instruction", self._ask("instruction_at", binary, offset, is_start))
 
     def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
         """See `Target.binary_prototype`."""

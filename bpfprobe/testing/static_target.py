@@ -14,6 +14,7 @@ from bpfprobe.model.machine import (
     BinarySymbol,
     DebugSymbols,
     FileOffset,
+    Instruction,
     MachineFacts,
     Symbol,
     SymbolRange,
@@ -98,7 +99,8 @@ class StaticTarget:
     in steps of 0x40, or of `BinarySymbol`s, or the `TargetError` that asking for it raises; it is
     found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``markers``,
     ``variables`` (addresses by name), ``debug_symbols``, ``binary_functions`` (prototypes of its
-    functions) and ``lines`` (addresses by ``FILE:LINE``) go by the path of a binary.
+    functions), ``lines`` (addresses by ``FILE:LINE``) and ``instructions`` (at all other places
+    one begins) go by the path of a binary.
     ``processes`` maps a pid to the paths that it has mapped. The C that is understood is that of
     `bpfprobe.testing.c_declarations`.
     """
@@ -118,6 +120,7 @@ class StaticTarget:
         debug_symbols: Mapping[str, DebugSymbols] | None = None,
         binary_functions: Mapping[str, Iterable[Prototype]] | None = None,
         lines: Mapping[str, Mapping[str, Iterable[int]]] | None = None,
+        instructions: Mapping[str, Iterable[Instruction]] | None = None,
         blacklisted: Iterable[str] | None = (),
         untraceable: Iterable[str] | None = (),
         facts: MachineFacts = FACTS,
@@ -146,6 +149,7 @@ class StaticTarget:
         self._variables = variables or {}
         self._debug_symbols = debug_symbols or {}
         self._lines = lines or {}
+        self._instructions = {path: tuple(given) for path, given in (instructions or {}).items()}
         for path, known in (binary_functions or {}).items():
             self._prototypes.update({(path, one.name): one for one in known})
         self._processes = {pid: frozenset(paths) for pid, paths in (processes or {}).items()}
@@ -240,6 +244,15 @@ class StaticTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """What was given for the path; else the file was not stripped."""
         return self._debug_symbols.get(binary.path, DebugSymbols(is_stripped=False))
+
+    def instruction_at(
+        self, binary: Binary, offset: FileOffset, is_start: bool = False
+    ) -> Instruction:
+        """The one that was given for the place, or else one that begins there."""
+        for given in self._instructions.get(binary.path, ()):
+            if given.start <= offset < given.start + max(given.size, 1):
+                return given
+        return Instruction(offset)
 
     def binary_prototype(self, binary: Binary, entry: VirtualAddress) -> Prototype | None:
         """The prototype that was given for the path, of the function that begins there."""

@@ -42,6 +42,7 @@ EVENT = TracepointSite("sched", "sched_switch", 316)
         (FUNCTION, errno.E2BIG, "TOO_MANY_PROGRAMS"),
         (USER, errno.ENOENT, "NO_FILE"),
         (USER, errno.ESRCH, "NO_PROCESS"),
+        (USER, 524, "NOT_SUPPORTED"),  # ENOTSUPP of <linux/errno.h>
         (USER, errno.EINVAL, "NOT_PROBEABLE"),
         (MARKER, errno.EINVAL, "REF_CTR"),
         (USER, errno.EMFILE, "TOO_MANY_FILES"),

@@ -42,7 +42,9 @@ PROBED long hot(long n, int factor)
 PROBED long descend(long n)
 {
     long below = n > 1 ? descend(n - 1) : 0;
-    asm volatile("" : "+r"(below));
+    long eaten = 0;
+    asm volatile(".globl in_mov, in_lock\nin_mov: movl $7, %%eax\nin_lock: lock incq %1"
+                 : "+r"(below), "+m"(eaten)::"rax");
     return below + n;
 }
 PROBED void text(const char *s, long size) { asm volatile("" ::"r"(s), "r"(size) : "memory"); }
@@ -155,9 +157,9 @@ class Worker:
         assert self.process.stdin is not None
         self.process.stdin.write(struct.pack("=III", ord("f"), 0, 0))
 
-    def is_probed(self, symbol: str) -> bool:
+    def is_probed(self, symbol: str, plus: int = 0) -> bool:
         """Whether a breakpoint stands at the function, in the memory of the process."""
-        address = self.program.symbols[symbol]
+        address = self.program.symbols[symbol] + plus
         with open(f"/proc/{self.pid}/maps") as maps, open(f"/proc/{self.pid}/mem", "rb") as memory:
             start = int(maps.readline().split("-")[0], 16)
             memory.seek(address if address >= start else start + address)

@@ -121,6 +121,35 @@ def test_another_file_at_the_same_path_of_a_mount_namespace(
         assert caught.value.code == "PID_NOT_MAPPED"
 
 
+def test_a_place_inside_of_an_instruction_is_refused(tmp_path: Path) -> None:
+    """By us; told to go there, the kernel writes its breakpoint there."""
+    program = Program.build(tmp_path)
+    inside = f"descend+{program.symbols['in_mov'] - program.symbols['descend'] + 2}"
+    with Worker(program) as worker:
+        probe = bp.uprobe(program.path, inside, pid=worker.pid)
+        with pytest.raises(bp.SpecError, match="is inside of `mov eax, 7") as caught:
+            bp.Session(probe).open()
+        assert caught.value.code == "BAD_INSN_BNDRY"
+        assert not worker.is_probed("in_mov", 2)
+        with bp.Session(bp.uprobe(program.path, inside, pid=worker.pid, force=True)):
+            assert worker.is_probed("in_mov", 2)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_an_instruction_that_the_kernel_does_not_probe(runs: bool, tmp_path: Path) -> None:
+    program = Program.build(tmp_path)
+    locked = f"descend+{program.symbols['in_lock'] - program.symbols['descend']}"
+    with Worker(program) as worker:
+        pid = worker.pid if runs else None
+        with pytest.raises(bp.SpecError, match="it has a LOCK prefix") as caught:
+            bp.Session(bp.uprobe(program.path, locked, pid=pid)).open()
+        assert caught.value.code == "NOT_SUPPORTED"
+        if runs:  # otherwise the kernel says yes, and no call is ever seen
+            with pytest.raises(bp.AttachError, match="cannot probe that instruction") as by_kernel:
+                bp.Session(bp.uprobe(program.path, locked, pid=pid, force=True)).open()
+            assert (by_kernel.value.code, by_kernel.value.errno) == ("NOT_SUPPORTED", 524)
+
+
 def test_a_hundred_times_leaves_nothing(tmp_path: Path) -> None:
     program = Program.build(tmp_path)
     with Worker(program) as worker:

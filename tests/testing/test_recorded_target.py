@@ -66,6 +66,9 @@ nouns: dict[str, st.SearchStrategy[Any]] = {
         machine.Binary, text, text, st.lists(st.tuples(small, small, small)).map(tuple),
         st.booleans(),
     ),
+    "Instruction": st.builds(
+        machine.Instruction, small.map(machine.FileOffset), small, text, text, text
+    ),
     "DebugSymbols": st.builds(
         machine.DebugSymbols, st.booleans(), text, text | surrogates, st.lists(text).map(tuple)
     ),
