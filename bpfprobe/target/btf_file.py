@@ -189,25 +189,10 @@ class BtfFileTarget:
             kprobe_pmu=untold,
             uprobe_pmu=untold,
             tracefs=untold,
-            ring_buffer=self._by_enumerator(
-                "BPF_MAP_TYPE_RINGBUF", "bpf_map_type", "bpf_ringbuf_output"
-            ),
             fentry=untold,
-            bpf_link=self._by_enumerator(
-                "BPF_LINK_TYPE_PERF_EVENT", "bpf_link_type", "bpf_perf_link_attach"
-            ),
-            uprobe_multi=self._by_enumerator(
-                "BPF_TRACE_UPROBE_MULTI", "bpf_attach_type", "bpf_uprobe_multi_link_attach"
-            ),
-            attach_cookie=self._by_enumerator(
-                "BPF_FUNC_get_attach_cookie", "bpf_func_id", "bpf_get_attach_cookie_pe"
-            ),
             lockdown=untold,
+            **capability.enumerated(self._types.enumerators, lambda _symbol: None),
         )
-
-    def _by_enumerator(self, wanted: str, enumeration: str, symbol: str) -> Answer:
-        names = self._types.enumerators(enumeration)
-        return capability.by_enumerator(wanted, enumeration, names, symbol, lambda: None)
 
 
 def _of_elf(path: Path) -> tuple[str, str]:

@@ -8,6 +8,7 @@ distributions take features back to old kernels and build new ones without.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.machine import Answer
@@ -113,6 +114,27 @@ def by_enumerator(
     if found is None:
         return Answer(None, f"no BTF with enum {enumeration}, no /proc/kallsyms")
     return Answer(found, f"/proc/kallsyms has {'' if found else 'no '}{symbol}")
+
+
+_ENUMERATED = (
+    ("ring_buffer", "BPF_MAP_TYPE_RINGBUF", "bpf_map_type", "bpf_ringbuf_output"),
+    ("bpf_link", "BPF_LINK_TYPE_PERF_EVENT", "bpf_link_type", "bpf_perf_link_attach"),
+    ("uprobe_multi", "BPF_TRACE_UPROBE_MULTI", "bpf_attach_type", "bpf_uprobe_multi_link_attach"),
+    ("attach_cookie", "BPF_FUNC_get_attach_cookie", "bpf_func_id", "bpf_get_attach_cookie_pe"),
+)
+"""An answer, then what `by_enumerator` tells it from."""
+
+
+def enumerated(
+    enumerators: Callable[[str], Iterable[str]], has_symbol: Callable[[str], bool | None]
+) -> dict[str, Answer]:
+    """Those answers of `MachineFacts`, by name, that `by_enumerator` tells."""
+    return {
+        answer: by_enumerator(
+            wanted, enumeration, enumerators(enumeration), symbol, partial(has_symbol, symbol)
+        )
+        for answer, wanted, enumeration, symbol in _ENUMERATED
+    }
 
 
 def fentry(

@@ -276,25 +276,14 @@ class LiveTarget:
             kprobe_pmu=self._pmu("kprobe"),
             uprobe_pmu=self._pmu("uprobe"),
             tracefs=capability.tracefs(self._mounts.tracefs, events),
-            ring_buffer=self._by_enumerator(
-                "BPF_MAP_TYPE_RINGBUF", "bpf_map_type", "bpf_ringbuf_output"
-            ),
             fentry=capability.fentry(
                 types,
                 config,
                 lambda: self._available_functions,
                 lambda: self._has_function(types, "bpf_trampoline_link_prog"),
             ),
-            bpf_link=self._by_enumerator(
-                "BPF_LINK_TYPE_PERF_EVENT", "bpf_link_type", "bpf_perf_link_attach"
-            ),
-            uprobe_multi=self._by_enumerator(
-                "BPF_TRACE_UPROBE_MULTI", "bpf_attach_type", "bpf_uprobe_multi_link_attach"
-            ),
-            attach_cookie=self._by_enumerator(
-                "BPF_FUNC_get_attach_cookie", "bpf_func_id", "bpf_get_attach_cookie_pe"
-            ),
             lockdown=capability.lockdown(read("/sys/kernel/security/lockdown"), config),
+            **capability.enumerated(self._enumerators, self._has),
         )
 
     def _kprobes(self, config: KernelConfig) -> Answer:
@@ -313,14 +302,11 @@ class LiveTarget:
         read = self._files.read
         return capability.pmu(name, read(f"{directory}/type"), read(f"{directory}/format/retprobe"))
 
-    def _by_enumerator(self, wanted: str, enumeration: str, symbol: str) -> Answer:
+    def _enumerators(self, enumeration: str) -> tuple[str, ...]:
         try:
-            names = self._vmlinux.enumerators(enumeration) if self._vmlinux else ()
+            return self._vmlinux.enumerators(enumeration) if self._vmlinux else ()
         except BpfprobeError:  # no libbpf, or BTF it cannot read: kallsyms is the other witness
-            names = ()
-        return capability.by_enumerator(
-            wanted, enumeration, names, symbol, lambda: self._has(symbol)
-        )
+            return ()
 
     def _has_function(self, types: Answer, name: str) -> bool | None:
         """As BTF says, which takes a moment; kallsyms, which takes longer, where it does not."""
