@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout
 
 
+def _not_captured(event: Event) -> Any:
+    raise AttributeError(f"events of {event.probe} have no such field: {', '.join(event.names())}")
+
+
 class Event(tuple[Any, ...]):
     """A hit of a probe. Each probe has a subclass with an attribute for each capture.
 
@@ -33,6 +37,10 @@ class Event(tuple[Any, ...]):
     tid: int
     cpu: int
     comm: str
+
+    count: Any = property(_not_captured)
+    index: Any = property(_not_captured)
+    # No methods of a tuple: fields, where the probe captures something of these names.
 
     if TYPE_CHECKING:
         # Subclasses have an attribute for each capture.

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 MAX_NAME_CHARS = 32
 
 EVENT_NAMES = frozenset(
-    name for name in {*dir(Event), *Event.__annotations__} if not name.startswith("_")
+    name
+    for name in {*dir(Event), *Event.__annotations__}.difference(dir(tuple))
+    if not name.startswith("_")
 )
-"""What every event has already; a capture of one of these names would hide it."""
+"""What every event has already; a capture of one of these names would hide it.
+
+``count`` and ``index`` are methods of tuples, and free: events hide that they are tuples.
+"""
 
 KERNEL_NAMES = frozenset(
     ["common_type", "common_flags", "common_preempt_count", "common_pid", "common_tgid"]

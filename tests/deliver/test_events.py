@@ -162,6 +162,14 @@ def test_what_a_probe_is_called_and_has() -> None:
     assert not hasattr(Decoder([layout_of([], comm=False)]).types[0], "nothing")
 
 
+def test_what_tuples_have_methods_for_is_a_field_where_it_is_captured() -> None:
+    layout = one_plan(bp.kprobe("untyped", count="$arg1:u32", index="+0(%si):u8")).layout
+    one = Decoder([layout]).event(pack_record(layout, count=23, index=7))
+    assert (one.count, one.index) == (23, 7)
+    with pytest.raises(AttributeError, match="untyped have no such field: time, pid, tid, cpu"):
+        _ = Decoder([layout_of([])]).event(pack_record(layout_of([]))).count
+
+
 def test_an_array_is_signed_as_its_elements_are() -> None:
     layout = layout_of(["array", "bytes"])
     one = Decoder([layout]).event(pack_record(layout, c0=(-1, 2, -3, 4, -5), c1=(255, 0, 1)))

@@ -110,7 +110,7 @@ def meaning(text: str, **options: bool) -> list[str]:
         ("vfs_read (~arg3 == +0x10u)", ["if ~argument 3 == 16"]),
         # a signature's name is the argument's, whatever the kernel calls it
         ('vfs_read(int count)(count == 3) "%d", count',
-         ["count_1 = (s32)argument 1 (s32)", "if (s32)argument 1 == 3"]),
+         ["count = (s32)argument 1 (s32)", "if (s32)argument 1 == 3"]),
         # a filter sees the field, not what the format cut of it
         ('t:sched:sched_switch (args->prev_pid == 70000) "%hd", args->prev_pid',
          ["prev_pid_1 = (s16)field at 24 (s16)", "if field at 24 == 70000"]),
