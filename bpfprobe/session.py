@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from bpfprobe.delivery import Delivery
+from bpfprobe.elsewhere import tell_of_other_files
 from bpfprobe.errors import SessionError
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
@@ -68,7 +69,7 @@ class Session:
         self._in_force: InForce | None = None
         self._old_sigterm: Any = None
         self._idle_action: Callable[[], object] | None = None
-        self._notice_action: Callable[[Notice], object] = lambda notice: None
+        self._notice_action: Callable[[Notice], object] | None = None
 
     @classmethod
     def from_file(
@@ -122,6 +123,12 @@ class Session:
         self._attachment = attachment
         self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
         self._catch_sigterm()
+        if self._notice_action is not None and self._target is None:
+            try:
+                tell_of_other_files(attachment.wiring, self._options, self._notify)
+            except BaseException:  # of the action, or Ctrl-C: whoever enters will not leave
+                self.close()
+                raise
 
     def _symbol_at(self, address: int) -> SymbolRange | None:
         """For an event whose address is asked for its symbol, which may be after the session."""
@@ -220,12 +227,15 @@ class Session:
         """Have ``action`` called with each `Notice`: what is worth telling and no event.
 
         On entering it is called before anything is attached, with how many places a probe goes to
-        where that is more than one; what it raises comes out of there.
+        where that is more than one; what it raises comes out of there. Once all is attached, with
+        processes of other mount namespaces that run another file at a path that is probed for all:
+        with nobody to be told, none is looked for.
         """
         self._notice_action = action
 
     def _notify(self, notice: Notice) -> None:
-        self._notice_action(notice)
+        if self._notice_action is not None:
+            self._notice_action(notice)
 
     def _idle(self) -> None:
         if self._idle_action is not None:

@@ -13,6 +13,8 @@ class Notice:
 
     ==================  =========================================================================
     PLACES              a probe goes to more than one place; told before it is attached
+    OTHER_FILE          a process of another mount namespace runs another file at a path that is
+                        probed; told after
     ==================  =========================================================================
     """
 

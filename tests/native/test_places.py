@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bpfprobe as bp
+from bpfprobe.target.other_files import other_files
 from tests.native.programs import Program, Worker, hot, kernel_things, needs_uprobes
 
 if TYPE_CHECKING:
@@ -115,6 +116,20 @@ def test_another_file_at_the_same_path_of_a_mount_namespace(
             here.hot(23)
             events: list[Any] = list(session.events(duration=0))
         assert [(e.n, e.factor, e.pid) for e in events] == [(*v, worker.pid) for v in ENTERED]
+        told: list[bp.Notice] = []
+        for_all = bp.Session(bp.uprobe(ours.path, "hot"), bp.uprobe(theirs.path, "text"))
+        for_all.on_notice(told.append)
+        with for_all:
+            worker.hot(23)
+            here.hot(23)
+            assert {event.pid for event in for_all.events(duration=0)} == {here.pid}
+        (notice,) = told
+        assert notice.code == "OTHER_FILE"
+        assert f"process {worker.pid} (program) runs another file at {ours.path}," in notice.text
+        assert f"-p {worker.pid} " in notice.text
+        # Of a process that was chosen only that one counts, and where it runs ours there is none.
+        for pid, count in ((worker.pid, 1), (here.pid, 0)):
+            assert len([*other_files([ours.path], pid)]) == count
         # A path of this namespace is another file, which that process does not run.
         with pytest.raises(bp.SpecError) as caught:
             bp.Session(bp.uprobe(theirs.path, "hot", pid=here.pid)).__enter__()
