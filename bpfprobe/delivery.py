@@ -120,9 +120,9 @@ class Delivery:
         finally:
             self._source.put_back([r for batch in batches[handed:] for r in batch.records()])
 
-    def stop(self) -> None:
-        """End what goes on."""
-        self._stream.stop()
+    def stop(self, *, drain: bool) -> None:
+        """End what goes on, with ``drain`` when what is in the buffer has been handed out."""
+        self._stream.stop(drain=drain)
 
     def close(self) -> None:
         """End it for good."""

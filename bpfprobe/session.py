@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,11 +11,13 @@ from bpfprobe.errors import SessionError
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.probes import Probe
+from bpfprobe.signals import caught_once, exit_on_sigterm
 from bpfprobe.starting import attach, live_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from types import FrameType, TracebackType
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from bpfprobe.attach.attachment import Attachment
     from bpfprobe.deliver.batch import Batch
@@ -67,7 +67,7 @@ class Session:
         self._delivery: Delivery | None = None
         self._final: Statistics | None = None
         self._in_force: InForce | None = None
-        self._old_sigterm: Any = None
+        self._release_sigterm: Callable[[], None] = lambda: None
         self._idle_action: Callable[[], object] | None = None
         self._notice_action: Callable[[Notice], object] | None = None
 
@@ -122,7 +122,7 @@ class Session:
         )
         self._attachment = attachment
         self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
-        self._catch_sigterm()
+        self._release_sigterm = exit_on_sigterm()
         if self._notice_action is not None and self._target is None:
             try:
                 tell_of_other_files(attachment.wiring, self._options, self._notify)
@@ -258,10 +258,23 @@ class Session:
             statistics = self.statistics()
         return self._final or statistics
 
-    def stop(self) -> None:
-        """End `run` or an iteration soon; the session stays open. Fit for a signal handler."""
+    def stop(self, *, drain: bool = False) -> None:
+        """End `run` or an iteration soon; the session stays open. Fit for a signal handler.
+
+        With ``drain`` it ends as when its time is up: what is in the buffer is handed out first,
+        for a second at most. Otherwise that waits for the next iteration.
+        """
         if self._attachment is not None:
-            self._opened_delivery().stop()
+            self._opened_delivery().stop(drain=drain)
+
+    def until_interrupted(self) -> AbstractContextManager[list[int]]:
+        """Have Ctrl-C or SIGTERM end `run` and iterations as ``stop(drain=True)`` does.
+
+        ``with session, session.until_interrupted() as signals:``. The list has the number of the
+        signal once it has come; a second one ends the program as usual. Raises `SessionError`
+        outside of the main thread.
+        """
+        return caught_once(lambda: self.stop(drain=True))
 
     def events(
         self, *, duration: float | None = None, max_events: int | None = None
@@ -336,18 +349,3 @@ class Session:
             return
         with self:
             yield
-
-    def _catch_sigterm(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._old_sigterm = signal.signal(signal.SIGTERM, _exit_on_signal)
-
-    def _release_sigterm(self) -> None:
-        if self._old_sigterm is not None and (signal.getsignal(signal.SIGTERM) is _exit_on_signal):
-            signal.signal(signal.SIGTERM, self._old_sigterm)
-        self._old_sigterm = None
-
-
-def _exit_on_signal(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

@@ -46,7 +46,7 @@ def main() -> None:
     if args.verbose:
         print(session.c_source())
     began: dict[int, bp.Event] = {}
-    with session:
+    with session, session.until_interrupted():
         start_ns = time.monotonic_ns()
         who = f"pids {' '.join(map(str, args.pids))}" if args.pids else "application postgres"
         print(f"Tracing database queries for {who} slower than {args.threshold:g} ms...")
@@ -63,6 +63,8 @@ def main() -> None:
             text = "(fault)" if begin.query is None else bp.escape(begin.query)
             text += "..." * ("query" in begin.truncated)
             print(f"{(event.time - start_ns) / 1e9:<14.6f} {event.pid:<7d} {took_ms:8.3f} {text}")
+    if not session.statistics().complete:
+        print(f"dbslower: {session.statistics()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

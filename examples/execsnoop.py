@@ -80,7 +80,7 @@ def main() -> None:
         print(session.c_source())
         return
     clock, start_ns = bp.WallClock.now(), time.monotonic_ns()
-    with session:
+    with session, session.until_interrupted():
         title = "TIME     " * args.time + "TIME(s) " * args.timestamp + "UID   " * args.print_uid
         print(f"{title}{'PCOMM':<16} {'PID':<7} {'PPID':<7} {'RET':>3} ARGS", flush=True)
         session.on_idle(sys.stdout.flush)

@@ -7,7 +7,6 @@ there: -r and other globs. Each call is an event, counted here in arrays and not
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections import Counter
@@ -42,28 +41,24 @@ def probe(pattern: str, pid: int | None, wanted: str | None) -> bp.Probe:
 
 
 def main() -> None:
-    args, counts, interrupts = arguments(), Counter[str](), list[int]()
+    args, counts = arguments(), Counter[str]()
     counted = probe(args.pattern, args.pid, None if args.cpu is None else f"cpu == {args.cpu}")
     session = bp.Session(counted, pid=args.pid)
     if args.debug:
         print(session.c_source())
-    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-    with session:
+    with session, session.until_interrupted() as signals:
         fields = session.event_type(counted).layout.fields
         names = next((f.names for f in fields if f.names), (counted.name,))
         print(f'Tracing {len(names)} functions for "{args.pattern}"... Hit Ctrl-C to end.')
         print(end="", flush=True)
-        end, ended = time.monotonic() + args.duration, False
-        while not ended:
-            until = min(end, time.monotonic() + args.interval)
-            while not ended and time.monotonic() < until:
-                ended = bool(interrupts)  # before: what came until then is counted
-                pause = min(0.1, max(0.0, until - time.monotonic()))
-                for batch in session.batches(duration=pause):
-                    numbers = batch.array["func"].tolist() if len(names) > 1 else [0] * len(batch)
-                    counts.update(map(names.__getitem__, numbers))
-            ended = ended or until == end
-            show(counts, args)
+        end, last = time.monotonic() + args.duration, False
+        while not last and ((left := end - time.monotonic()) > 0 or signals):
+            last = bool(signals)
+            for batch in session.batches(duration=0 if last else min(left, args.interval)):
+                numbers = batch.array["func"].tolist() if len(names) > 1 else [0] * len(batch)
+                counts.update(map(names.__getitem__, numbers))
+            if last or not signals:  # else once more: what came until then
+                show(counts, args)
         print("Detaching...", flush=True)
     print(session.statistics(), file=sys.stderr)
 

@@ -35,11 +35,13 @@ def main() -> None:
         print(session.c_source())
         return
     clock = bp.WallClock.now()
-    with session:
+    with session, session.until_interrupted():
         print(f"{'TIME':<9} {'PID':<7} {'COMM':<16} {'LATms':>10} HOST", flush=True)
         session.on_idle(sys.stdout.flush)
         for event in session:
             print(row(event, clock))
+    if not session.statistics().complete:
+        print(f"gethostlatency: {session.statistics()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

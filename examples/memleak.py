@@ -6,7 +6,6 @@ Seen are malloc, calloc, realloc, the aligned ones and free, an event each; mmap
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections import defaultdict
@@ -59,20 +58,19 @@ def report(live: dict[int, bp.Event], symbols: LiveSymbolizer, args: argparse.Na
 
 
 def main() -> None:
-    args, interrupts, outstanding = arguments(), list[int](), dict[int, bp.Event]()
+    args, outstanding = arguments(), dict[int, bp.Event]()
     session, symbols = bp.Session(*probes(args), ordered=True), LiveSymbolizer()
-    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-    with session:
+    with session, session.until_interrupted() as signals:
         print(f"Attaching to pid {args.pid}, Ctrl+C to quit.", flush=True)
-        while args.count and not interrupts:
-            until = time.monotonic() + args.interval
-            while not interrupts and time.monotonic() < until:
-                for event in session.events(duration=min(0.1, args.interval)):
-                    outstanding.pop(event.old, None)
-                    if event.probe != "free" and event.size >= args.min_size:
-                        outstanding[event.address] = event
-            report(outstanding, symbols, args)
-            args.count -= 1
+        while args.count:
+            last = bool(signals)
+            for event in session.events(duration=0 if last else args.interval):
+                outstanding.pop(event.old, None)
+                if event.probe != "free" and event.size >= args.min_size:
+                    outstanding[event.address] = event
+            if last or not signals:  # else once more: what came until then
+                report(outstanding, symbols, args)
+                args.count = 0 if last else args.count - 1
     print(session.statistics(), file=sys.stderr)
 
 

@@ -81,7 +81,7 @@ def main() -> None:
         print(session.c_source())
         return
     start_ns = None
-    with session:
+    with session, session.until_interrupted():
         title = f"{'TIME(s)':<14}" * args.timestamp + f"{'UID':<6}" * args.print_uid
         title += f"{'TID' if args.tid else 'PID':<6} {'COMM':<16} {'FD':>4} {'ERR':>3} "
         print(title + f"{'FLAGS':<9}" * args.extended_fields + "PATH", flush=True)

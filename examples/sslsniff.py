@@ -51,10 +51,10 @@ def rows(event: bp.Event, args: argparse.Namespace, start_ns: int) -> str:
         return f"{line}\n{DATA}\n(fault)\n{END}\n"
     lost = event.len - len(event.data)
     end = f"----- END DATA (TRUNCATED, {lost} bytes lost) -----" if lost else END
-    lines = event.data.decode("utf-8", "surrogateescape").split("\n")
-    shown = (
-        textwrap.fill(event.data.hex(), 32) if args.hexdump else "\n".join(map(bp.escape, lines))
-    )
+    text = event.data.decode("utf-8", "surrogateescape")
+    shown = "\n".join(map(bp.escape, text.split("\n")))
+    if args.hexdump:
+        shown = textwrap.fill(event.data.hex(), 32)
     return f"{line}\n{DATA}\n{shown}\n{end}\n"
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     libraries = ["ssl", *(path.removeprefix("openssl:") for path in args.extra_lib)]
     probes = [probe(name, library, args) for library in libraries for name in CALLS]
     session = bp.Session(*probes, uid=bp.user_id(args.uid), ordered=True)
-    with session:
+    with session, session.until_interrupted():
         title = f"{'FUNC':<12} {'TIME(s)':<18} {'COMM':<16} {'PID':<7} {'LEN':<7}"
         title += f" {'UID':<7} {'TID':<7}" * args.extra + f" {'LAT(ms)':<7}" * args.latency
         print(title, flush=True)
@@ -72,6 +72,8 @@ def main() -> None:
             start_ns = start_ns or event.time
             if args.comm in (None, event.comm):
                 print(rows(event, args, start_ns))
+    if not session.statistics().complete:
+        print(f"sslsniff: {session.statistics()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

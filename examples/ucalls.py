@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -54,24 +52,23 @@ class Calls:
 
 
 def main() -> None:
-    args, interrupts = arguments(), list[int]()
-    program, ended = str(Path(f"/proc/{args.pid}/exe").resolve()), False
+    args = arguments()
+    program = str(Path(f"/proc/{args.pid}/exe").resolve())
     taken = {"file": "$arg1:string", "function": "$arg2:string"}
     # CPython 3.11 tells of calls only while it tells of lines as well.
     probes = [bp.usdt(program, "python:line", pid=args.pid, filter="$arg3 < 0")]
     markers = ["function__entry"] + ["function__return"] * args.latency
     probes += [bp.usdt(program, name, pid=args.pid, captures=taken) for name in markers]
     session, calls = bp.Session(*probes, ordered=True), Calls(args.latency)
-    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-    with session:
+    with session, session.until_interrupted() as signals:
         print(f"Tracing calls in python process {args.pid}... Ctrl-C to quit.", flush=True)
-        while not ended:
-            until = time.monotonic() + args.interval
-            while not ended and time.monotonic() < until:
-                ended = bool(interrupts)  # before: what came until then is counted
-                for event in session.events(duration=0.1):
-                    calls.count(event)
-            calls.show(args)
+        last = False
+        while not last:
+            last = bool(signals)
+            for event in session.events(duration=0 if last else args.interval):
+                calls.count(event)
+            if last or not signals:  # else once more: what came until then
+                calls.show(args)
     print(session.statistics(), file=sys.stderr)
 
 

@@ -34,7 +34,7 @@ def main() -> None:
     if args.verbose:
         print(session.c_source())
     began: dict[int, bp.Event] = {}
-    with session:
+    with session, session.until_interrupted():
         start_ns = time.monotonic_ns()
         print(f"Tracing garbage collections in python process {args.pid}... Ctrl-C to quit.")
         title = "TIME (ms)" if args.milliseconds else "TIME (us)"
@@ -53,6 +53,8 @@ def main() -> None:
                 continue
             took = took_ns / (1e6 if args.milliseconds else 1e3)
             print(f"{(event.time - start_ns) / 1e9:<8.3f} {took:<8.2f} {text}")
+    if not session.statistics().complete:
+        print(f"ugc: {session.statistics()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -364,6 +364,56 @@ def test_sigterm_is_restored(bench: Bench) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_an_iteration_and_nothing_is_dropped(bench: Bench, number: int) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with bench.session as session, session.until_interrupted() as signals:
+        bench.send(2, 3, 5)
+        seen = []
+        for event in session:
+            seen.append(event.n)
+            if event.n == 2:
+                os.kill(os.getpid(), number)
+                bench.send(7)
+    assert (seen, signals) == ([2, 3, 5, 7], [number])
+    assert session.statistics().complete
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_second_interrupt_is_the_usual_one(
+    bench: Bench, number: int, error: type[BaseException]
+) -> None:
+    with bench.session as session, session.until_interrupted() as signals:
+        os.kill(os.getpid(), number)
+        assert list(session) == []
+        with pytest.raises(error):
+            os.kill(os.getpid(), number)
+    assert signals == [number]
+
+
+def test_interrupts_are_for_the_main_thread(bench: Bench) -> None:
+    caught: list[str] = []
+
+    def go() -> None:
+        try:
+            with bench.session as session, session.until_interrupted():
+                pass
+        except bp.SessionError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join()
+    assert caught == [
+        "signals can be handled in the main thread only [SESSION]\nhint: session.stop(drain=True)"
+    ]
+    assert bench.engine.is_idle
+
+
 def test_in_another_thread_signals_are_not_touched(bench: Bench) -> None:
     seen: list[object] = []
 

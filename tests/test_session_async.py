@@ -53,6 +53,20 @@ def test_events_that_come_later_wake_the_task() -> None:
     assert asyncio.run(main()) == 7
 
 
+def test_a_stop_with_drain_hands_out_what_is_there() -> None:
+    async def main() -> list[int]:
+        seen = []
+        async with session(engine) as opened:
+            push(engine, opened, 211)
+            async for event in opened:
+                seen.append(event.n)
+                opened.stop(drain=True)
+        return seen
+
+    engine = FakeEngine()
+    assert asyncio.run(main()) == list(range(211))
+
+
 def test_other_tasks_run_under_a_flood() -> None:
     turns = 0
 

@@ -52,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
         print(session.c_source())
     status = 0
     try:
-        with session:
+        with session, session.until_interrupted() as signals:
             _print_events(session, probes, args, child)
+        status = 128 + signal.SIGTERM if signal.SIGTERM in signals else 0
     except KeyboardInterrupt:
-        pass  # Ctrl-C is how a trace ends
+        pass  # Ctrl-C is how a trace ends, here before it began or for the second time
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     finally:

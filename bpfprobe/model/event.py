@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def _not_captured(event: Event) -> Any:
+    """A field where the probe captures something of this name; no method of a tuple."""
     raise AttributeError(f"events of {event.probe} have no such field: {', '.join(event.names())}")
 
 
@@ -40,7 +41,6 @@ class Event(tuple[Any, ...]):
 
     count: Any = property(_not_captured)
     index: Any = property(_not_captured)
-    # No methods of a tuple: fields, where the probe captures something of these names.
 
     if TYPE_CHECKING:
         # Subclasses have an attribute for each capture.

@@ -50,13 +50,17 @@ class EventStream:
         self._in_loops: list[LoopWaiting] = []
         self.handout = Handout(decoder.count_marks)
         """Counts what was handed out."""
-        self._stopped = False
+        self._stopped = self._draining = False
 
-    def stop(self) -> None:
+    def stop(self, *, drain: bool = False) -> None:
         """End the iteration, or the next one, at the next event or within 100 ms.
 
-        Safe to call from a signal handler and from another thread.
+        With ``drain`` as if its time were up. Safe to call from a signal handler and from another
+        thread.
         """
+        if drain:
+            self._draining = True
+            return
         self._stopped = True
         self.handout.withdraw()
 
@@ -85,6 +89,10 @@ class EventStream:
         pace = Pace(MOST_IN_A_ROW)
         try:
             while not self._stopped:
+                if self._draining:
+                    for event in chain.from_iterable(self._rest(time.monotonic() + GRACE_S)):
+                        yield event
+                    return
                 events = self._next(pace.limit)
                 if events is None:
                     self._idle()
@@ -120,8 +128,8 @@ class EventStream:
         try:
             while not self._stopped:
                 now = time.monotonic()
-                if until is None and deadline is not None and now >= deadline:
-                    until, goal = now + _grace_s(duration_s), self._source.progress()[1]
+                if until is None and self._is_over(deadline):
+                    until, goal = now + self._grace_s(duration_s), self._source.progress()[1]
                 if until is not None and (now >= until or self._source.progress()[0] >= goal):
                     return
                 seen = self._source.look(limit, self._chunk_bytes)
@@ -133,7 +141,7 @@ class EventStream:
                     continue
                 yield from self._one_chunk(seen, cleared, copy=copy)
         finally:
-            self._stopped = False
+            self._stopped = self._draining = False
 
     def _one_chunk(
         self, seen: Chunk, cleared: Callable[[Chunk], Chunk], *, copy: bool
@@ -158,8 +166,8 @@ class EventStream:
         self._supply.begin()
         try:
             while not self._stopped:
-                if deadline is not None and time.monotonic() >= deadline:
-                    yield from self._rest(deadline + _grace_s(duration_s))
+                if self._is_over(deadline):
+                    yield from self._rest(time.monotonic() + self._grace_s(duration_s))
                     return
                 events = self._next(pace.limit)
                 if events is None:
@@ -200,7 +208,13 @@ class EventStream:
 
     def _end(self) -> None:
         self._settle()
-        self._stopped = False
+        self._stopped = self._draining = False
+
+    def _is_over(self, deadline: float | None) -> bool:
+        return self._draining or (deadline is not None and time.monotonic() >= deadline)
+
+    def _grace_s(self, duration_s: float | None) -> float:
+        return GRACE_S if duration_s or self._draining else math.inf
 
     def _longest_wait(self, deadline: float | None) -> float:
         limit = min(self._latency_s, STOP_CHECK_S)
@@ -231,7 +245,3 @@ class Pace:
             self.limit = min(self._most, 2 * self.limit)
         else:
             self.limit = max(1, self.limit // 4)
-
-
-def _grace_s(duration_s: float | None) -> float:
-    return GRACE_S if duration_s else math.inf

@@ -173,6 +173,18 @@ def test_stop_ends_batches() -> None:
         assert seen == [8]
 
 
+def test_stop_with_drain_ends_batches_when_all_are_there() -> None:
+    bench = numbers()
+    with bench.session as session:
+        for n in range(20):
+            bench.send(n=n)
+        seen = []
+        for batch in session.batches(limit=8):
+            seen.append(len(batch))
+            session.stop(drain=True)
+        assert seen == [8, 8, 4]
+
+
 def test_arrays_cannot_be_written() -> None:
     bench = numbers()
     with bench.session as session:

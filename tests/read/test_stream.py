@@ -97,6 +97,27 @@ def test_stop_ends_it_and_what_was_taken_stays(source: FakeSource) -> None:
     assert list(stream_.events(0.01)) == list(range(2, 5))
 
 
+def test_drained_it_ends_when_nothing_is_left(source: FakeSource) -> None:
+    stream_ = stream(source, 60)
+    source.push(records(5))
+    stream_.stop(drain=True)
+    assert list(stream_.events()) == list(range(5))
+    source.push(records(3))
+    assert list(stream_.events(0.01)) == list(range(3))
+
+
+def test_drained_it_leaves_what_comes_later(source: FakeSource) -> None:
+    stream_ = stream(source, 60)
+    source.push(records(3))
+    stream_.stop(drain=True)
+    seen = 0
+    for _ in stream_.events():
+        seen += 1
+        source.push(records(1))
+    assert seen == 3
+    assert len(list(stream_.events(0))) == 3
+
+
 def test_stop_from_another_thread_while_waiting(source: FakeSource) -> None:
     stream_ = stream(source, 60)
     threading.Timer(0.05, stream_.stop).start()

@@ -1,0 +1,70 @@
+"""What Ctrl-C and SIGTERM do to a program while its session is open."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+
+def exit_on_sigterm() -> Callable[[], None]:
+    """Have SIGTERM raise SystemExit, where it would have killed the program; gives the undoing.
+
+    Only the main thread can do this; in another one nothing changes.
+    """
+    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return lambda: None
+    signal.signal(signal.SIGTERM, _exit)
+
+    def undo() -> None:
+        if signal.getsignal(signal.SIGTERM) is _exit:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    return undo
+
+
+@contextmanager
+def caught_once(action: Callable[[], object]) -> Iterator[list[int]]:
+    """Call ``action`` at the first SIGINT or SIGTERM; the list then has the signal's number.
+
+    A second signal does what it would have done without this. Raises `SessionError` outside of the
+    main thread, in which alone Python handles signals.
+    """
+    if not _in_main_thread():
+        raise SessionError(
+            "signals can be handled in the main thread only", hint="session.stop(drain=True)"
+        )
+    numbers: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            if signal.getsignal(number) is first:
+                signal.signal(number, handler)
+
+    def first(number: int, _frame: FrameType | None) -> None:
+        restore()
+        numbers.append(number)
+        action()
+
+    for number in before:
+        signal.signal(number, first)
+    try:
+        yield numbers
+    finally:
+        restore()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
