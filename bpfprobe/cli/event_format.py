@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Field, Layout
@@ -36,7 +37,8 @@ def _declaration(field: Field) -> str:
     if field.kind is FieldKind.COMM:
         return f"char {field.name}[{field.size}]"
     bits = field.size // field.count * 8
-    base = f"{'s' if field.signed else 'u'}{bits}"
+    letter = "f" if field.style is Style.FLOAT else "s" if field.signed else "u"
+    base = f"{letter}{bits}"
     if field.kind is FieldKind.ARRAY:
         return f"{base} {field.name}[{field.count}]"
     return f"{base} {field.name}"

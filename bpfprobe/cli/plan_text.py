@@ -72,6 +72,8 @@ def layout_text(layout: Layout) -> str:
         kind = field.kind.value
         if field.kind is FieldKind.INTEGER:
             kind = f"{'s' if field.signed else 'u'}{field.size * 8}"
+        if field.kind is FieldKind.FLOAT:
+            kind = f"f{field.size * 8}"
         if field.in_tail:
             kind += f", at most {field.capacity} bytes"
         if field.kind is FieldKind.ARRAY:

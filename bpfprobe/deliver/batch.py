@@ -19,6 +19,7 @@ from bpfprobe.deliver.columns import (
 from bpfprobe.errors import MissingLibraryError
 from bpfprobe.model.chunk import EvenChunk, UnevenChunk, copies
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind
+from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.event import Event
 
-_PLAIN = (FieldKind.INTEGER, FieldKind.SYMBOL)
+_PLAIN = (FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.SYMBOL)
 
 
 class Batch:
@@ -175,8 +176,9 @@ def _objects(pa: Any, field: Field, events: list[Event]) -> Any:
     if field.kind is FieldKind.STACK:
         return pa.array(values, pa.list_(pa.uint64()))
     if field.kind is FieldKind.ARRAY:
-        kind = f"{'int' if field.signed else 'uint'}{8 * field.size // field.count}"
-        return pa.array(values, pa.list_(getattr(pa, kind)()))
+        kind = "float" if field.style is Style.FLOAT else "int" if field.signed else "uint"
+        element = getattr(pa, f"{kind}{8 * field.size // field.count}")()
+        return pa.array(values, pa.list_(element))
     return pa.array(values, pa.binary())
 
 

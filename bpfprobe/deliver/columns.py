@@ -10,6 +10,7 @@ import numpy as np
 from bpfprobe.errors import DecodeError
 from bpfprobe.model.chunk import EvenChunk, UnevenChunk
 from bpfprobe.model.layout import MARKS_PER_WORD, FieldKind
+from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,8 @@ def _format(field: Field) -> Any:
     if field.kind is FieldKind.COMM:
         return f"S{field.size}"
     size = field.size // field.count
-    code = f"<{'i' if field.signed else 'u'}{size}"
+    letter = "f" if field.style is Style.FLOAT else "i" if field.signed else "u"
+    code = f"<{letter}{size}"
     return (code, (field.count,)) if field.count > 1 or field.kind is FieldKind.ARRAY else code
 
 

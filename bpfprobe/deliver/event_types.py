@@ -28,6 +28,8 @@ except ImportError:  # another Python than CPython
 
 
 _INTEGER_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_FLOAT_CODES = {4: "f", 8: "d"}
+_AS_THEY_ARE = (FieldKind.INTEGER, FieldKind.FLOAT)
 
 
 def event_type(
@@ -51,7 +53,7 @@ def event_type(
     for field in layout.fields:
         if field.name == "probe":
             continue
-        if field.kind is FieldKind.INTEGER and field.mark < 0:
+        if field.kind in _AS_THEY_ARE and field.mark < 0:
             namespace[field.name] = item_property(places[field.name], "")
             continue
         getter = _getter(field, layout.head_size, places, tail_place, address_type(look_up))
@@ -86,7 +88,14 @@ def head_format(layout: Layout) -> tuple[str, dict[str, int]]:
 def _code(field: Field) -> str:
     if field.kind in (FieldKind.COMM, FieldKind.ARRAY, FieldKind.TEXTS):
         return f"{field.size}s"
-    code = _INTEGER_CODES[field.size]
+    return _number_code(field, field.size)
+
+
+def _number_code(field: Field, size: int) -> str:
+    """The format of a number, or of an element of an array."""
+    if field.style is Style.FLOAT:
+        return _FLOAT_CODES[size]
+    code = _INTEGER_CODES[size]
     return code.lower() if field.signed else code
 
 
@@ -100,7 +109,7 @@ def _getter(
     if field.kind is FieldKind.CONSTANT:
         return lambda _event, text=field.constant: text  # type: ignore[misc]  # a bound default
     value = itemgetter(places[field.name])
-    if field.kind is FieldKind.INTEGER:
+    if field.kind in _AS_THEY_ARE:
         return value
     if field.kind is FieldKind.NAME:
         return lambda event: _name_of(field, value(event))
@@ -131,8 +140,7 @@ def _getter(
 def _array_getter(
     field: Field, value: Callable[[Any], Any], address: type[KernelAddress]
 ) -> Callable[[Any], Any]:
-    code = _INTEGER_CODES[field.size // field.count]
-    elements = struct.Struct(f"<{field.count}{code.lower() if field.signed else code}")
+    elements = struct.Struct(f"<{field.count}{_number_code(field, field.size // field.count)}")
     if field.style is Style.SYMBOL:
         return lambda event: tuple(map(address, elements.unpack(value(event))))
     if field.bit_size:
@@ -228,7 +236,7 @@ def _raw_method(
         elif field.kind is FieldKind.NAME:
             reader = _name_bytes(field, value)
         else:
-            reader = _integer_bytes(field, value)
+            reader = _number_bytes(field, value)
         readers[field.name] = _guarded(field, reader, marks)
 
     def raw(self: Any, name: str) -> bytes | None:
@@ -245,8 +253,9 @@ def _comm_bytes(value: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda event: value(event).partition(b"\0")[0]
 
 
-def _integer_bytes(field: Field, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda event: value(event).to_bytes(field.size, "little", signed=field.signed)
+def _number_bytes(field: Field, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    number = struct.Struct("<" + _code(field))
+    return lambda event: number.pack(value(event))
 
 
 def decode_text(text: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.deliver.event_types import decode_text
@@ -15,11 +16,28 @@ def json_line(event: Event) -> str:
     r"""One line of ASCII JSON with ``probe`` and every field; ``faults`` and ``truncated`` if any.
 
     Bytes are text as well. A byte 0xHH that is no UTF-8 is the lone surrogate ``\udcHH``: in Python
-    ``value.encode("utf-8", "surrogateescape")`` gives the bytes back.
+    ``value.encode("utf-8", "surrogateescape")`` gives the bytes back. Floats that JSON has no form
+    for are text, which ``float()`` reads: ``"nan"``, ``"inf"``, ``"-inf"``.
     """
     fields: dict[str, Any] = {"probe": event.probe, **event.asdict()}
     if event.faults:
         fields["faults"] = sorted(event.faults)
     if event.truncated:
         fields["truncated"] = sorted(event.truncated)
-    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"), default=decode_text)
+    try:
+        return _dumped(fields)
+    except ValueError:
+        return _dumped({name: _spelt(value) for name, value in fields.items()})
+
+
+def _dumped(fields: dict[str, Any]) -> str:
+    return json.dumps(
+        fields, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=decode_text
+    )
+
+
+def _spelt(value: Any) -> Any:
+    """A float that is no number as text."""
+    if isinstance(value, tuple):
+        return [_spelt(part) for part in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDTHS = {1: 4, 2: 6, 4: 11, 8: 20}
 _TEXT_WIDTH = 24
+_FLOAT_WIDTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ def _in_quotes(safe: str) -> str:
 def _number(value: Any, field: Field) -> str:
     if field.style is Style.HEX:
         return f"{value:#x}"
+    if field.style is Style.FLOAT and field.size == 4 * field.count:
+        return f"{value:.7g}"  # what a float of four bytes holds; Python's own has twice as many
     if field.style is Style.BOOLEAN:
         return "true" if value else "false"
     if field.style is Style.CHARACTER:
@@ -134,6 +137,8 @@ def _number(value: Any, field: Field) -> str:
 
 def _column(field: Field) -> Column:
     title = field.name.upper()
+    if field.kind is FieldKind.FLOAT:
+        return Column(title, max(len(title), _FLOAT_WIDTH), right=True)
     if field.kind is FieldKind.INTEGER:
         return Column(title, max(len(title), _WIDTHS[field.size]), right=True)
     if field.kind in (FieldKind.BOOLEAN, FieldKind.CHARACTER):

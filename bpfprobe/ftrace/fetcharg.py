@@ -86,6 +86,9 @@ class Fetched:
 
 def fetch(value: Capturable, place: Place) -> Fetched:
     """The fetcharg of a capture. Raises `NoFormError`."""
+    kind = value.element if isinstance(value, ArrayValue) else getattr(value, "type", None)
+    if isinstance(kind, Scalar) and kind.style is Style.FLOAT:
+        raise NoFormError("the kernel's types have no floats")
     match value:
         case TextAt():
             return _text(value, place)

@@ -18,7 +18,7 @@ class Arch:
     ``registers`` maps the name after ``%`` to the C member. ``return_sp_bytes`` is how much higher
     the stack pointer is in a return probe than it was on entry. ``first_stack_slot`` is the slot of
     ``$stack`` that holds the first argument that is not in a register, -1 where the kernel does not
-    say (arm64).
+    say (arm64). ``dwarf_arguments`` are the numbers that DWARF has for the registers of arguments.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Arch:
     first_stack_slot: int
     syscall_prefix: str
     registers: Mapping[str, str] = field(hash=False)
+    dwarf_arguments: tuple[int, ...] = ()
 
 
 _X86_64_REGISTERS = tuple(
@@ -53,6 +54,7 @@ X86_64 = Arch(
         **{name: name for name in _X86_64_REGISTERS},
         **{f"r{name}": name for name in ["ax", "bx", "cx", "dx", "si", "di", "bp", "sp", "ip"]},
     },
+    dwarf_arguments=(5, 4, 1, 2, 8, 9),
 )
 
 AARCH64 = Arch(
@@ -73,6 +75,7 @@ AARCH64 = Arch(
         "pc": "pc",
         "pstate": "pstate",
     },
+    dwarf_arguments=tuple(range(8)),
 )
 
 

@@ -36,6 +36,9 @@ class KStruct:
 
     ``name`` is empty for an anonymous one. ``spelling`` is ``struct file`` or ``union {...}``.
     ``in_program`` where DWARF of a program has it: its names are nobody's business in the kernel.
+    ``passing`` says how functions of a program are handed one: a letter for each eight bytes, I in
+    a register of numbers, F in a vector register; M in memory, R by its address; empty where that
+    is not known, or nobody is.
     """
 
     spelling: str
@@ -44,6 +47,7 @@ class KStruct:
     type_id: int
     is_union: bool = False
     in_program: bool = False
+    passing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,22 @@ class KArray:
 
 
 @dataclass(frozen=True, slots=True)
+class KFloat:
+    """A float of ``size`` bytes, 4 or 8, as IEEE 754 has them."""
+
+    spelling: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class KOther:
-    """What cannot be read as a value: void, a function, a forward declaration, a float."""
+    """What cannot be read as a value: void, a function, a forward declaration, a long double."""
 
     spelling: str
     size: int = 0
 
 
-KType = KInt | KPointer | KStruct | KArray | KOther
+KType = KInt | KFloat | KPointer | KStruct | KArray | KOther
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +98,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a function; ``name`` is empty where BTF has none."""
+    """A parameter of a function; ``name`` is empty where BTF has none.
+
+    ``register`` is DWARF's number of the one that holds it on entry, -1 where none is named;
+    ``is_removed`` where the compiler made the function do without it.
+    """
 
     name: str
     type: KType
+    register: int = -1
+    is_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

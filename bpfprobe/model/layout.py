@@ -21,8 +21,9 @@ class FieldKind(Enum):
 
     INTEGER = "integer"  # int
     BOOLEAN = "boolean"  # bool
+    FLOAT = "float"  # float
     CHARACTER = "character"  # str of one character
-    ARRAY = "array"  # tuple of int
+    ARRAY = "array"  # tuple of int, or of float by its style
     COMM = "comm"  # char[16] in the head: str
     STRING = "string"  # in the tail: str
     STRINGS = "strings"  # in the tail, NUL after each: tuple of str

@@ -14,6 +14,7 @@ class Style(Enum):
     HEX = "hex"  # int, shown as 0x...
     CHARACTER = "character"  # str of one character
     BOOLEAN = "boolean"  # bool
+    FLOAT = "float"  # float: the bits are those of IEEE 754
     SYMBOL = "symbol"  # KernelAddress: a number that knows its symbol
     SYMBOL_TEXT = "symstr"  # str: the symbol as the kernel writes it
 
@@ -28,7 +29,7 @@ class Scalar:
 
     @property
     def c_name(self) -> str:
-        """The C type, from the typedefs in ``templates/kconfig.h``."""
+        """The C type, from the typedefs in ``templates/kconfig.h``: of a float, of its bits."""
         return f"{'s' if self.signed else 'u'}{self.size * 8}"
 
     def __str__(self) -> str:
@@ -36,6 +37,8 @@ class Scalar:
             return "char"
         if self.style is Style.BOOLEAN:
             return "bool"
+        if self.style is Style.FLOAT:
+            return f"f{self.size * 8}"
         if self.style in (Style.SYMBOL, Style.SYMBOL_TEXT):
             return str(self.style.value)
         return f"x{self.size * 8}" if self.style is Style.HEX else self.c_name
@@ -46,6 +49,7 @@ S8, S16, S32, S64 = (Scalar(size, signed=True) for size in (1, 2, 4, 8))
 X64 = Scalar(8, signed=False, style=Style.HEX)
 CHAR = Scalar(1, signed=False, style=Style.CHARACTER)
 BOOL = Scalar(1, signed=False, style=Style.BOOLEAN)
+F32, F64 = (Scalar(size, signed=False, style=Style.FLOAT) for size in (4, 8))
 SYMBOL = Scalar(8, signed=False, style=Style.SYMBOL)
 SYMSTR = Scalar(8, signed=False, style=Style.SYMBOL_TEXT)
 
@@ -60,3 +64,8 @@ def scalar_named(name: str) -> Scalar | None:
         style = Style.HEX if name[0] == "x" else Style.DECIMAL
         return Scalar(int(name[1:]) // 8, signed=name[0] == "s", style=style)
     return None
+
+
+def float_named(name: str) -> Scalar | None:
+    """``f32`` and ``f64``, which no program can calculate with; None for every other name."""
+    return {"f32": F32, "f64": F64}.get(name)

@@ -1,4 +1,4 @@
-"""The types after the colon, by name: those of the kernel's fetch arguments, and ``bool``."""
+"""The types after the colon, by name: those of the kernel's fetch arguments, and some more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.number import NUMBER, number_value
-from bpfprobe.model.scalar import scalar_named
+from bpfprobe.model.scalar import float_named, scalar_named
 
 if TYPE_CHECKING:
     from bpfprobe.model.spec import TypeName
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAME_TYPES = ("%pd", "%pD")
 OTHER_TYPES = frozenset(["string", "ustring", "symbol", "symstr", "bytes"])
 TYPES_HINT = (
-    "types are u8..u64 s8..s64 x8..x64 char bool string ustring symbol symstr %pd %pD "
+    "types are u8..u64 s8..s64 x8..x64 f32 f64 char bool string ustring symbol symstr %pd %pD "
     "bWIDTH@OFFSET/SIZE, and [N] after one; bytes[LENGTH]"
 )
 _BITS = re.compile(r"b(?P<width>[^@/]*)(?:@(?P<offset>[^/]*))?/(?P<size>.*)")
@@ -25,7 +25,9 @@ _SIZES = (8, 16, 32, 64)
 def check_type_name(type_name: TypeName) -> None:
     """Raise `SpecError` (BAD_TYPE) for a name that is no type."""
     base = type_name.base
-    if base in OTHER_TYPES or scalar_named(base) or _container(base) in _SIZES:
+    if base in OTHER_TYPES or scalar_named(base) or float_named(base):
+        return
+    if _container(base) in _SIZES:
         return
     if base in NAME_TYPES and not type_name.count:
         return

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.expression import Variable
+from bpfprobe.model.scalar import float_named
 from bpfprobe.model.spec import (
     Capture,
     KernelPoint,
@@ -36,6 +37,7 @@ from bpfprobe.model.spec import (
 )
 from bpfprobe.model.walk import walk
 from bpfprobe.parse.capture import parse_capture
+from bpfprobe.parse.dialect import Dialect, dialect_of
 from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.head import KINDS_HINT, parse_head
 from bpfprobe.parse.scanner import check_length
@@ -56,6 +58,7 @@ def parse_definition(source: SourceText) -> ProbeSpec:
         raise spec_error("NO_ARG_BODY", "the description is empty", source.whole(), KINDS_HINT)
     head, rest = parse_head(source, words)
     in_program = isinstance(head.point, UserPoint)
+    is_kernels = dialect_of(source.text) is Dialect.KERNEL
     captures: list[Capture] = []
     condition: Expression | None = None
     for place, word in enumerate(rest):
@@ -70,7 +73,15 @@ def parse_definition(source: SourceText) -> ProbeSpec:
                 )
             condition = parse_filter(source, word.end, end)
             break
-        captures.append(parse_capture(source, word, captures, in_program=in_program))
+        capture = parse_capture(source, word, captures, in_program=in_program)
+        if is_kernels and capture.type is not None and float_named(capture.type.base):
+            raise spec_error(
+                "BAD_TYPE",
+                f"{capture.type.span.text} is no type of the kernel's definitions",
+                capture.type.span,
+                "descriptions that begin with kprobe: or uprobe: have it",
+            )
+        captures.append(capture)
     point = _with_return(head.point, captures)
     return ProbeSpec(
         name=head.name or default_name(point),

@@ -1,10 +1,11 @@
-"""The types after the colon: those of the kernel's fetch arguments, and ``bool``.
+"""The types after the colon: those of the kernel's fetch arguments, ``bool`` and floats.
 
 ::
 
     type = base ["[" COUNT "]"] | "%pd" | "%pD" | "bytes" "[" LENGTH "]"
-    base = u8 | u16 | u32 | u64 | s8 | s16 | s32 | s64 | x8 | x16 | x32 | x64 | char | bool
-         | string | ustring | symbol | symstr | "b" WIDTH "@" OFFSET "/" ("8" | "16" | "32" | "64")
+    base = u8 | u16 | u32 | u64 | s8 | s16 | s32 | s64 | x8 | x16 | x32 | x64 | f32 | f64
+         | char | bool | string | ustring | symbol | symstr
+         | "b" WIDTH "@" OFFSET "/" ("8" | "16" | "32" | "64")
 
 COUNT, WIDTH and OFFSET are numbers as C writes them, LENGTH is an expression. The places of the
 errors are those of parse_probe_arg_type() in kernel/trace/trace_probe.c.

@@ -43,6 +43,7 @@ _HEADER = (
 """As programs write it: three u64, of which the second is the thread as the kernel gives it."""
 _KINDS = {
     Style.BOOLEAN: FieldKind.BOOLEAN,
+    Style.FLOAT: FieldKind.FLOAT,
     Style.CHARACTER: FieldKind.CHARACTER,
     Style.SYMBOL: FieldKind.SYMBOL,
     Style.SYMBOL_TEXT: FieldKind.SYMBOL_TEXT,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model import expression as ast
-from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
+from bpfprobe.model.ktype import KArray, KFloat, KPointer, KStruct, KType
 from bpfprobe.model.scalar import Scalar, Style
 from bpfprobe.model.type_names import NAME_TYPES, bit_field, check_type_name
 from bpfprobe.model.value import (
@@ -24,6 +24,7 @@ from bpfprobe.model.value import (
 )
 from bpfprobe.resolve.bytes_at import bytes_at
 from bpfprobe.resolve.expressions import resolve_operand
+from bpfprobe.resolve.floats import float_value
 from bpfprobe.resolve.operand import (
     ArgvOperand,
     MemoryOperand,
@@ -32,11 +33,12 @@ from bpfprobe.resolve.operand import (
     TextOperand,
     address_of,
     describe,
+    element_of_type,
     is_character,
     not_a_number,
     number_of,
-    scalar_of,
     text_of,
+    value_of,
 )
 from bpfprobe.resolve.typed import (
     TEXT_TYPES,
@@ -81,6 +83,9 @@ def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand
     scalar = scalar_of_type(capture, capture.type, scope)
     if capture.type.count:
         return array(capture, capture.type, operand, scalar), operand
+    if scalar.style is Style.FLOAT:
+        number = float_value(capture, capture.type, operand, scalar)
+        return number, NumberOperand(number, KFloat(str(scalar), scalar.size))
     if scalar.style is Style.SYMBOL_TEXT:
         check_symstr(capture, capture.type, operand)
     value = _number(capture, capture.type, operand, scalar)
@@ -144,14 +149,14 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
     if isinstance(ktype, KArray) and isinstance(operand, MemoryOperand):
         if is_character(ktype.element) and "char" in ktype.element.spelling:
             return TextAt(address_of(operand), operand.space, ktype.count)
-        element = scalar_of(ktype.element)
+        element = element_of_type(ktype.element)
         if element is not None and 0 < ktype.count <= MAX_ARRAY:
             return ArrayValue(address_of(operand), element, ktype.count, operand.space)
     if isinstance(ktype, KPointer) and is_character(ktype.target) and "char" in ktype.spelling:
         text = text_of(operand)
         assert text is not None
         return text
-    value = number_of(operand)
+    value = value_of(operand)
     if value is None:
         raise _unfit(capture, operand)
     return value

@@ -34,6 +34,7 @@ from bpfprobe.resolve.operand import (
     ktype_of,
     not_a_number,
     number_of,
+    value_of,
 )
 from bpfprobe.resolve.reach import element_of, member_of, pointed_to
 
@@ -135,7 +136,7 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
         return _of_this_cpu(inner, expression, scope)
     if not scope.returns:
         return inner
-    value = number_of(inner)
+    value = value_of(inner)
     if value is None:
         raise not_a_number(inner, expression.arguments[0].span)
     if uses_return(value):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
-from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
-from bpfprobe.model.scalar import BOOL, CHAR, X64, Scalar
+from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.model.scalar import BOOL, CHAR, F32, F64, X64, Scalar
 from bpfprobe.model.value import (
     ArgumentVector,
     BinaryOperation,
@@ -94,12 +94,26 @@ def scalar_of(ktype: KType | None) -> Scalar | None:
     return None
 
 
+def element_of_type(ktype: KType | None) -> Scalar | None:
+    """How a value of this type is read where a float will do as well."""
+    if isinstance(ktype, KFloat):
+        return F32 if ktype.size == 4 else F64
+    return scalar_of(ktype)
+
+
 def number_of(operand: Operand) -> Value | None:
     """The operand as a number, read from memory if that is where it is; None if it is none."""
+    if isinstance(ktype_of(operand), KFloat):
+        return None  # its bits are a number to no one
+    return value_of(operand)
+
+
+def value_of(operand: Operand) -> Value | None:
+    """The operand as a number or a float; None if it is neither."""
     if isinstance(operand, NumberOperand):
         return operand.value
     if isinstance(operand, MemoryOperand):
-        scalar = scalar_of(operand.ktype)
+        scalar = element_of_type(operand.ktype)
         if scalar is None:
             return None
         return Load(
@@ -183,6 +197,7 @@ def describe(operand: Operand) -> str:
 
 _ARTICLES: dict[type, str] = {
     KInt: "an integer",
+    KFloat: "a float",
     KPointer: "a pointer",
     KStruct: "a struct",
     KArray: "an array",
@@ -202,6 +217,8 @@ def not_a_number(operand: Operand, span: Span) -> SpecError:
         hint = "name one of its members with a dot"
     elif isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KArray):
         hint = "name one of its elements: [0]"
+    elif isinstance(ktype_of(operand), KFloat):
+        hint = "programs in the kernel know no floats: take it as a capture, compare it in Python"
     elif isinstance(operand, TextOperand):
         hint = "compare it with == != or ~ and a string in double quotes"
     elif isinstance(operand, (ArgvOperand, StackOperand)):

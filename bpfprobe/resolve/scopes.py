@@ -26,7 +26,6 @@ from bpfprobe.model.value import (
     View,
 )
 from bpfprobe.resolve.cpu_conditions import CPUMASK
-from bpfprobe.resolve.debug_arguments import untyped_stack_argument
 from bpfprobe.resolve.kernel_task import KernelTask
 from bpfprobe.resolve.operand import (
     ArgvOperand,
@@ -37,6 +36,7 @@ from bpfprobe.resolve.operand import (
     scalar_of,
     text_space,
 )
+from bpfprobe.resolve.passing import untyped_stack_argument
 from bpfprobe.resolve.scope import Scope
 
 if TYPE_CHECKING:

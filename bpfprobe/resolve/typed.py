@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import Variable
 from bpfprobe.model.ktype import KArray, KPointer, KStruct
-from bpfprobe.model.scalar import SYMBOL, SYMSTR, X64, Scalar, scalar_named
+from bpfprobe.model.scalar import SYMBOL, SYMSTR, X64, Scalar, float_named, scalar_named
 from bpfprobe.model.type_names import bit_field
 from bpfprobe.model.value import (
     ArrayValue,
@@ -51,9 +51,13 @@ def scalar_of_type(capture: Capture, type_name: TypeName, scope: Scope) -> Scala
             )
         return SYMBOL if type_name.base == "symbol" else SYMSTR
     bits = bit_field(type_name)
-    scalar = scalar_named(bits[0] if bits else type_name.base)
+    scalar = scalar_named(bits[0]) if bits else _plain_scalar(type_name.base)
     assert scalar is not None  # check_type_name() lets no other name pass
     return scalar
+
+
+def _plain_scalar(name: str) -> Scalar | None:
+    return scalar_named(name) or float_named(name)
 
 
 def array(capture: Capture, type_name: TypeName, operand: Operand, element: Scalar) -> ArrayValue:

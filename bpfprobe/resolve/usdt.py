@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
-from bpfprobe.model.scalar import S64, U64, X64, Scalar
+from bpfprobe.model.ktype import KFloat
+from bpfprobe.model.scalar import F32, F64, S64, U64, X64, Scalar, Style
 from bpfprobe.model.site import UserSite
 from bpfprobe.model.usdt import UsdtConstant, UsdtMemory, UsdtOperand, UsdtRegister
 from bpfprobe.model.value import (
@@ -69,10 +70,9 @@ def usdt_place(
                 _value(some[n - 1], place, binary, target, arch)
                 for some, place in zip(operands, marker.locations, strict=True)
             ]
+            numbered[n] = _operand(_together(values, operands[0][n - 1].text))
         except TargetError as error:
             unreadable[n] = error  # matters only to those who ask for it
-        else:
-            numbered[n] = NumberOperand(_together(values), None, Space.USER, is_argument=True)
     return sites, Scope(
         target=target,
         arch=arch,
@@ -135,11 +135,28 @@ def _no_marker(
     )
 
 
-def _together(values: list[Value]) -> Value:
-    """One value where all places agree, else one that goes by place, of a type that holds each."""
+def _operand(value: Value) -> Operand:
+    scalar = value.type
+    if scalar.style is Style.FLOAT:
+        return NumberOperand(value, KFloat(str(scalar), scalar.size), Space.USER)
+    return NumberOperand(value, None, Space.USER, is_argument=True)
+
+
+def _together(values: list[Value], text: str) -> Value:
+    """One value where all places agree, else one that goes by place, of a type that holds each.
+
+    Raises `TargetError` for floats beside what is none; ``text`` is one of the operands.
+    """
     if all(value == values[0] for value in values):
         return values[0]
     types = {value.type for value in values}
+    if len(types) > 1 and any(scalar.style is Style.FLOAT for scalar in types):
+        raise TargetError(
+            f"{text} of the marker is another type at another place: "
+            + ", ".join(sorted(map(str, types))),
+            code="USDT_OPERAND",
+            hint="leave that argument out: no type holds both",
+        )
     signed = any(scalar.signed for scalar in types)
     common = types.pop() if len(types) == 1 else S64 if signed else U64
     return ByPlace(tuple(values), common)
@@ -149,6 +166,8 @@ def _value(
     operand: UsdtOperand, place: UsdtLocation, binary: Binary, target: Target, arch: Arch
 ) -> Value:
     scalar = Scalar(operand.size, operand.signed)
+    if operand.is_float:
+        scalar = _float(operand)
     match operand.place:
         case UsdtConstant(number):
             return View(Constant(number), scalar)
@@ -156,6 +175,16 @@ def _value(
             return register_value(name, scalar, arch, operand.text)
         case UsdtMemory() as memory:
             return Load(_address(memory, place, binary, target, arch), 0, scalar, Space.USER)
+
+
+def _float(operand: UsdtOperand) -> Scalar:
+    if isinstance(operand.place, UsdtConstant) or operand.size < 4:
+        raise TargetError(
+            f"{operand.text} of the marker is no float of 4 or 8 bytes",
+            code="USDT_OPERAND",
+            hint="leave that argument out",
+        )
+    return F32 if operand.size == 4 else F64
 
 
 def _address(

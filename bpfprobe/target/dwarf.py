@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.machine import VirtualAddress
-from bpfprobe.target.dwarf_types import Die, children, members_of, name_of, number, prototype_of
+from bpfprobe.target.dwarf_entries import Entries, children, number
+from bpfprobe.target.dwarf_functions import prototype_of
+from bpfprobe.target.dwarf_types import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
     from bpfprobe.model.ktype import Member, Prototype
+    from bpfprobe.target.dwarf_entries import Die
 
 _MOST_BYTES = 1 << 30
 """Of all debug sections. They are unpacked into memory, and a browser's are some gigabytes."""
@@ -46,13 +49,13 @@ class DwarfFile:
                 code="NO_PYELFTOOLS",
             ) from error
         self.path = path
-        self._mark = mark
         self._functions: dict[int, Die | None] = {}
         with self._reading():
             elf = ELFFile(file)
             self.is_there = elf.get_section_by_name(".debug_info") is not None
             self._limit(elf)
             self._dwarf: Any = elf.get_dwarf_info(follow_links=False) if self.is_there else None
+            self._entries = Entries(self._dwarf, mark)
 
     def prototype(self, address: int) -> Prototype | None:
         """The function that begins at an address, None where the file does not describe it."""
@@ -60,13 +63,12 @@ class DwarfFile:
             return None
         with self._reading():
             function = self._function(address)
-            return None if function is None else prototype_of(function, self._mark)
+            return None if function is None else prototype_of(function, self._entries)
 
     def members(self, type_id: int) -> tuple[Member, ...]:
         """The members of a struct that `prototype` named."""
         with self._reading():
-            die = self._dwarf.get_DIE_from_refaddr(type_id & ~self._mark)
-            return members_of(die, self._mark)
+            return members_of(self._entries.entry(type_id), self._entries)
 
     def addresses(self, file: str, line: int) -> tuple[VirtualAddress, ...]:
         """Where the code of a line begins, wherever it stands more than once.
@@ -103,7 +105,9 @@ class DwarfFile:
         """(file, line, address) where a statement begins, of each file that is called so."""
         units = list(self._dwarf.iter_CUs()) if self.is_there else []
         tail = "/" + wanted.removeprefix("./").lstrip("/")
-        named = [unit for unit in units if f"/{name_of(unit.get_top_DIE())}".endswith(tail)]
+        named = [
+            unit for unit in units if f"/{self._entries.name_of(unit.get_top_DIE())}".endswith(tail)
+        ]
         for unit in named or units:  # a header's code is in the units that include it
             program = self._dwarf.line_program_for_CU(unit)
             if program is None:

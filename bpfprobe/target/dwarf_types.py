@@ -1,27 +1,28 @@
-"""Types and functions of DWARF as the nouns that BTF gives: what reading memory needs, no more."""
+"""Types of DWARF as the nouns that BTF gives: what reading memory needs, no more."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import (
     KArray,
+    KFloat,
     KInt,
     KOther,
     KPointer,
     KStruct,
     KType,
     Member,
-    Parameter,
-    Prototype,
 )
+from bpfprobe.target.dwarf_entries import children, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfprobe.target.dwarf_entries import Die, Entries
+
 _DEEPEST = 40
-"""Types within types, and references from one entry to the next; a damaged file has circles."""
+"""Types within types; a damaged file has circles."""
 
 _POINTERS = {
     "DW_TAG_pointer_type": "*",
@@ -41,127 +42,60 @@ _STRUCTS = {
 }
 # DW_ATE_* of DWARF 5, 7.8.
 _BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 8, 16
-_VOID = KOther("void")
-
-Die = Any
-"""An entry of DWARF as pyelftools has it, which has no types of its own."""
+VOID = KOther("void")
+_ELSEWHERE = KOther("a type of another file")
 
 
-def prototype_of(function: Die, mark: int) -> Prototype:
-    """What a function's entry says; structs get ``mark`` above the place of their own entry.
-
-    Raises `TargetError` (NO_BTFARG) for a function from which the compiler took parameters away.
-    """
-    own = _parameters(function)
-    source = _origin(function)
-    if source is not None and len(_parameters(source)) > len(own):
-        raise TargetError(
-            f"the compiler took arguments away from {name_of(function)}: its debug information "
-            "does not say which register has which of the others",
-            code="NO_BTFARG",
-            hint="$arg1, $arg2, ... are what is in the registers",
-        )
-    parameters = [Parameter(name_of(one), _type_of(one, mark, 0)) for one in own]
-    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children(function))
-    returns = _type_of(function, mark, 0)
-    return Prototype(name_of(function), tuple(parameters), returns, variadic)
-
-
-def members_of(struct: Die, mark: int) -> tuple[Member, ...]:
+def members_of(struct: Die, entries: Entries) -> tuple[Member, ...]:
     """The members of a struct; what it inherits stands there without a name."""
-    return tuple(_members(struct, mark))
+    return tuple(_members(struct, entries))
 
 
-def children(die: Die) -> Iterator[Die]:
-    """The entries below one. Raises ValueError where they do not follow one another."""
-    last = die.offset
-    for child in die.iter_children():
-        if child.offset <= last:
-            raise ValueError("its entries run in a circle")
-        last = child.offset
-        yield child
-
-
-def name_of(die: Die) -> str:
-    """The name of an entry, or of the one that it stands for; empty for none."""
-    found = _attribute(die, "DW_AT_name")
-    return found.value.decode(errors="surrogateescape") if found is not None else ""
-
-
-def number(die: Die, name: str, default: int = 0) -> int:
-    """A constant among the attributes of an entry."""
-    found = die.attributes.get(name)
-    return found.value if found is not None and isinstance(found.value, int) else default
-
-
-def _parameters(function: Die) -> list[Die]:
-    return [child for child in children(function) if child.tag == "DW_TAG_formal_parameter"]
-
-
-def _origin(die: Die) -> Die | None:
-    """The entry that this one is an instance or the definition of."""
-    for name in ("DW_AT_abstract_origin", "DW_AT_specification"):
-        if name in die.attributes:
-            return die.get_DIE_from_attribute(name)
-    return None
-
-
-def _attribute(die: Die, name: str) -> Any:
-    holder = _holder(die, name)
-    return None if holder is None else holder.attributes[name]
-
-
-def _holder(die: Die, name: str) -> Die | None:
-    """The entry that has the attribute: this one, or one that it stands for."""
-    for _ in range(_DEEPEST):
-        if name in die.attributes:
-            return die
-        origin = _origin(die)
-        if origin is None:
-            return None
-        die = origin
-    return None
-
-
-def _type_of(die: Die, mark: int, depth: int) -> KType:
-    holder = _holder(die, "DW_AT_type")
+def type_of(die: Die, entries: Entries, depth: int = 0) -> KType:
+    """The type that an entry says, void for none."""
+    holder = entries.holder(die, "DW_AT_type")
     if holder is None:
-        return _VOID
+        return VOID
     if depth > _DEEPEST:
         raise ValueError("its types run in a circle")
-    if holder.attributes["DW_AT_type"].form in ("DW_FORM_GNU_ref_alt", "DW_FORM_ref_sig8"):
-        return KOther("a type of another file")
-    return _type(holder.get_DIE_from_attribute("DW_AT_type"), mark, depth + 1)
+    target = entries.referred(holder, "DW_AT_type")
+    return _type(target, entries, depth + 1) if target is not None else _ELSEWHERE
 
 
-def _type(die: Die, mark: int, depth: int) -> KType:
-    size, name = number(die, "DW_AT_byte_size"), name_of(die)
+def _type(die: Die, entries: Entries, depth: int) -> KType:
+    size, name = number(die, "DW_AT_byte_size"), entries.name_of(die)
     if die.tag == "DW_TAG_base_type":
         return _base(name, size, number(die, "DW_AT_encoding"))
     if die.tag in _POINTERS:
-        target = _type_of(die, mark, depth)
+        target = type_of(die, entries, depth)
         sign = _POINTERS[die.tag]
         space = "" if target.spelling.endswith("*") else " "
         return KPointer(f"{target.spelling}{space}{sign}", target, True, size or 8)
     if die.tag in _QUALIFIERS:
-        return _spelled(_type_of(die, mark, depth), _QUALIFIERS[die.tag], "")
+        return _spelled(type_of(die, entries, depth), _QUALIFIERS[die.tag], "")
     if die.tag == "DW_TAG_typedef":
-        return _spelled(_type_of(die, mark, depth), "", name)
+        return _spelled(type_of(die, entries, depth), "", name)
     if die.tag in _STRUCTS:
-        spelling = _STRUCTS[die.tag] + (name or "{...}")
-        if "DW_AT_declaration" in die.attributes:
-            return KOther(spelling)
-        is_union = die.tag == "DW_TAG_union_type"
-        return KStruct(spelling, name, size, mark | die.offset, is_union, True)
+        return _struct(die, name, entries)
     if die.tag == "DW_TAG_enumeration_type":
         values = (number(child, "DW_AT_const_value") for child in children(die))
         return KInt(f"enum {name}".strip(), size, any(value < 0 for value in values))
     if die.tag == "DW_TAG_array_type":
-        return _array(die, mark, depth)
+        return _array(die, entries, depth)
     return KOther("a function" if die.tag == "DW_TAG_subroutine_type" else name or die.tag, size)
 
 
+def _struct(die: Die, name: str, entries: Entries) -> KType:
+    spelling = _STRUCTS[die.tag] + (name or "{...}")
+    if "DW_AT_declaration" in die.attributes:
+        return KOther(spelling)
+    size, is_union = number(die, "DW_AT_byte_size"), die.tag == "DW_TAG_union_type"
+    return KStruct(spelling, name, size, entries.id_of(die), is_union, True)
+
+
 def _base(name: str, size: int, encoding: int) -> KType:
+    if encoding == _FLOAT and size in (4, 8):
+        return KFloat(name, size)
     if encoding in (_FLOAT, _COMPLEX):
         return KOther(name, size)
     signed = encoding in (_SIGNED, _SIGNED_CHAR)
@@ -178,8 +112,8 @@ def _spelled(ktype: KType, prefix: str, name: str) -> KType:
     return replace(ktype, spelling=name or prefix + ktype.spelling)
 
 
-def _array(die: Die, mark: int, depth: int) -> KType:
-    ktype = _type_of(die, mark, depth)
+def _array(die: Die, entries: Entries, depth: int) -> KType:
+    ktype = type_of(die, entries, depth)
     bounds = [child for child in children(die) if child.tag == "DW_TAG_subrange_type"]
     for bound in reversed(bounds):
         count = number(bound, "DW_AT_count", number(bound, "DW_AT_upper_bound", -1) + 1)
@@ -187,7 +121,7 @@ def _array(die: Die, mark: int, depth: int) -> KType:
     return ktype
 
 
-def _members(struct: Die, mark: int) -> Iterator[Member]:
+def _members(struct: Die, entries: Entries) -> Iterator[Member]:
     for child in children(struct):
         if child.tag not in ("DW_TAG_member", "DW_TAG_inheritance"):
             continue
@@ -196,9 +130,9 @@ def _members(struct: Die, mark: int) -> Iterator[Member]:
         offset = _member_offset(child)
         if offset is None:
             continue  # of a virtual base: only the object itself says where
-        ktype = _type_of(child, mark, 0)
+        ktype = type_of(child, entries)
         bit_size = number(child, "DW_AT_bit_size")
-        name = name_of(child) if child.tag == "DW_TAG_member" else ""
+        name = entries.name_of(child) if child.tag == "DW_TAG_member" else ""
         if not bit_size:
             yield Member(name, ktype, offset)
             continue

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD, FieldKind
 from bpfprobe.model.object import COUNTERS
+from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bpfprobe.model.layout import Field, Layout
 
-Given = int | bool | str | bytes | tuple[object, ...] | list[object] | None
+Given = int | float | bool | str | bytes | tuple[object, ...] | list[object] | None
 
 
 def pack_record(
@@ -152,6 +153,10 @@ def _head_bytes(field: Field, value: Given) -> bytes:
 
 
 def _number(field: Field, value: object, size: int) -> bytes:
+    if field.style is Style.FLOAT:
+        if not isinstance(value, (int, float)):
+            raise ValueError(f"{field.name} is a float, not {value!r}")
+        return struct.pack("<f" if size == 4 else "<d", value)
     if not isinstance(value, int):
         raise ValueError(f"{field.name} is a number, not {value!r}")
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.ktype import (
     KArray,
+    KFloat,
     KInt,
     KOther,
     KPointer,
@@ -214,6 +215,8 @@ def _respelt(type_: KType, spelling: str) -> KType:
             return KArray(spelling, element, count, size)
         case KStruct(_, name, size, type_id, is_union):
             return KStruct(spelling, name, size, type_id, is_union)
+        case KFloat(_, size):
+            return KFloat(spelling, size)
         case KOther(_, size):
             return KOther(spelling, size)
 

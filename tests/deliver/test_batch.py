@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import subprocess
 import sys
@@ -24,6 +25,9 @@ CAPTURES = {
     "small": "+0(buf):s16",
     "ok": "+0(buf):bool",
     "letter": "count:char",
+    "weight": "+0(buf):f64",
+    "short": "+0(buf):f32",
+    "scales": "+0(buf):f32[2]",
     "row": "+0(buf):s32[3]",
     "path": "+0(buf):ustring",
     "other": "+8(buf):ustring",
@@ -31,13 +35,25 @@ CAPTURES = {
     "fixed": "func",
 }
 ROWS: list[dict[str, Any]] = [
-    {"n": 1 << 63, "small": -5, "ok": 1, "letter": "a", "row": (-1, 2, 3), "path": "/etc/passwd"},
+    {
+        "n": 1 << 63,
+        "small": -5,
+        "ok": 1,
+        "letter": "a",
+        "row": (-1, 2, 3),
+        "weight": -1.5,
+        "short": 0.25,
+        "scales": (1.5, -2.0),
+        "path": "/etc/passwd",
+    },
     {
         "n": 2,
         "small": None,
         "ok": 0,
         "letter": "\xe9",
         "row": None,
+        "weight": None,
+        "short": math.inf,
         "path": None,
         "argv": ["a", ""],
     },

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "s32": ("+0(%si):s32", st.integers(-(1 << 31), (1 << 31) - 1)),
     "x64": ("$arg1", st.integers(0, (1 << 64) - 1)),
     "s64": ("+0(%si):s64", st.integers(-(1 << 63), (1 << 63) - 1)),
+    "f64": ("+0(%si):f64", st.floats(allow_nan=False)),
+    "f32": ("+0(%si):f32", st.floats(allow_nan=False, width=32)),
+    "floats": ("+0(%si):f64[3]", st.tuples(*[st.floats(allow_nan=False)] * 3)),
     "bool": ("+0(%si):bool", st.booleans()),
     "char": ("$arg1:char", st.characters(max_codepoint=255)),
     "array": ("+0(%si):s16[5]", st.tuples(*[st.integers(-32768, 32767)] * 5)),
@@ -99,7 +103,7 @@ def test_what_is_packed_is_what_is_decoded(
     assert decoder.event(record + bytes(7)).asdict() == values, (
         "trailing bytes are no part of a record"
     )
-    assert eval(repr(event), {layout.name: dict}) == values
+    assert eval(repr(event), {layout.name: dict, "inf": math.inf}) == values
     for key, value in values.items():
         raw = event.raw(key)
         assert (raw is None) == (value is None)
@@ -110,7 +114,7 @@ def test_what_is_packed_is_what_is_decoded(
             decoder.event(record[:short])
 
 
-LAYOUT = layout_of(["text", "s32", "argv", "func", "bool", "char"])
+LAYOUT = layout_of(["text", "s32", "argv", "func", "bool", "char", "f32"])
 DECODER = Decoder([LAYOUT])
 
 
@@ -149,7 +153,20 @@ def test_bytes_that_are_no_text_come_back() -> None:
 def test_what_a_probe_is_called_and_has() -> None:
     one = event(c0="x")
     assert (one.probe, type(one).__name__, one.c3) == ("untyped", "untyped", "untyped")
-    assert one.names() == ("time", "pid", "tid", "cpu", "comm", "c0", "c1", "c2", "c3", "c4", "c5")
+    assert one.names() == (
+        "time",
+        "pid",
+        "tid",
+        "cpu",
+        "comm",
+        "c0",
+        "c1",
+        "c2",
+        "c3",
+        "c4",
+        "c5",
+        "c6",
+    )
     assert one.raw("c3") == b"untyped"
     assert one.raw("pid") == bytes(4)
     assert event(c2=["a", "", "b"]).raw("c2") == b"a\0\0b\0"
@@ -199,6 +216,7 @@ def test_a_string_that_reaches_beyond_its_record() -> None:
         ({"c0": 1}, "c0 is text"),
         ({"c0": "a" * 65}, "c0 takes 65 bytes"),
         ({"comm": "a" * 16}, "comm has 16 bytes"),
+        ({"c6": "a"}, "c6 is a float"),
         ({"c2": "a"}, "c2 is a sequence"),
         ({"c3": "other"}, "c3 is always 'untyped'"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 
@@ -12,6 +13,7 @@ import bpfprobe as bp
 from bpfprobe.deliver.decode import Decoder
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.json_lines import json_line
+from bpfprobe.deliver.table import Table
 from bpfprobe.testing import pack_record
 from tests.sample_machine import one_plan
 
@@ -90,3 +92,22 @@ def test_every_byte_comes_back_from_json(data: bytes) -> None:
     fields = json.loads(line)
     assert fields["path"].encode("utf-8", "surrogateescape") == data
     assert fields["l"][0].encode("utf-8", "surrogateescape") == data
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")]
+)
+def test_floats_that_json_has_no_form_for(value: float, text: str) -> None:
+    layout = one_plan(bp.kprobe("untyped", one="+0(%si):f64", two="+8(%si):f32[2]")).layout
+    event = Decoder([layout]).event(pack_record(layout, one=value, two=(1.5, value)))
+    line = json.loads(json_line(event), parse_constant=pytest.fail)
+    assert (line["one"], line["two"]) == (text, [1.5, text])
+    assert str(float(line["one"])) == str(value)
+
+
+def test_floats_for_people() -> None:
+    layout = one_plan(bp.kprobe("untyped", f="+0(%si):f32", d="+8(%si):f64", l="+0(%si):f32[2]"))
+    event = Decoder([layout.layout]).event(
+        pack_record(layout.layout, f=0.1, d=0.1, l=(0.1, math.nan))
+    )
+    assert Table([layout.layout]).row(event).split()[1:] == ["0.1", "0.1", "{0.1,nan}"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bpfprobe.cli.listing import list_points
 from bpfprobe.errors import MissingLibraryError, TargetError
-from bpfprobe.model.ktype import KInt, KOther, KPointer, KStruct
+from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct
 from bpfprobe.target.dwarf import DwarfFile
 from bpfprobe.target.live import LiveTarget
 
@@ -72,7 +72,7 @@ def test_a_function_and_its_types(program: Path) -> None:
     assert name.type.target == KInt("const char", 1, signed=True, is_char=True)
     assert isinstance(yes.type, KInt)
     assert yes.type.is_bool
-    assert f.type == KOther("float", 4)
+    assert f.type == KFloat("float", 4)
     assert isinstance(o.type, KPointer)
     assert isinstance(o.type.target, KStruct)
     members = {m.name: m for m in dwarf.members(o.type.target.type_id)}

@@ -1,0 +1,138 @@
+"""Entries of DWARF wherever they stand: in a unit, in a type unit, in a file that dwz(1) made."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Die = Any
+"""An entry of DWARF as pyelftools has it, which has no types of its own."""
+
+_DEEPEST = 40
+"""References from one entry to the next; a damaged file has circles."""
+
+_ALTERNATE = ("DW_FORM_GNU_ref_alt", "DW_FORM_ref_sup4", "DW_FORM_ref_sup8")
+_TYPE_UNIT = "DW_UT_type"
+
+# Above the place of an entry in its section stands which section that is.
+_SECTION_SHIFT = 36
+_PLACE = (1 << _SECTION_SHIFT) - 1
+_INFO, _TYPES, _OTHER_FILE = 0, 1, 2
+
+
+class Entries:
+    """The entries of a file. ``mark`` goes above the ids of its structs.
+
+    ``alternate`` is the DWARF of the file that dwz(1) moved types to, None where there is none.
+    """
+
+    def __init__(self, dwarf: Any, mark: int, alternate: Any = None) -> None:
+        self._dwarf = dwarf
+        self._mark = mark
+        self._alternate = alternate
+
+    def id_of(self, die: Die) -> int:
+        """A number for an entry, which `entry` finds it by."""
+        section = _INFO
+        if self._alternate is not None and die.dwarfinfo is self._alternate:
+            section = _OTHER_FILE
+        elif type(die.cu).__name__ == "TypeUnit":
+            section = _TYPES
+        return self._mark | section << _SECTION_SHIFT | int(die.offset)
+
+    def entry(self, number: int) -> Die:
+        """The entry that `id_of` gave a number."""
+        section, place = (number & ~self._mark) >> _SECTION_SHIFT, number & _PLACE
+        if section == _OTHER_FILE:
+            return self._alternate.get_DIE_from_refaddr(place)
+        if section != _TYPES:
+            return self._dwarf.get_DIE_from_refaddr(place)
+        for unit in self._dwarf.iter_TUs():
+            if unit.tu_offset <= place < unit.tu_offset + unit.size:
+                return unit.get_DIE_from_refaddr(place)
+        raise LookupError("a type is in no unit")
+
+    def referred(self, die: Die, name: str) -> Die | None:
+        """The entry that an attribute leads to; None where its file is not there.
+
+        What only stands for a type in a unit of its own is passed over.
+        """
+        found = self._referred(die, name)
+        if found is not None and "DW_AT_signature" in found.attributes:
+            return self._referred(found, "DW_AT_signature")
+        return found
+
+    def _referred(self, die: Die, name: str) -> Die | None:
+        attribute = die.attributes[name]
+        if attribute.form in _ALTERNATE:
+            if self._alternate is None:
+                return None
+            return self._alternate.get_DIE_from_refaddr(attribute.raw_value)
+        if attribute.form == "DW_FORM_ref_sig8":
+            return self._by_signature(attribute.raw_value)
+        return die.get_DIE_from_attribute(name)
+
+    def _by_signature(self, signature: int) -> Die:
+        if signature in self._type_units:
+            unit = self._type_units[signature]
+            return unit.get_DIE_from_refaddr(unit.cu_offset + unit["type_offset"])
+        return self._dwarf.get_DIE_by_sig8(signature)
+
+    @cached_property
+    def _type_units(self) -> dict[int, Any]:
+        """Type units as DWARF 5 has them, between the others, by their signatures."""
+        return {
+            unit["type_signature"]: unit
+            for unit in self._dwarf.iter_CUs()
+            if unit.header.get("unit_type") == _TYPE_UNIT
+        }
+
+    def holder(self, die: Die, name: str) -> Die | None:
+        """The entry that has the attribute: this one, or one that it stands for."""
+        for _ in range(_DEEPEST):
+            if name in die.attributes:
+                return die
+            origin = self.origin(die)
+            if origin is None:
+                return None
+            die = origin
+        return None
+
+    def origin(self, die: Die) -> Die | None:
+        """The entry that this one is an instance or the definition of."""
+        for name in ("DW_AT_abstract_origin", "DW_AT_specification"):
+            if name in die.attributes:
+                return self.referred(die, name)
+        return None
+
+    def name_of(self, die: Die) -> str:
+        """The name of an entry, or of the one that it stands for; empty for none."""
+        holder = self.holder(die, "DW_AT_name")
+        if holder is None:
+            return ""
+        value = holder.attributes["DW_AT_name"].value
+        if isinstance(value, int):  # a place in the strings of the other file
+            if self._alternate is None:
+                return ""
+            value = self._alternate.get_string_from_table(value)
+        text: str = value.decode(errors="surrogateescape")
+        return text
+
+
+def children(die: Die) -> Iterator[Die]:
+    """The entries below one. Raises ValueError where they do not follow one another."""
+    last = die.offset
+    for child in die.iter_children():
+        if child.offset <= last:
+            raise ValueError("its entries run in a circle")
+        last = child.offset
+        yield child
+
+
+def number(die: Die, name: str, default: int = 0) -> int:
+    """A constant among the attributes of an entry."""
+    found = die.attributes.get(name)
+    return found.value if found is not None and isinstance(found.value, int) else default

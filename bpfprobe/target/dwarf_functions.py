@@ -1,0 +1,101 @@
+"""Functions of DWARF: what they take, as the compiler left it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
+from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.target.dwarf_passing import passing_of
+from bpfprobe.target.dwarf_types import type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bpfprobe.target.dwarf_entries import Die, Entries
+
+_FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
+_PARAMETER_REF = 0xFA  # DW_OP_GNU_parameter_ref: what the caller would have handed over
+
+
+def prototype_of(function: Die, entries: Entries) -> Prototype:
+    """What a function's entry says. Of a clone, what the compiler took away is marked."""
+    own = _parameters(function)
+    there = [one for one in own if not _is_removed(one)]
+    parameters = [_parameter(one, entries, function) for one in there]
+    names = {parameter.name for parameter in parameters}
+    for one in [*_parameters_in_source(function, entries), *own]:
+        if (name := entries.name_of(one)) and name not in names:
+            names.add(name)
+            parameters.append(Parameter(name, type_of(one, entries), is_removed=True))
+    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children(function))
+    returns = _handed(function, entries)
+    return Prototype(entries.name_of(function), tuple(parameters), returns, variadic)
+
+
+def _parameters(function: Die) -> list[Die]:
+    return [child for child in children(function) if child.tag == "DW_TAG_formal_parameter"]
+
+
+def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
+    """Those of the function that this one is a copy of, none where it is the only one."""
+    if "DW_AT_abstract_origin" not in function.attributes:
+        return []
+    origin = entries.referred(function, "DW_AT_abstract_origin")
+    return _parameters(origin) if origin is not None else []
+
+
+def _parameter(die: Die, entries: Entries, function: Die) -> Parameter:
+    register = _register_at(number(function, "DW_AT_low_pc"), die)
+    return Parameter(entries.name_of(die), _handed(die, entries), register)
+
+
+def _handed(die: Die, entries: Entries) -> KType:
+    """The type of a parameter or of what is returned, a struct with how that is done."""
+    ktype = type_of(die, entries)
+    if isinstance(ktype, KStruct):
+        return replace(ktype, passing=passing_of(entries.entry(ktype.type_id), entries))
+    return ktype
+
+
+def _is_removed(parameter: Die) -> bool:
+    """Whether callers do not hand it over any more: a clone was made for what they all hand."""
+    if "DW_AT_const_value" in parameter.attributes:
+        return True
+    return any(place[:1] == [_PARAMETER_REF] for _, _, place in _places(parameter))
+
+
+def _register_at(address: int, parameter: Die) -> int:
+    """DWARF's number of the register that holds it there, -1 where none is named."""
+    for start, end, place in _places(parameter):
+        if start <= address < end and len(place) == 1:
+            (operation,) = place
+            if _FIRST_REGISTER <= operation <= _LAST_REGISTER:
+                return operation - _FIRST_REGISTER
+    return -1
+
+
+def _places(parameter: Die) -> Iterator[tuple[int, int, Sequence[int]]]:
+    """From which address on, and up to which, it is at which place, as DWARF's operations say."""
+    from elftools.dwarf.locationlists import LocationExpr, LocationParser
+
+    attribute = parameter.attributes.get("DW_AT_location")
+    if attribute is None:
+        return
+    unit = parameter.cu
+    parser = LocationParser(unit.dwarfinfo.location_lists())
+    if not parser.attribute_has_location(attribute, unit["version"]):
+        return
+    found = parser.parse_from_attribute(attribute, unit["version"], parameter)
+    if isinstance(found, LocationExpr):
+        yield 0, 1 << 64, found.loc_expr
+        return
+    base = number(unit.get_top_DIE(), "DW_AT_low_pc")
+    entries: list[Any] = found
+    for entry in entries:
+        if hasattr(entry, "base_address"):
+            base = entry.base_address
+        elif hasattr(entry, "begin_offset"):
+            start = 0 if getattr(entry, "is_absolute", False) else base
+            yield start + entry.begin_offset, start + entry.end_offset, entry.loc_expr

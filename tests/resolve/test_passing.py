@@ -1,0 +1,147 @@
+"""Where the calling conventions put arguments, and what is refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from bpfprobe.errors import TargetError
+from bpfprobe.model.arch import arch_named
+from bpfprobe.model.ktype import (
+    KFloat,
+    KInt,
+    KOther,
+    KPointer,
+    KStruct,
+    KType,
+    Parameter,
+    Prototype,
+)
+from bpfprobe.model.scalar import F64, X64, Scalar
+from bpfprobe.model.value import Argument, Kept, Load, RegisterValue, Space
+from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, Operand
+from bpfprobe.resolve.passing import argument_places
+
+INT = KInt("int", 4, signed=True)
+INT4 = Scalar(4, True)
+INT128 = KInt("__int128", 16, signed=True)
+LONG = KInt("long", 8, signed=True)
+DOUBLE = KFloat("double", 8)
+VOID = KOther("void")
+SMALL = KStruct("struct small", "small", 16, 1, in_program=True)
+BIG = KStruct("struct big", "big", 24, 2, in_program=True)
+STACK = RegisterValue(arch_named("x86_64").stack_pointer)
+POINTER = KPointer("struct big *", BIG, user=True)
+
+
+def places(types: list[KType], returned: KType = VOID, arch: str = "x86_64") -> list[object]:
+    """The value of each argument, or the code of the refusal."""
+    parameters = tuple(Parameter(f"p{n}", one) for n, one in enumerate(types))
+    found = argument_places(Prototype("f", parameters, returned), arch_named(arch), returns=False)
+    return [shown(place) for _, place in found]
+
+
+def shown(place: Operand | TargetError) -> object:
+    if isinstance(place, TargetError):
+        return place.code
+    if isinstance(place, MemoryOperand):
+        return place.base, place.offset
+    assert isinstance(place, NumberOperand)
+    return place.value
+
+
+def by_value(size: int, passing: str) -> KStruct:
+    return KStruct("struct s", "s", size, 3, in_program=True, passing=passing)
+
+
+def stacked(offset: int, size: int = 4) -> Load:
+    return Load(STACK, offset, Scalar(size, True), Space.USER)
+
+
+def test_floats_take_no_register_of_numbers() -> None:
+    assert places([INT, DOUBLE, POINTER, LONG]) == [
+        Argument(1, Scalar(4, True)), "FLOAT_ARGUMENT", Argument(2, X64),
+        Argument(3, Scalar(8, True)),
+    ]  # fmt: skip
+
+
+def test_the_seventh_is_on_the_stack_above_the_return_address() -> None:
+    assert places([INT] * 8)[5:] == [Argument(6, Scalar(4, True)), stacked(8), stacked(16)]
+    assert places([INT] * 9, arch="aarch64")[7:] == [Argument(8, Scalar(4, True)), "BAD_ARG_NUM"]
+
+
+def test_the_ninth_float_is_memory() -> None:
+    found = places([INT] * 6 + [DOUBLE] * 9 + [INT])
+    assert found[6:] == ["FLOAT_ARGUMENT"] * 8 + [
+        Load(STACK, 8, F64, Space.USER), stacked(16),
+    ]  # fmt: skip
+
+
+def test_a_large_struct_is_returned_through_a_hidden_argument() -> None:
+    assert places([INT], BIG) == [Argument(2, Scalar(4, True))]
+    assert places([INT], SMALL) == [Argument(1, Scalar(4, True))]
+    assert places([INT], BIG, "aarch64") == [Argument(1, Scalar(4, True))]
+
+    for passing in "MR":  # what C++ cannot copy is returned so whatever its size
+        assert places([INT], by_value(8, passing)) == [Argument(2, Scalar(4, True))]
+
+
+@pytest.mark.parametrize("struct", [SMALL, BIG, KOther("_Complex", 16)])
+def test_behind_what_is_not_known_nothing_is_guessed(struct: KType) -> None:
+    assert places([INT, struct, INT]) == [
+        Argument(1, Scalar(4, True)), "STRUCT_ARGUMENT", "STRUCT_ARGUMENT",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "struct", "itself", "behind"),
+    [
+        (1, by_value(8, "I"), "STRUCT_ARGUMENT", Argument(3, INT4)),
+        (1, by_value(16, "II"), "STRUCT_ARGUMENT", Argument(4, INT4)),
+        (1, by_value(16, "IF"), "STRUCT_ARGUMENT", Argument(3, INT4)),
+        (1, by_value(16, "FF"), "STRUCT_ARGUMENT", Argument(2, INT4)),
+        (1, by_value(24, "M"), (STACK, 8), Argument(2, INT4)),
+        (1, by_value(24, "R"), (Argument(2, X64), 0), Argument(3, INT4)),
+        (5, by_value(16, "II"), (STACK, 8), Argument(6, INT4)),
+        (6, by_value(24, "M"), (STACK, 8), stacked(32)),
+        (6, by_value(24, "R"), (Load(STACK, 8, X64, Space.USER), 0), stacked(16)),
+        (1, INT128, "STRUCT_ARGUMENT", Argument(4, INT4)),
+        (7, INT128, "STRUCT_ARGUMENT", stacked(40)),
+        (7, KOther("long double", 16), "STRUCT_ARGUMENT", stacked(40)),
+        (1, KOther("long double", 16), "STRUCT_ARGUMENT", Argument(2, INT4)),
+    ],
+)
+def test_what_takes_more_than_a_register(
+    before: int, struct: KType, itself: object, behind: object
+) -> None:
+    found = places([*[INT] * before, struct, INT])
+    assert found[before:] == [itself, behind]
+
+
+def test_a_struct_on_the_stack_is_not_there_on_return() -> None:
+    parameters = (Parameter("s", by_value(24, "M")),)
+    ((_, place),) = argument_places(
+        Prototype("f", parameters, VOID), arch_named("x86_64"), returns=True
+    )
+    assert shown(place) == "STRUCT_ARGUMENT"
+
+
+def test_what_the_debug_information_says_goes_before_what_the_convention_says() -> None:
+    """Of a clone the arguments that are left have other registers, and some have gone."""
+    parameters = (
+        Parameter("third", INT, register=5),
+        Parameter("second", POINTER),
+        Parameter("first", INT, is_removed=True),
+    )
+    found = [*argument_places(Prototype("f", parameters, VOID), arch_named("x86_64"), returns=True)]
+    assert [shown(place) for _, place in found] == [Argument(1, INT4), "NO_BTFARG", "NO_BTFARG"]
+    messages = [place.message for _, place in found if isinstance(place, TargetError)]
+    assert "does not say which register has second" in messages[0]
+    assert "took first away from f" in messages[1]
+
+
+def test_on_return_the_stack_is_read_at_entry() -> None:
+    parameters = tuple(Parameter(f"p{n}", INT) for n in range(7))
+    found = argument_places(Prototype("f", parameters, VOID), arch_named("x86_64"), returns=True)
+    (*_, (_, last)) = found
+    assert isinstance(last, NumberOperand)
+    assert last.value == Kept(stacked(8))

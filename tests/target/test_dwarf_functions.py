@@ -1,0 +1,156 @@
+"""What functions take: structs by value, clones of the compiler, types in units of their own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct, Prototype
+from bpfprobe.target.live import LiveTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("elftools", reason="needs pyelftools")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+
+STRUCTS = r"""
+#include <memory>
+#include <string>
+#define PROBED extern "C" __attribute__((noinline, noclone, used))
+struct One { int a; };
+struct Two { long a; char *b; };
+struct Mixed { long a; double b; };
+struct Floats { float a, b, c, d; };
+struct FloatInt { float a; int b; };
+struct Big { long a, b, c; };
+struct Bits { unsigned a : 3, b : 30; long c : 40; };
+struct Chars { char text[11]; };
+union Either { double d; long n; };
+struct Nested { One one; struct { short s[2]; } in; Floats *next; };
+struct __attribute__((packed)) Packed { char c; long n; };
+struct alignas(16) Aligned { long a, b, c, d; };
+struct Empty {};
+struct Wide { __int128 n; };
+struct Copied { int a; Copied(const Copied &o) : a(o.a) {} };
+struct Moved { int a; Moved(Moved &&o) : a(o.a) {} };
+struct Destroyed { int a; ~Destroyed() { asm volatile(""); } };
+struct Defaulted { int a; Defaulted(const Defaulted &) = default; ~Defaulted() = default; };
+struct Built { int a; Built(int n) : a(n) {} Built(const One &o) : a(o.a) {} };
+struct Virtual { int a; virtual int look() { return a; } };
+struct Inherits : Destroyed { int b; };
+struct Holds { int n; std::string names[2]; };
+template <class T> struct Box { T a; Box(const Box<T> &o) : a(o.a) {} };
+typedef const Two named;
+"""
+PASSING = {
+    "One": "I", "Two": "II", "named": "II", "Mixed": "IF", "Floats": "FF", "FloatInt": "I",
+    "Big": "M", "Bits": "II", "Chars": "II", "Either": "I", "Nested": "II",
+    "Packed": "", "Aligned": "", "Empty": "", "Wide": "",
+    "Copied": "R", "Moved": "R", "Destroyed": "R", "Defaulted": "I", "Built": "I", "Virtual": "R",
+    "Inherits": "R", "Holds": "R", "Box<int>": "R", "std::string": "R", "std::unique_ptr<int>": "R",
+}  # fmt: skip
+
+
+def built(folder: Path, source: str, *options: str, compiler: str = "g++") -> Path:
+    (folder / "p.cc").write_text(source)
+    language = ["-x", "c++" if compiler == "g++" else "c"]
+    subprocess.run(
+        [compiler, "-g", *options, *language, "-o", folder / "p", folder / "p.cc"], check=True
+    )
+    return folder / "p"
+
+
+def prototype(program: Path, symbol: str, target: LiveTarget | None = None) -> Prototype:
+    target = target or LiveTarget()
+    binary = target.binary(str(program))
+    (found,) = target.binary_symbols(binary, symbol)
+    known = target.binary_prototype(binary, found.address)
+    assert known is not None
+    return known
+
+
+UNITS = {
+    "dwarf 5": ["-gdwarf-5"],
+    "dwarf 4": ["-gdwarf-4"],
+    "type units of 5": ["-gdwarf-5", "-fdebug-types-section"],
+    "type units of 4": ["-gdwarf-4", "-fdebug-types-section"],
+    "optimised at link time": ["-O1", "-flto"],
+}
+
+
+@pytest.fixture(scope="module", params=UNITS)
+def structs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    functions = [
+        f'PROBED void f{n}({name} s, int behind) {{ asm volatile(""); }}'
+        for n, name in enumerate(PASSING)
+    ]
+    source = STRUCTS + "\n".join(functions) + "\nint main() { Virtual v; return v.look(); }\n"
+    folder = tmp_path_factory.mktemp("structs")
+    return built(folder, source, *UNITS[request.param])
+
+
+def test_how_each_struct_is_handed_over(structs: Path) -> None:
+    found, target = {}, LiveTarget()
+    for n, name in enumerate(PASSING):
+        struct, behind = prototype(structs, f"f{n}", target).parameters
+        assert behind.type == KInt("int", 4, signed=True)
+        assert isinstance(struct.type, KStruct)
+        found[name] = struct.type.passing
+    assert found == PASSING
+
+
+@pytest.mark.parametrize("kind", ["dwarf 5", "type units of 5", "type units of 4"])
+def test_members_of_a_type_wherever_it_stands(tmp_path: Path, kind: str) -> None:
+    source = STRUCTS + 'PROBED void look(Nested *n) { asm volatile(""); }\nint main() {}\n'
+    program = built(tmp_path, source, *UNITS[kind])
+    target = LiveTarget()
+    binary = target.binary(str(program))
+    (symbol,) = target.binary_symbols(binary, "look")
+    known = target.binary_prototype(binary, symbol.address)
+    assert known is not None
+    pointer = known.parameters[0].type
+    assert isinstance(pointer, KPointer)
+    assert isinstance(pointer.target, KStruct)
+    one, inner, following = target.members(pointer.target)
+    assert (one.name, one.offset, inner.offset, following.offset) == ("one", 0, 4, 8)
+    assert isinstance(one.type, KStruct)
+    assert [member.name for member in target.members(one.type)] == ["a"]
+    assert isinstance(following.type, KPointer)
+    floats = following.type.target
+    assert isinstance(floats, KStruct)
+    assert {member.type for member in target.members(floats)} == {KFloat("float", 4)}
+
+
+CLONES = r"""
+struct s { long a, b, c; };
+static __attribute__((noinline)) long pick(int mode, long x, const char *t)
+{
+    asm volatile("");
+    return mode ? x * 3 + t[0] : x + t[1];
+}
+static __attribute__((noinline)) long scale(int unused, long x) { asm volatile(""); return x * 7; }
+int main(int c, char **v)
+{
+    return pick(1, c, v[0]) + pick(1, c + 4, v[1]) + scale(c, c + 9);
+}
+"""
+
+
+@pytest.mark.parametrize("version", ["-gdwarf-4", "-gdwarf-5"])
+def test_a_clone_has_the_arguments_that_it_is_handed(tmp_path: Path, version: str) -> None:
+    program = built(tmp_path, CLONES, "-O2", version, compiler="gcc")
+    names = subprocess.run(["nm", program], check=True, capture_output=True, text=True).stdout
+    if "pick.constprop.0" not in names or "scale.constprop.0" not in names:
+        pytest.skip("needs a gcc that makes clones of these functions")
+    found = prototype(program, "pick.constprop.0").parameters
+    assert [(p.name, p.register, p.is_removed) for p in found] == [
+        ("x", 5, False), ("t", 4, False), ("mode", -1, True),
+    ]  # fmt: skip
+    found = prototype(program, "scale.constprop.0").parameters
+    assert [(p.name, p.register, p.is_removed) for p in found] == [
+        ("x", 5, False), ("unused", -1, True),
+    ]  # fmt: skip
