@@ -64,8 +64,8 @@ MISTAKES = [
         "BAD_TYPE",
         "                   ^~~~~~",
         "uint32 is no type",
-        "types are u8..u64 s8..s64 x8..x64 char bool string ustring symbol symstr %pd %pD "
-        "bWIDTH@OFFSET/SIZE, and [N] after one; bytes[LENGTH]",
+        "types are u8..u64 s8..s64 x8..x64 f32 f64 char bool string ustring symbol symstr %pd "
+        "%pD bWIDTH@OFFSET/SIZE, and [N] after one; bytes[LENGTH]",
     ),
     Mistake(
         "string of an integer",

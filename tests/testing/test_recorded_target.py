@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model import ktype, machine
-from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct, KType
 from bpfprobe.testing import RecordedTarget, StaticTarget, record_target
 from bpfprobe.testing.codec import NOUNS, decode, encode
 
@@ -27,7 +27,8 @@ surrogates = st.sampled_from(["f\udcff", "\x1b[31m", "ünï"])
 
 ktypes: st.SearchStrategy[KType] = st.recursive(
     st.builds(KInt, text, small, st.booleans(), st.booleans(), st.booleans())
-    | st.builds(KStruct, text, text, small, small, st.booleans(), st.booleans())
+    | st.builds(KStruct, text, text, small, small, st.booleans(), st.booleans(), text)
+    | st.builds(KFloat, text, small)
     | st.builds(KOther, text, small),
     lambda inner: (
         st.builds(KPointer, text, inner, st.booleans(), small)
@@ -36,7 +37,9 @@ ktypes: st.SearchStrategy[KType] = st.recursive(
     max_leaves=4,
 )
 members = st.builds(ktype.Member, text, ktypes, small, small, small)
-parameters = st.builds(ktype.Parameter, text | surrogates, ktypes)
+parameters = st.builds(
+    ktype.Parameter, text | surrogates, ktypes, st.integers(-1, 40), st.booleans()
+)
 answers = st.builds(machine.Answer, st.none() | st.booleans(), text)
 fields = st.builds(
     machine.TracepointField, text, text, small, small, st.booleans(), st.booleans(), st.booleans(),
@@ -92,7 +95,7 @@ def test_every_noun_comes_back_as_it_went(name: str, data: st.DataObject) -> Non
 
 
 def test_no_noun_is_forgotten() -> None:
-    told = {"KInt", "KPointer", "KStruct", "KArray", "KOther"} | nouns.keys() - {"KType"}
+    told = {"KInt", "KFloat", "KPointer", "KStruct", "KArray", "KOther"} | nouns.keys() - {"KType"}
     assert told == NOUNS.keys()
 
 
