@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
+    from bpfprobe.cli.names import Names
     from bpfprobe.deliver.ftrace import Spot
     from bpfprobe.deliver.trace8 import Tally
     from bpfprobe.model.event import Event
@@ -50,7 +51,9 @@ class Output:
             yield from self.tally.lines()
 
 
-def output_for(session: Session, probes: Sequence[Probe], args: argparse.Namespace) -> Output:
+def output_for(
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
+) -> Output:
     """The output that the options ask for; the session is open."""
     from bpfprobe.cli.trace_probes import is_ftrace, is_trace8
 
@@ -59,11 +62,11 @@ def output_for(session: Session, probes: Sequence[Probe], args: argparse.Namespa
 
         return Output("", json_line)
     if is_ftrace(args):
-        header, make = _ftrace(session, probes, args)
+        header, make = _ftrace(session, probes, args, names)
     elif any(is_trace8(probe.description) for probe in probes):
-        header, make = _messages(session, probes, args)
+        header, make = _messages(session, probes, args, names)
     else:
-        header, make = _table(session, probes, args)
+        header, make = _table(session, probes, args, names)
     if not args.aggregate:
         return Output(header, make)
     from bpfprobe.deliver.trace8 import Tally
@@ -71,7 +74,9 @@ def output_for(session: Session, probes: Sequence[Probe], args: argparse.Namespa
     return Output(header, make, Tally())
 
 
-def _table(session: Session, probes: Sequence[Probe], args: argparse.Namespace) -> tuple[str, Rows]:
+def _table(
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
+) -> tuple[str, Rows]:
     from bpfprobe.deliver.table import Table
 
     clock = WallClock.now() if args.time else None
@@ -80,7 +85,7 @@ def _table(session: Session, probes: Sequence[Probe], args: argparse.Namespace) 
         return table.header(), table.row
     from bpfprobe.deliver.stack import stack_lines
 
-    symbols = symbolizer()
+    symbols = names.symbols
 
     def rows(event: Event) -> str:
         stacks = stack_lines(event, symbols, addresses=args.address)
@@ -90,7 +95,7 @@ def _table(session: Session, probes: Sequence[Probe], args: argparse.Namespace) 
 
 
 def _messages(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
 ) -> tuple[str, Rows]:
     from bpfprobe.deliver.trace8 import Columns, MessageTable
 
@@ -104,7 +109,7 @@ def _messages(
     columns = Columns(
         WallClock.now(), time.monotonic_ns(), shown_time, args.print_cpu, args.address
     )
-    table = MessageTable(messages, columns, symbolizer(), args.msg_filter or "")
+    table = MessageTable(messages, columns, names.symbols, args.msg_filter or "")
     return table.header(), table.rows
 
 
@@ -120,11 +125,11 @@ def _plain_message(spec: ProbeSpec) -> Message:
 
 
 def _ftrace(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
 ) -> tuple[str, Rows]:
     from bpfprobe.deliver.ftrace import FtraceLines
 
-    symbols = symbolizer()
+    symbols = names.symbols
     spots = {session.event_type(probe): spot(probe.spec, symbols) for probe in probes}
     header = FtraceLines.header(os.cpu_count() or 1) if args.headers else ""
     return header, FtraceLines(spots, symbols).rows
@@ -158,10 +163,3 @@ def _address(point: KernelPoint) -> int:
 
     found = [symbol for symbol in LiveTarget().symbols(point.symbol) if symbol.is_text]
     return found[0].address if found else 0
-
-
-def symbolizer() -> Symbolizer:
-    """Names for this machine's addresses, read when one is asked for."""
-    from bpfprobe.target.symbolizer import LiveSymbolizer
-
-    return LiveSymbolizer()

@@ -65,4 +65,5 @@ def location_text(place: Location | None, *, with_module: bool = True) -> str:
     name = f"{escape(place.name)}+{place.offset:#x}" if place.name else "[unknown]"
     if not with_module:
         return name
-    return f"{name} [{escape(place.module.rpartition('/')[2]) or 'kernel'}]"
+    module = escape(place.module.rpartition("/")[2]).strip("[]")  # of [vdso] or [anon] one pair
+    return f"{name} [{module or 'kernel'}]"

@@ -19,9 +19,11 @@ from bpfprobe.model.site import KernelSite, SingleSite, TracepointSite
 _ATTR = struct.Struct("=IIQQQQQIIQQ")
 
 _PERF_TYPE_SOFTWARE, _PERF_TYPE_TRACEPOINT = 1, 2
-_COUNT_SW_BPF_OUTPUT = 10
-_SAMPLE_RAW = 1 << 10
+_COUNT_SW_DUMMY, _COUNT_SW_BPF_OUTPUT = 9, 10
+_SAMPLE_TIME, _SAMPLE_RAW = 1 << 2, 1 << 10
 _FLAG_WATERMARK = 1 << 14
+# mmap, comm, task, sample_id_all, mmap2 (Linux 3.16), comm_exec
+_FLAGS_OF_PROCESSES = 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 23 | 1 << 24
 
 _REF_CTR_SHIFT = 32  # config bits 32-63 of the uprobe PMU (Linux 4.20, commit a6ca88b241d5)
 _REF_CTR_LIMIT = 1 << 32
@@ -118,6 +120,24 @@ def output_request(cpu: int, wakeup_bytes: int) -> PerfRequest:
         0,
         _FLAG_WATERMARK,
         wakeup_bytes,
+        0,
+        0,
+        0,
+    )
+    return PerfRequest(attr, pid=-1, cpu=cpu)
+
+
+def process_request(cpu: int) -> PerfRequest:
+    """The event that only tells of processes on a CPU: what they map, fork and execute."""
+    attr = _ATTR.pack(
+        _PERF_TYPE_SOFTWARE,
+        _ATTR.size,
+        _COUNT_SW_DUMMY,
+        0,
+        _SAMPLE_TIME,
+        0,
+        _FLAGS_OF_PROCESSES | _FLAG_WATERMARK,
+        1 << 31,  # nobody waits for it
         0,
         0,
         0,

@@ -14,11 +14,12 @@ from bpfprobe.target.lookup import (
     refusal,
     under,
 )
-from bpfprobe.target.procmaps import Mapping, read_mappings
+from bpfprobe.target.procmaps import read_mappings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfprobe.model.mapping import Mapping
     from bpfprobe.target.files import Files
 
 LIBRARY_CACHE = "/etc/ld.so.cache"

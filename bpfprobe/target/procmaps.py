@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bpfprobe.model.mapping import Mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,40 +14,27 @@ if TYPE_CHECKING:
 _LINE = re.compile(
     r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+)\s*(.*)"
 )
-_DELETED = " (deleted)"
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A mapped part of a file; ``start``, ``end`` are addresses, ``offset`` is into the file.
-
-    ``path`` is as the process sees it; ``is_deleted`` where the file has no name any more.
-    """
-
-    start: int
-    end: int
-    executable: bool
-    offset: int
-    device: int
-    inode: int
-    path: str
-    is_deleted: bool
+DELETED = " (deleted)"
+"""What the kernel puts behind a path that leads nowhere any more."""
 
 
 def read_mappings(lines: Iterable[str]) -> Iterator[Mapping]:
     """The mappings of files; anonymous memory, ``[heap]`` and their like are left out."""
+    return (mapping for mapping in read_all_mappings(lines) if mapping.is_file)
+
+
+def read_all_mappings(lines: Iterable[str]) -> Iterator[Mapping]:
+    """All mappings; memory without a name is called ``[anon]``."""
     for line in lines:
-        found = _LINE.match(line.rstrip("\n"))
-        if not found or not found[8].startswith("/"):
-            continue
-        path = found[8].replace("\\012", "\n")
-        yield Mapping(
-            start=int(found[1], 16),
-            end=int(found[2], 16),
-            executable=found[3][2] == "x",
-            offset=int(found[4], 16),
-            device=os.makedev(int(found[5], 16), int(found[6], 16)),
-            inode=int(found[7]),
-            path=path.removesuffix(_DELETED),
-            is_deleted=path.endswith(_DELETED),
-        )
+        if found := _LINE.match(line.rstrip("\n")):
+            path = found[8].replace("\\012", "\n") or "[anon]"
+            yield Mapping(
+                start=int(found[1], 16),
+                end=int(found[2], 16),
+                executable=found[3][2] == "x",
+                offset=int(found[4], 16),
+                device=os.makedev(int(found[5], 16), int(found[6], 16)),
+                inode=int(found[7]),
+                path=path.removesuffix(DELETED),
+                is_deleted=path.endswith(DELETED),
+            )

@@ -12,30 +12,38 @@ from bpfprobe.model.symbol import Location
 from bpfprobe.target.binaries import LiveBinaries
 from bpfprobe.target.files import Files
 from bpfprobe.target.kallsyms import Kallsyms
-from bpfprobe.target.procmaps import Mapping, read_mappings
+from bpfprobe.target.process_maps import ProcessMaps
+from bpfprobe.target.vdso import VDSO, vdso_functions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bpfprobe.model.mapping import Mapping, ProcessRecord
     from bpfprobe.target.function_table import FunctionTable
 
 MAX_ADDRESSES = 65536
 """Of how many kernel addresses the names are remembered: each look-up goes through 8 MB."""
-MAX_PROCESSES = 256
-"""Of how many processes the mapped files are remembered."""
 
 
 class LiveSymbolizer:
     """A `bpfprobe.model.symbol.Symbolizer` of this machine.
 
-    The kernel's names are read once, the mapped files of a process when one of its addresses is
-    first asked for: a process that has ended by then has no names.
+    The kernel's names are read once. A process has names as long as it lives; with ``told``, what
+    the kernel tells of processes, also one that has ended, if it began after this was made or was
+    there then: `listen` must be called now and then.
     """
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(
+        self, root: Path = Path("/"), told: Callable[[], Iterable[ProcessRecord]] | None = None
+    ) -> None:
         self._files = Files(root)
         self._binaries = LiveBinaries(self._files, os.uname().machine)
+        self._maps = ProcessMaps(self._files, told)
         self._places: dict[int, Location | None] = {}
-        self._maps: dict[int, list[Mapping]] = {}
         self._tables: dict[tuple[int, int], FunctionTable | None] = {}
+        self.listen = self._maps.listen
+        if told is not None:
+            self._maps.look_around()
 
     def kernel(self, address: int) -> Location | None:
         """From /proc/kallsyms."""
@@ -50,11 +58,11 @@ class LiveSymbolizer:
         return self._places[address]
 
     def user(self, pid: int, address: int) -> Location | None:
-        """From /proc/PID/maps and the symbol tables of the files in it, or of their debug files."""
-        place = self._mapping(pid, address)
+        """From what the process has mapped and the symbols of that file, or of its debug file."""
+        place = self._maps.at(pid, address)
         if place is None:
             return None
-        offset = address - place.start + place.offset
+        offset = address - place.start + (place.offset if place.is_file else 0)
         table = self._functions(pid, place)
         found = table.function_at(offset) if table is not None else None
         if found is None:
@@ -65,26 +73,34 @@ class LiveSymbolizer:
     def _kallsyms(self) -> Kallsyms:
         return Kallsyms(self._files.read("/proc/kallsyms").data or b"")
 
-    def _mapping(self, pid: int, address: int) -> Mapping | None:
-        for fresh in (False, True):  # what a process maps changes: dlopen(3), exec
-            if fresh or pid not in self._maps:
-                self._read_maps(pid)
-            for mapping in self._maps[pid]:
-                if mapping.start <= address < mapping.end:
-                    return mapping
-        return None
-
-    def _read_maps(self, pid: int) -> None:
-        if len(self._maps) >= MAX_PROCESSES:
-            self._maps.clear()
-        data = self._files.read(f"/proc/{pid}/maps").data or b""
-        self._maps[pid] = list(read_mappings(os.fsdecode(data).splitlines()))
-
     def _functions(self, pid: int, place: Mapping) -> FunctionTable | None:
+        if place.path == VDSO:
+            return self._vdso
         key = (place.device, place.inode)
         if key not in self._tables:
-            try:
-                self._tables[key] = self._binaries.functions(self._binaries.find(place.path, pid))
-            except BpfprobeError:  # deleted, no ELF file, out of reach: the file has no names
-                self._tables[key] = None
+            self._tables[key] = self._read_functions(pid, place) if place.is_file else None
         return self._tables[key]
+
+    def _read_functions(self, pid: int, place: Mapping) -> FunctionTable | None:
+        """Of the file that was mapped, which may not be the one that has its path now."""
+        for name, of_process in self._names(pid, place):
+            try:
+                binary = self._binaries.find(name, of_process)
+                if os.stat(binary.path).st_ino == place.inode:  # noqa: PTH116  # what is compared
+                    return self._binaries.functions(binary)
+            except (BpfprobeError, OSError):  # gone, no ELF file, out of reach
+                continue
+        return None
+
+    def _names(self, pid: int, place: Mapping) -> Iterator[tuple[str, int | None]]:
+        """Where the file may be found: by path as the process sees it, as we do, and by mapping."""
+        if not place.is_deleted:
+            yield place.path, pid
+            yield place.path, None
+        # Leads to files without a name as well, for who has CAP_SYS_ADMIN.
+        yield f"/proc/{pid}/map_files/{place.start:x}-{place.end:x}", None
+
+    @cached_property
+    def _vdso(self) -> FunctionTable | None:
+        """The functions of the kernel's own library, which all programs of this machine share."""
+        return vdso_functions()

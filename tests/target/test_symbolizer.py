@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from bpfprobe.deliver.message import location_text
+from bpfprobe.model.mapping import Executed, Mapped, Mapping, ProcessRecord
 from bpfprobe.model.symbol import Location
+from bpfprobe.target.live import LiveTarget
 from bpfprobe.target.symbolizer import LiveSymbolizer
+from bpfprobe.target.vdso import vdso_functions
 
 KALLSYMS = b"""\
 ffffffff81000000 T _text
@@ -82,3 +87,46 @@ def test_a_file_without_a_name_for_the_address() -> None:
     headers = next(words for words in lines if words[-1] == str(program))
     start = int(headers[0].split("-")[0], 16)
     assert symbols.user(os.getpid(), start + 1) == Location("", 1, 0, str(program))
+
+
+def test_the_library_of_the_kernel() -> None:
+    with Path("/proc/self/maps").open() as maps:
+        starts = [int(line.split("-")[0], 16) for line in maps if line.rstrip().endswith("[vdso]")]
+    if not starts:
+        pytest.skip("this process has no vdso")
+    table = vdso_functions()
+    assert table is not None
+    function = next(entry for entry in table.entries if entry.name.endswith("clock_gettime"))
+    place = LiveSymbolizer().user(os.getpid(), starts[0] + function.address + 2)
+    assert place is not None
+    assert place.name.endswith("clock_gettime")
+    assert (place.offset, place.module) == (2, "[vdso]")
+    assert location_text(place).endswith("clock_gettime+0x2 [vdso]")
+
+
+def test_memory_without_a_file() -> None:
+    with mmap.mmap(-1, 4096) as memory:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        place = LiveSymbolizer().user(os.getpid(), address)
+    assert place is not None
+    assert place.module == "[anon]" or place.module.startswith("/dev/zero")
+    assert place.name == ""
+
+
+def test_a_file_that_took_the_place_of_the_mapped_one(tmp_path: Path) -> None:
+    """Its names are not those of what runs."""
+    here = Path(sys.executable).stat().st_ino
+    path = str(Path(sys.executable).resolve())
+
+    def told(inode: int) -> list[ProcessRecord]:
+        mapping = Mapping(0x1000, 0x10000000, True, 0, 0, inode, path)
+        return [Executed(4_000_000_000), Mapped(4_000_000_000, mapping)]
+
+    (main,) = LiveTarget().binary_symbols(LiveTarget().binary(path), "Py_BytesMain")
+    wanted = [("Py_BytesMain", here), ("", here + 1)]
+    for name, inode in wanted:
+        records = [told(inode)]
+        symbols = LiveSymbolizer(told=lambda records=records: records.pop() if records else [])
+        place = symbols.user(4_000_000_000, 0x1000 + main.offset)
+        assert place is not None
+        assert (place.name, place.module) == (name, path)

@@ -1,0 +1,54 @@
+"""What processes have in their memory, and what tells that it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapped part of a file; ``start``, ``end`` are addresses, ``offset`` is into the file.
+
+    ``path`` is as the process sees it; ``is_deleted`` where the file has no name any more. What is
+    no file has a name in brackets (``[vdso]``, ``[anon]``), and 0 for the rest.
+    """
+
+    start: int
+    end: int
+    executable: bool
+    offset: int
+    device: int
+    inode: int
+    path: str
+    is_deleted: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether there is a file behind it."""
+        return self.path.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A process mapped something with code."""
+
+    pid: int
+    mapping: Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A process began, with all that its parent has."""
+
+    pid: int
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A process began another program: what it had is gone."""
+
+    pid: int
+
+
+ProcessRecord = Mapped | Forked | Executed
