@@ -58,89 +58,39 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "AttachError",
-    "BpfprobeError",
-    "CompileError",
-    "DecodeError",
-    "Diagnostic",
-    "Event",
-    "LabError",
-    "LoadError",
-    "MissingLibraryError",
-    "Notice",
-    "ObjectError",
-    "OptionError",
-    "Options",
-    "PrivilegeError",
-    "Probe",
-    "ProbeSpec",
-    "Session",
-    "SessionError",
-    "SpecError",
-    "Statistics",
-    "TargetError",
-    "UsageError",
-    "VerifierError",
-    "WallClock",
-    "escape",
-    "kprobe",
-    "kretprobe",
-    "probe",
-    "run_tool",
-    "syscall",
-    "tracepoint",
-    "uprobe",
-    "uretprobe",
-    "usdt",
-    "user_id",
-]
+_NAMES_OF = {
+    "deliver.clock": ("WallClock",),
+    "deliver.escape": ("escape",),
+    "errors": (
+        "AttachError", "BpfprobeError", "CompileError", "DecodeError", "Diagnostic", "LabError",
+        "LoadError", "MissingLibraryError", "ObjectError", "PrivilegeError", "SessionError",
+        "SpecError", "TargetError", "UsageError", "VerifierError",
+    ),
+    "model.event": ("Event",),
+    "model.notice": ("Notice",),
+    "model.options": ("OptionError", "Options"),
+    "model.spec": ("ProbeSpec",),
+    "model.statistics": ("Statistics",),
+    "probes": (
+        "Probe", "kprobe", "kretprobe", "probe", "syscall", "tracepoint", "uprobe", "uretprobe",
+        "usdt",
+    ),
+    "session": ("Session",),
+    "tool": ("run_tool", "user_id"),
+}  # fmt: skip
+_HOMES = {name: f"bpfprobe.{module}" for module, names in _NAMES_OF.items() for name in names}
 
-_HOMES = {
-    "AttachError": "bpfprobe.errors",
-    "BpfprobeError": "bpfprobe.errors",
-    "CompileError": "bpfprobe.errors",
-    "DecodeError": "bpfprobe.errors",
-    "Diagnostic": "bpfprobe.errors",
-    "Event": "bpfprobe.model.event",
-    "LabError": "bpfprobe.errors",
-    "LoadError": "bpfprobe.errors",
-    "MissingLibraryError": "bpfprobe.errors",
-    "Notice": "bpfprobe.model.notice",
-    "ObjectError": "bpfprobe.errors",
-    "OptionError": "bpfprobe.model.options",
-    "Options": "bpfprobe.model.options",
-    "PrivilegeError": "bpfprobe.errors",
-    "Probe": "bpfprobe.probes",
-    "ProbeSpec": "bpfprobe.model.spec",
-    "Session": "bpfprobe.session",
-    "SessionError": "bpfprobe.errors",
-    "SpecError": "bpfprobe.errors",
-    "Statistics": "bpfprobe.model.statistics",
-    "TargetError": "bpfprobe.errors",
-    "UsageError": "bpfprobe.errors",
-    "VerifierError": "bpfprobe.errors",
-    "WallClock": "bpfprobe.deliver.clock",
-    "escape": "bpfprobe.deliver.escape",
-    "kprobe": "bpfprobe.probes",
-    "kretprobe": "bpfprobe.probes",
-    "probe": "bpfprobe.probes",
-    "run_tool": "bpfprobe.tool",
-    "syscall": "bpfprobe.probes",
-    "tracepoint": "bpfprobe.probes",
-    "uprobe": "bpfprobe.probes",
-    "uretprobe": "bpfprobe.probes",
-    "usdt": "bpfprobe.probes",
-    "user_id": "bpfprobe.tool",
-}
+__all__ = [*sorted(_HOMES)]
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
-    return found
+if not TYPE_CHECKING:  # or a checker would believe in any name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return found
 
 
 def __dir__() -> list[str]:

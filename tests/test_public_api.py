@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import bpfprobe
 from bpfprobe import errors, testing
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 PUBLIC = [(name, getattr(bpfprobe, name)) for name in bpfprobe.__all__]
 
@@ -24,6 +28,20 @@ def test_all_is_sorted_and_complete() -> None:
         if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert bound - {"annotations", "TYPE_CHECKING"} <= set(bpfprobe.__all__)
+
+
+@pytest.mark.parametrize("module", [bpfprobe, testing])
+def test_type_checkers_are_told_of_the_same_names(module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    told = {
+        name.asname: node.module
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert told == module._HOMES
 
 
 @pytest.mark.parametrize(("name", "thing"), PUBLIC)

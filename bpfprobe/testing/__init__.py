@@ -30,8 +30,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a fake when it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # or a checker would believe in any name
+
+    def __getattr__(name: str) -> object:
+        """Import a fake when it is first asked for."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
