@@ -63,8 +63,7 @@ def _event(bound: Bound, place: Place, fields: Fields, text: str) -> FtraceEvent
         needs += fetched.all_needs
     differs = [*place.differs]
     tests = [n for n in walk(bound.filter) if isinstance(n, (TextEquals, TextMatches))]
-    # A test inside a ! is turned around as well; whether it is, is not worth telling apart.
-    if "!" in text and any(not isinstance(test.text, CommText) for test in tests):
+    if any(test.negated and not isinstance(test.text, CommText) for test in tests):
         differs.append(UNREADABLE_TEXT)
     return FtraceEvent(
         " ".join(words),

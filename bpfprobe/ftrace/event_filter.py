@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from bpfprobe.ftrace.place import Place
     from bpfprobe.model.value import Capturable, Condition, TextValue, Value
 
-UNREADABLE_TEXT = "where a string cannot be read, != and !( ~ ) hold there; here neither does"
+# A string that could not be read has length 0 in the record, and the kernel then compares what
+# stands behind it (regex_match_full, kernel/trace/trace_events_filter.c).
+UNREADABLE_TEXT = 'where a string cannot be read, != and ~ "!..." hold there, and here they do not'
 _OF_EVERY_EVENT = {Builtin.TID: "common_pid", Builtin.CPU: "CPU"}
 _MAX_OPERAND = 255  # MAX_FILTER_STR_VAL, include/linux/trace_events.h, with its NUL
 

@@ -23,7 +23,8 @@ def test_the_line_for_another_kernel(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == (
         "p:bpfprobe/vfs_read vfs_read n=%dx:u64 name=+0(+40(+24(%di))):string\n"
         '#   events/bpfprobe/vfs_read/filter: n > 4096 && name != "x"\n'
-        "#   differs: where a string cannot be read, != and !( ~ ) hold there; here neither does\n"
+        '#   differs: where a string cannot be read, != and ~ "!..." hold there, '
+        "and here they do not\n"
     )
 
 

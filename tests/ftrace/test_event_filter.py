@@ -71,12 +71,15 @@ def test_a_name_that_is_taken_is_passed_over() -> None:
     ("condition", "differs"),
     [
         ('name != "x"', (UNREADABLE_TEXT,)),
-        ('!(name ~ "x*")', (UNREADABLE_TEXT,)),
+        ('name ~ "!x*"', (UNREADABLE_TEXT,)),
+        ('!(name != "x")', (UNREADABLE_TEXT,)),
+        ('!(name ~ "x*")', ()),
+        ('!(name == "x")', ()),
         ('name ~ "x*"', ()),
         ('comm != "x" && count > 3', ()),
     ],
 )
-def test_unreadable_strings_differ_where_a_test_is_turned_around(
+def test_unreadable_strings_differ_where_a_test_is_negative(
     condition: str, differs: tuple[str, ...]
 ) -> None:
     found = answer(condition)
