@@ -6,7 +6,7 @@ import time
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfprobe.errors import BpfprobeError, ObjectError
+from bpfprobe.errors import ObjectError
 from bpfprobe.model.object_file import ObjectFile, Variant
 from bpfprobe.store.digest import SEAL_BYTES, digest
 from bpfprobe.store.folder import MAX_FILE_BYTES
@@ -41,8 +41,8 @@ class BuiltObject(NamedTuple):
     file: ObjectFile
     origin: bytes
 
-    def programs_for(self, made: Compilation) -> tuple[Bytecode, ...]:
-        """The programs of what was described on this machine.
+    def programs_for(self, made: Compilation, target: Target) -> tuple[Bytecode, ...]:
+        """The programs of what was described on this machine, ``target``.
 
         Raises `ObjectError` (OBJECT_DIFFERS) where the C would be other than what was compiled.
         """
@@ -51,7 +51,7 @@ class BuiltObject(NamedTuple):
             defined = tuple(code.program for code in variant.programs)
             if variant.source == wanted and defined == made.source.programs:
                 return variant.programs
-        raise _other_machine(self, made)
+        raise _other_machine(self, made, target)
 
 
 def read_object(path: str) -> BuiltObject:
@@ -79,8 +79,8 @@ def build_object(
     from dataclasses import replace
 
     import bpfprobe
+    from bpfprobe.check.boot import refuse_addresses
     from bpfprobe.pipeline import describe
-    from bpfprobe.plan.dependencies import dependencies
     from bpfprobe.plan.obstacles import refuse_obstacles
     from bpfprobe.starting import compiled
 
@@ -88,7 +88,8 @@ def build_object(
     for shape in _SHAPES:
         made = describe(probes, target, replace(options, **shape))
         refuse_obstacles(made.plan)
-        depends = dependencies(made.plan)
+        for bound in made.bound.probes:
+            refuse_addresses(bound)
         source = source_digest(made.source)
         if source not in variants:
             variants[source] = Variant(source, compiled(made.source, engine))
@@ -100,7 +101,7 @@ def build_object(
         transport=options.transport,
         buffer_bytes=options.buffer_bytes,
         inflight=options.inflight,
-        depends=depends,
+        depends=tuple(_depends(made, target).items()),
         variants=tuple(variants.values()),
     )
 
@@ -110,15 +111,26 @@ def source_digest(source: CSource) -> str:
     return digest(b"source", source.text.encode(), source.header.encode())
 
 
-def _other_machine(built: BuiltObject, made: Compilation) -> ObjectError:
-    from bpfprobe.plan.dependencies import dependencies
+def _depends(made: Compilation, target: Target) -> dict[str, str]:
+    """What the C depends on, each subject with its state on the machine."""
+    from bpfprobe.check.reliances import reliances
 
+    found = {
+        "the architecture": made.plan.facts.arch,
+        "the buffer": f"{made.plan.transport.name} of {made.plan.buffer_bytes} bytes",
+    }
+    for probe in made.plan.probes:
+        name = probe.bound.spec.name
+        found[f"{name}: the mechanism"] = f"{probe.mechanism.name} at {probe.site}"
+        for each in reliances(probe.bound, target):
+            is_other = found.get(each.what, each.how) != each.how
+            found[f"{name}: {each.what}" if is_other else each.what] = each.how
+    return found
+
+
+def _other_machine(built: BuiltObject, made: Compilation, target: Target) -> ObjectError:
     file, release = built.file, made.plan.facts.release
-    there = dict(file.depends)
-    try:
-        here = dict(dependencies(made.plan))
-    except BpfprobeError:  # what cannot be built at all differs too, and says so when it is built
-        here = {}
+    there, here = dict(file.depends), _depends(made, target)
     differences = [
         f"{subject}: {state} there, {here.get(subject, 'nothing')} here"
         for subject, state in there.items()

@@ -110,13 +110,14 @@ def _from_the_beginning(
 
     since_ns = time.time_ns()
     witness = Witness(target or live_target())
-    made = describe(probes, cast("Target", witness), options)
+    asked = cast("Target", witness)
+    made = describe(probes, asked, options)
     refuse_obstacles(made.plan)
     _tell_of_many(made.wiring, notify)
     attachment = Attachment(made.wiring, engine, thread_is_inside)
 
     def programs() -> tuple[Bytecode, ...]:
-        codes = built.programs_for(made) if built else compiled(made.source, engine)
+        codes = built.programs_for(made, asked) if built else compiled(made.source, engine)
         compiler = "" if built else engine.compiler()
         start = None
         if name is not None and (built or compiler):

@@ -72,9 +72,11 @@ def _of_values(bound: Bound, target: Target) -> Iterator[Reliance]:
         prototype = target.prototype(site.function, site.module)
     elif isinstance(site, TracepointSite):
         tracepoint = target.tracepoint(site.category, site.name)
-    for capture in bound.captures:
-        yield from _of_memory(capture.capture.name, capture.value)
-    for node in walk((*(capture.value for capture in bound.captures), bound.filter)):
+    values = [(capture.capture.name, capture.value) for capture in bound.captures]
+    for name, value in [*values, ("the filter", bound.filter)]:
+        for node in walk(value):
+            yield from _of_memory(name, node)
+    for node in walk((*(value for _, value in values), bound.filter)):
         match node:
             case Load(struct=struct, member=member) if struct:
                 bits = f", bits {node.bit_offset} to {node.bit_offset + node.bit_size - 1}"
@@ -93,9 +95,9 @@ def _of_values(bound: Bound, target: Target) -> Iterator[Reliance]:
                 yield Reliance(f"symbol {symbol}", "in the kernel")
 
 
-def _of_memory(name: str, value: object) -> Iterator[Reliance]:
+def _of_memory(name: str, node: object) -> Iterator[Reliance]:
     """Where an array or a string stands that is part of a struct: no load leads there."""
-    match value:
+    match node:
         case TextAt(BinaryOperation("+", _, Constant(offset)), size=size):
             yield Reliance(f"the memory of {name}", f"at {offset}, {size or 'unbounded'} bytes")
         case ArrayValue(BinaryOperation("+", _, Constant(offset)), element, count):
