@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,4 @@ def test_of_another_kernel(tmp_path: Path) -> None:
         bp.Session.from_file(str(path)).open()
     assert caught.value.code == "OBJECT_DIFFERS"
     assert "was built for 6.1.0-" in caught.value.message
-    assert "member " in caught.value.message
-    assert "of struct " in caught.value.message
-    assert "at offset " in caught.value.message
+    assert re.search(r"\w+\.\w+: \w+ at \d+ there, \w+ at \d+ here", caught.value.message)
