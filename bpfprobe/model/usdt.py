@@ -23,8 +23,8 @@ class UsdtRegister:
 class UsdtMemory:
     """A value in the memory of the process.
 
-    At ``base + index * scale + displacement``, registers by name, empty where there is none. With
-    ``symbol`` the address is that of a symbol of the file plus ``displacement``.
+    At ``symbol + base + index * scale + displacement``: a symbol of the file, registers by name,
+    each empty where there is none.
     """
 
     base: str = ""
@@ -34,7 +34,14 @@ class UsdtMemory:
     symbol: str = ""
 
 
-UsdtPlace = UsdtConstant | UsdtRegister | UsdtMemory
+@dataclass(frozen=True, slots=True)
+class UsdtUnread:
+    """What is written in a way that is not understood, with what to say to who wants it."""
+
+    message: str
+
+
+UsdtPlace = UsdtConstant | UsdtRegister | UsdtMemory | UsdtUnread
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.ktype import KFloat
 from bpfprobe.model.scalar import F32, F64, S64, U64, X64, Scalar, Style
 from bpfprobe.model.site import UserSite
-from bpfprobe.model.usdt import UsdtConstant, UsdtMemory, UsdtOperand, UsdtRegister
+from bpfprobe.model.usdt import UsdtConstant, UsdtMemory, UsdtOperand, UsdtRegister, UsdtUnread
 from bpfprobe.model.value import (
     BinaryOperation,
     ByPlace,
@@ -169,6 +169,8 @@ def _value(
     if operand.is_float:
         scalar = _float(operand)
     match operand.place:
+        case UsdtUnread(message):
+            raise TargetError(message, code="USDT_OPERAND", hint="leave that argument out")
         case UsdtConstant(number):
             return View(Constant(number), scalar)
         case UsdtRegister(name):
@@ -190,6 +192,7 @@ def _float(operand: UsdtOperand) -> Scalar:
 def _address(
     memory: UsdtMemory, place: UsdtLocation, binary: Binary, target: Target, arch: Arch
 ) -> Value:
+    parts: list[Value] = []
     if memory.symbol:
         address = target.binary_variable(binary, memory.symbol)
         if address is None:
@@ -202,14 +205,13 @@ def _address(
         # However far the file was moved when it was loaded, the two are as far apart.
         here: Value = RegisterValue(arch.instruction_pointer)
         distance = address + memory.displacement - place.address
-        return BinaryOperation("+", here, Constant(distance), X64)
-    parts: list[Value] = []
+        parts.append(BinaryOperation("+", here, Constant(distance), X64))
     if memory.base:
         parts.append(register_value(memory.base, X64, arch, memory.base))
     if memory.index:
         index = register_value(memory.index, X64, arch, memory.index)
         parts.append(BinaryOperation("*", index, Constant(memory.scale), X64))
-    if memory.displacement or not parts:
+    if not parts or (memory.displacement and not memory.symbol):
         parts.append(Constant(memory.displacement))
     total = parts[0]
     for part in parts[1:]:

@@ -6,7 +6,8 @@ r"""The arguments of a marker, as the assembler wrote them into its note.
     SIZE      = ["-"] ("1" | "2" | "4" | "8") ["f"]   bytes; signed with a minus; f for a float
 
     x86-64    "$" NUMBER | "%" REG | [place] [ "(" ["%" REG] ["," "%" REG ["," SCALE]] ")" ]
-    arm64     NUMBER | REG | "[" REG ["," ["#"] NUMBER] "]" | "[" REG "," REG "]"
+    arm64     NUMBER | REG | "[" REG ["," ["#"] NUMBER] "]"
+              | "[" REG "," REG ["," "lsl" ["#"] NUMBER] "]"
     place     = NUMBER | [NUMBER "+"] SYMBOL [("+" | "-") NUMBER]
 
 The notes are described at https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation, the
@@ -25,6 +26,7 @@ from bpfprobe.model.usdt import (
     UsdtOperand,
     UsdtPlace,
     UsdtRegister,
+    UsdtUnread,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ _X86_MEMORY = re.compile(
 _ARM_CONSTANT = re.compile(rf"#?({_NUMBER})")
 _ARM_REGISTER = re.compile(r"([xwqdsv]\d{1,2}|sp|wsp|xzr|wzr|lr)")
 _ARM_MEMORY = re.compile(
-    rf"\[\s*(?P<base>x\d{{1,2}}|sp|lr)\s*(?:,\s*(?:#?(?P<number>{_NUMBER})|(?P<index>x\d{{1,2}})))?\s*\]"
+    rf"\[\s*(?P<base>x\d{{1,2}}|sp|lr)\s*(?:,\s*(?:#?(?P<number>{_NUMBER})"
+    r"|(?P<index>x\d{1,2})\s*(?:,\s*lsl\s+#?(?P<shift>[0-4]))?))?\s*\]"
 )
 
 _NUMBERED = {"": 8, "d": 4, "w": 2, "b": 1}  # r8, r8d, r8w, r8b
@@ -67,8 +70,9 @@ _X86_BYTES = {
 def parse_usdt_operands(text: str, machine: str) -> tuple[UsdtOperand, ...]:
     """The operands of one location of a marker, for a machine as uname(1) calls it.
 
-    Raises `TargetError` (USDT_OPERAND) that names the operand which cannot be understood, or cannot
-    be read by a probe: vector registers, a machine other than x86_64 and aarch64.
+    One that is not understood has the place `UsdtUnread`, as it matters only to who asks for it.
+    Raises `TargetError` (USDT_OPERAND) for a machine other than x86_64 and aarch64, and for more
+    than any compiler writes.
     """
     if len(text) > _MAX_TEXT:
         raise _refused(text[:40] + "...", 1, "the note is longer than any compiler writes")
@@ -96,11 +100,11 @@ def _split(text: str) -> list[str]:
 def _operand(word: str, number: int, place_of: Callable[[str], UsdtPlace | None]) -> UsdtOperand:
     sized = _SIZE.match(word)
     body = word[sized.end() :] if sized else word
-    if not sized and "@" in word:
-        raise _refused(word, number, "its size is none of 1, 2, 4 and 8 bytes")
     place = place_of(body)
+    if not sized and "@" in word:
+        place = UsdtUnread(_message(word, number, "its size is none of 1, 2, 4 and 8 bytes"))
     if place is None:
-        raise _refused(word, number, "it has a form that is not known")
+        place = UsdtUnread(_message(word, number, "it has a form that is not known"))
     if not sized:
         return UsdtOperand(word, _own_size(place), False, False, place)
     return UsdtOperand(word, int(sized[2]), sized[1] == "-", sized[3] == "f", place)
@@ -127,14 +131,11 @@ def _x86_place(body: str) -> UsdtPlace | None:
     if not (base or index or parts["symbol"]) or (base == "rip" and not parts["symbol"]):
         return None
     displacement = sum(_integer(parts[name]) for name in ("number", "more") if parts[name])
-    if parts["symbol"]:
-        # Relative to the instruction pointer or not, what is meant is the symbol.
-        return (
-            None
-            if index or base not in ("", "rip")
-            else _memory(symbol=parts["symbol"], at=displacement)
-        )
-    return _memory(base, index, int(parts["scale"] or 1), displacement)
+    if base == "rip":  # what is meant is the symbol, relative to it or not
+        if index:
+            return None
+        base = ""
+    return _memory(base, index, int(parts["scale"] or 1), displacement, parts["symbol"])
 
 
 def _is_x86_register(name: str) -> bool:
@@ -150,7 +151,8 @@ def _arm_place(body: str) -> UsdtPlace | None:
     if found is None:
         return None
     parts = found.groupdict(default="")
-    return _memory(parts["base"], parts["index"], 1, _integer(parts["number"] or "0"))
+    scale = 1 << int(parts["shift"] or 0)
+    return _memory(parts["base"], parts["index"], scale, _integer(parts["number"] or "0"))
 
 
 def _memory(
@@ -172,7 +174,9 @@ def _integer(text: str) -> int:
 
 def _refused(word: str, number: int, why: str) -> TargetError:
     return TargetError(
-        f"argument {number} of the marker, {word}, cannot be read: {why}",
-        code="USDT_OPERAND",
-        hint="leave that argument out",
+        _message(word, number, why), code="USDT_OPERAND", hint="probe another marker"
     )
+
+
+def _message(word: str, number: int, why: str) -> str:
+    return f"argument {number} of the marker, {word}, cannot be read: {why}"

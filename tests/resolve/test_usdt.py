@@ -42,6 +42,8 @@ MARKERS = (
     marker("shop", "mixed", "4@%eax 8@%rbx", "-8@%rcx"),
     marker("other", "opened", ""),
     marker("shop", "real", "8f@%xmm0"),
+    marker("shop", "wide", "16@%xmm0 -4@%eax"),
+    marker("shop", "row", "8@stock+8(,%rcx,4)"),
 )
 TARGET = StaticTarget(
     binaries={PATH: ["main"], "/opt/plain": ["main"]},
@@ -90,6 +92,13 @@ def test_operands_become_values() -> None:
     ]
 
 
+def test_a_variable_with_an_index() -> None:
+    (row,) = values(bp.usdt(PATH, "row", n="$arg1"))
+    variable = BinaryOperation("+", RegisterValue("ip"), Constant(0x3008), X64)
+    index = BinaryOperation("*", RegisterValue("cx"), Constant(4), X64)
+    assert row == Load(BinaryOperation("+", variable, index, X64), 0, U64, Space.USER)
+
+
 def test_what_differs_from_place_to_place() -> None:
     sold, at = values(bp.usdt(PATH, "sold", n="$arg1", at="$arg2"))
     assert sold == ByPlace((RegisterValue("ax", S32), RegisterValue("bx", S32)), S32)
@@ -126,6 +135,10 @@ def test_an_argument_that_no_probe_sees_matters_only_if_asked_for() -> None:
     diagnostic = complaint(bp.usdt(PATH, "shop:real", x="$arg1"), TARGET)
     assert diagnostic.code == "USDT_OPERAND"
     assert "8f@%xmm0" in diagnostic.message
+    assert values(bp.usdt(PATH, "wide", n="$arg2")) == [RegisterValue("ax", S32)]
+    diagnostic = complaint(bp.usdt(PATH, "wide", x="$arg1"), TARGET)
+    assert diagnostic.code == "USDT_OPERAND"
+    assert "argument 1 of the marker, 16@%xmm0, cannot be read" in diagnostic.message
 
 
 @pytest.mark.parametrize(
