@@ -1,8 +1,8 @@
-"""C++ names and Rust's older ones as their source has them, by the demangler of libstdc++.
+"""C++ and Rust names as their source has them; C++'s by the demangler of libstdc++.
 
 ``__cxa_demangle`` is the function of the C++ ABI that every C++ program of the machine uses
 (https://itanium-cxx-abi.github.io/cxx-abi/abi.html#demangler). Rust's names before its version 0
-are C++ names with escapes and a hash at the end.
+are C++ names with escapes and a hash at the end, the others `bpfprobe.target.rust_names` reads.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Demangler:
 
     def demangle(self, name: str) -> str:
         """The name in the source's words; empty for what is no mangled name, or too deep a one."""
+        if name.startswith("_R"):
+            from bpfprobe.target.rust_names import rust_name
+
+            return rust_name(name)
         if not self.is_there or len(_REFERENCE.findall(name)) > _MOST_REFERENCES:
             return ""
         address = self._demangle(name.encode(errors="surrogateescape"), None, None, None)

@@ -29,13 +29,42 @@ def spellings(source_name: str) -> tuple[str, ...]:
     """What a function may be called, the most exact first.
 
     With parameters, without them (and without the type that a template returns), without the
-    arguments of the template at its end.
+    arguments of the template at its end; ``<Type<T>>::method`` of Rust as ``Type::method`` too.
     """
     if " [clone " in source_name:  # a part of the function that the compiler put elsewhere
         return (source_name,)
     whole = _QUALIFIER.sub("", _TAG.sub("", source_name))
     bare = _without_type(_without_brackets(whole, "(", ")"))
-    return tuple(dict.fromkeys((whole, bare, _without_brackets(bare, "<", ">"))))
+    plain = _without_brackets(bare, "<", ">").removesuffix("::")
+    forms = [whole, bare, plain, *(_of_type(form) for form in (bare, plain))]
+    return tuple(dict.fromkeys(form for form in forms if form))
+
+
+def _of_type(name: str) -> str:
+    """A method of Rust by its type without brackets and arguments; empty for a trait's."""
+    depth = 0
+    for at, letter in enumerate(name):
+        depth += (letter == "<") - _closes(name, at, ">")
+        if depth == 0:
+            owner = name[1:at]
+            if " as " in _outside(owner) or not name.startswith("<"):
+                return ""
+            return _without_brackets(owner, "<", ">") + name[at + 1 :]
+    return ""
+
+
+def _outside(name: str) -> str:
+    """What stands in no bracket."""
+    depth, kept = 0, ""
+    for at, letter in enumerate(name):
+        depth += (letter == "<") - _closes(name, at, ">")
+        kept += letter if depth == 0 else ""
+    return kept
+
+
+def _closes(name: str, at: int, closing: str) -> bool:
+    """Whether a bracket closes there; that of an arrow does not."""
+    return name[at] == closing and (closing != ">" or name[at - 1 : at] != "-")
 
 
 def _without_brackets(name: str, opening: str, closing: str) -> str:
@@ -44,7 +73,7 @@ def _without_brackets(name: str, opening: str, closing: str) -> str:
         return name
     depth = 0
     for at in range(len(name) - 1, 0, -1):
-        depth += (name[at] == closing) - (name[at] == opening)
+        depth += _closes(name, at, closing) - (name[at] == opening)
         if depth == 0:
             return name[:at]
     return name
@@ -56,7 +85,7 @@ def _without_type(name: str) -> str:
     for at, letter in enumerate(name):
         if name.startswith("operator", at) and depth == 0:
             break
-        depth += (letter in "(<[{") - (letter in ")>]}")
+        depth += (letter in "(<[{") - _closes(name, at, letter if letter in ")>]}" else "")
         if letter == " " and depth == 0:
             start = at + 1
     return name[start:]
@@ -76,7 +105,8 @@ class SourceNames:
         likely = list(self._likely(name))
         if not likely:
             return ()
-        self._need_demangler(name)
+        if any(mangled.startswith("_Z") for mangled in likely):
+            self._need_demangler(name)
         wanted = _QUALIFIER.sub("", _TAG.sub("", name.removeprefix("::")))
         best: dict[int, list[tuple[str, str]]] = {}
         for mangled, source in self._demangled(likely):
@@ -90,6 +120,8 @@ class SourceNames:
         bare = _without_brackets(_TAG.sub("", name), "(", ")")
         words = _WORD.findall(bare.rpartition("::")[2].partition("<")[0])
         word = "" if not words or words[0].startswith("operator") else words[0]
+        if not word.isascii():  # Rust writes it in another way
+            word = ""
         return (mangled for mangled in self._mangled if word in mangled)
 
     @cached_property

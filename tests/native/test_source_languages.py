@@ -107,10 +107,11 @@ def test_cpp(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("rustc") is None, reason="needs rustc")
-def test_rust(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["-C", "symbol-mangling-version=v0"]], ids=["", "v0"])
+def test_rust(tmp_path: Path, options: list[str]) -> None:
     source, program = tmp_path / "p.rs", tmp_path / "p"
     source.write_text(RUST)
-    subprocess.run(["rustc", "-C", "opt-level=1", "-o", program, source], check=True)
+    subprocess.run(["rustc", *options, "-C", "opt-level=1", "-o", program, source], check=True)
     entered, returned = events_of(
         program,
         bp.uprobe(str(program), "p::shop::Till::sell", event="entered", n="$arg2"),
