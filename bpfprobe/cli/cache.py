@@ -12,14 +12,14 @@ from bpfprobe.errors import BpfprobeError, ObjectError
 if TYPE_CHECKING:
     from bpfprobe.store.folder import Folder
 
-HELP = "show or remove what was kept, so that a second start compiles nothing"
+HELP = "show or remove what is kept so that a second start compiles nothing"
 EPILOG = """\
-It is in /var/cache/bpfprobe/objects for root, in ~/.cache/bpfprobe/objects for others;
-BPFPROBE_CACHE=DIR has it in DIR/objects, BPFPROBE_CACHE=off keeps nothing.
+It is in /var/cache/bpfprobe/objects for root, in ~/.cache/bpfprobe/objects for others.
+BPFPROBE_CACHE=DIR keeps it in DIR/objects, BPFPROBE_CACHE=off keeps nothing.
 
 examples:
-  bpfprobe cache list       what is there, and what is not used and why
-  bpfprobe cache clear      remove it; nothing is lost but time
+  bpfprobe cache list       what is there, and what is not used, with the reason
+  bpfprobe cache clear      remove it; the next start compiles again
 """
 _COLUMNS = ("KIND", "SIZE", "MADE", "USED", "KERNEL", "WHAT")
 

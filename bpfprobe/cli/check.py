@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bpfprobe.model.verdict import Reliance, Verdict
     from bpfprobe.target import Target
 
-HELP = "type descriptions against many kernels, and print a table"
+HELP = "check descriptions against many kernels, and print a table"
 EPILOG = """\
-A FILE has a description a line; # begins a comment. A TARGET is what --record of this command, or
-of explain, wrote on a machine, or a kernel's BTF: /sys/kernel/btf/vmlinux, or a vmlinux. BTF has
+A FILE has one description per line; # begins a comment. A TARGET is what --record of this command,
+or of explain, wrote on a machine, or a kernel's BTF: /sys/kernel/btf/vmlinux, or a vmlinux. BTF has
 functions and types, but no tracepoints and no programs. Without --target it is this machine.
 
 ok        it holds
@@ -31,8 +31,8 @@ differs   it holds, but what it counts on is elsewhere or of another type than o
           where it holds: a probe made for that one must not be taken to this one
 fails     it does not hold, with the code and the reason below
 
-exit status: 0 when all holds, differences or not; 1 when something fails; 2 when a description is
-none at all.
+exit status: 0 when all holds, differences or not; 1 when something fails; 2 when a description
+cannot be parsed.
 
 examples:
   bpfprobe check probes.txt

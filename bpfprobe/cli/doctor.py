@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 HELP = "say what this machine allows, and what to do where it does not"
 EPILOG = """\
-Each line has ok, no, or ? where it cannot be told, what was looked at, and the way out. Nothing is
-loaded, attached or changed.
+Each line says ok, no, or ? (cannot be told), what was looked at, and what to do about it. Nothing
+is loaded, attached or changed.
 
-With --stale: events in kprobe_events and uprobe_events that dead processes of bcc's left (named
-*_bcc_PID). bpfprobe leaves none. --clean removes them one by one, and nothing of anybody else's.
+With --stale: events in kprobe_events and uprobe_events (named *_bcc_PID) that bcc tools left when
+they were killed. bpfprobe leaves none. --clean removes them one by one, and touches no others.
 
 exit status: 0 when probes (kprobes, or at least uprobes) can be compiled and attached here, else 1;
 with --stale 0 when no stale event is left, else 1.

@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("specs", metavar="SPEC", nargs="+", help="see bpfprobe trace --help")
     parser.add_argument("--stage", choices=STAGES, help="show this stage only")
-    parser.add_argument("--ftrace", action="store_true", help="show the line of ftrace's own")
+    parser.add_argument(
+        "--ftrace", action="store_true", help="show ftrace's own definition of the same event"
+    )
     parser.add_argument(
         "--target", metavar="FILE", help="not this machine: a recording, or a kernel's BTF"
     )

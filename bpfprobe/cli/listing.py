@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.target import Target
 
-HELP = "show the places that a glob matches, one a line"
+HELP = "show the places that a glob matches, one per line"
 EPILOG = """\
 patterns:
   kprobe:vfs_*                kernel functions; kprobe:MODULE:* those of a module
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-p", "--pid", type=int, help="find the file of uprobe: or usdt: as this process sees it"
     )
     parser.add_argument(
-        "--defined", action="store_true", help="what is defined in tracefs, whoever did it"
+        "--defined", action="store_true", help="what is defined in tracefs, by any tool"
     )
     parser.add_argument("--json", action="store_true", help="with --defined: as JSON")
 

@@ -16,7 +16,7 @@ SPEC is written in one of three dialects, which its first word tells apart:
                                                      names both; a second word may be the filter
   [p|r|t|u:[LIBRARY]:]FUNCTION[(SIGNATURE)] [(PREDICATE)] ["FORMAT"[, VALUE...]]
                                                      trace(8)'s: vfs_read, c:malloc, r::vfs_read
---dialect decides where a SPEC could be read otherwise than it is meant.
+--dialect decides where a SPEC could be read in more than one way.
 
 values are names of arguments, members (file->f_path.dentry->d_name.name), $arg1, $retval, %REG,
 +8(%REG), and pid tid uid gid comm cpu time ppid cgroup func argv retval duration kstack ustack.
@@ -30,7 +30,7 @@ letters that depend on the dialect of the SPECs; the long options never do:
   -v      --format                          --verbose
   -s      --kernel-stack                    --sym_file_list FILES
 
-What the tracer itself does is left out (-S lets it in). A summary of what was seen and lost goes to
+What the tracer itself does is left out; -S includes it. A summary of what was seen and lost goes to
 stderr at the end.
 
 examples:
@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("specs", metavar="SPEC", nargs="*", help="what to probe, see below")
     parser.add_argument(
-        "--file", metavar="FILE", action="append", default=[], help="a file with a SPEC a line"
+        "--file", metavar="FILE", action="append", default=[], help="a file with one SPEC per line"
     )
     _add_who(parser.add_argument_group("which hits"))
     _add_how_long(parser.add_argument_group("how long"))
@@ -76,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--include",
         metavar="HEADER",
         action="append",
-        help="taken and not needed: types are the kernel's own (BTF)",
+        help="accepted and ignored: types are the kernel's own (BTF)",
     )
     # Refused where it is carried out, with the reason.
     rest.add_argument("--sym_file_list", metavar="FILES", help=argparse.SUPPRESS)
@@ -89,7 +89,7 @@ def add_max_places(parser: argparse._ActionsContainer) -> None:
         metavar="N",
         type=int,
         default=MAX_PLACES,
-        help=f"refuse a probe that would go to more than N places ({MAX_PLACES})",
+        help=f"refuse a probe that has more than N places ({MAX_PLACES})",
     )
 
 
@@ -132,7 +132,7 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-H", "--headers", action="store_true", help="ftrace's header (and its style)"
     )
-    group.add_argument("--json", action="store_true", help="an object of JSON a line")
+    group.add_argument("--json", action="store_true", help="one JSON object per line")
     group.add_argument("-T", "--time", action="store_true", help="a column with the time of day")
     group.add_argument(
         "--timestamp", action="store_true", help="a column with seconds since the start (-t)"
@@ -146,7 +146,7 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
         "-f", "--msg-filter", metavar="TEXT", help="only rows whose message has this in it"
     )
     group.add_argument(
-        "-A", "--aggregate", action="store_true", help="count rows that are alike; wants -M"
+        "-A", "--aggregate", action="store_true", help="count rows that are alike; needs -M"
     )
     group.add_argument(
         "--format", action="store_true", help="show the event's fields, and end (-v)"
