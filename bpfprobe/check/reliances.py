@@ -83,7 +83,7 @@ def _of_values(bound: Bound, target: Target) -> Iterator[Reliance]:
                 how = f"{node.type} at {node.offset}{bits if node.bit_size else ''}"
                 yield Reliance(f"{struct}.{member}" if member else f"struct {struct}", how)
             case Argument(number):
-                yield _argument(number, bound, prototype)
+                yield _argument(number, prototype)
             case ReturnValue(scalar) if prototype is not None:
                 how = f"{prototype.returns.spelling} ({scalar})"
                 yield Reliance(f"return value of {prototype.name}", how)
@@ -108,7 +108,7 @@ def _of_memory(name: str, node: object) -> Iterator[Reliance]:
             yield Reliance(f"the memory of {name}", f"{element}[{count}]")
 
 
-def _argument(number: int, bound: Bound, prototype: Prototype | None) -> Reliance:
+def _argument(number: int, prototype: Prototype | None) -> Reliance:
     if prototype is None:
         return Reliance(f"argument {number}", "by its number alone")
     parameter = prototype.parameters[number - 1]

@@ -49,15 +49,6 @@ def parse_glob(pattern: bytes) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def distinct_sets(tokens: tuple[Token, ...]) -> list[tuple[Token, int]]:
-    """Each set of bytes once, with a bit for every step that it is."""
-    masks: dict[Token, int] = {}
-    for number, token in enumerate(tokens):
-        if not token.is_star:
-            masks[token] = masks.get(token, 0) | 1 << number
-    return list(masks.items())
-
-
 def _parse_class(pattern: bytes, at: int) -> tuple[Token, int] | None:
     """A class after its [, and where it ends; None where no ] closes it."""
     negated = pattern[at : at + 1] == b"!"

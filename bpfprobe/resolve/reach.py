@@ -27,7 +27,7 @@ _SHOWN_MEMBERS = 12
 
 def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand:
     """``inner->name`` or ``inner.name``."""
-    base, offset, space, struct, prefix, outer = _struct_of(inner, expression, scope)
+    base, offset, space, struct, prefix, outer = _struct_of(inner, expression)
     member = find_member(scope.target, struct, expression.name)
     if member is None:
         near = similar_members(scope.target, struct, expression.name)
@@ -59,7 +59,7 @@ def _members_hint(struct: KStruct, scope: Scope) -> str:
 
 
 def _struct_of(
-    inner: Operand, expression: ast.MemberOf, scope: Scope
+    inner: Operand, expression: ast.MemberOf
 ) -> tuple[Value, int, Space, KStruct, str, str]:
     """Where the struct is whose member is wanted: base, offset, space, type, path so far, name."""
     ktype = ktype_of(inner)

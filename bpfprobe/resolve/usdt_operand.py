@@ -53,7 +53,6 @@ _ARM_MEMORY = re.compile(
     r"|(?P<index>x\d{1,2})\s*(?:,\s*lsl\s+#?(?P<shift>[0-4]))?))?\s*\]"
 )
 
-_NUMBERED = {"": 8, "d": 4, "w": 2, "b": 1}  # r8, r8d, r8w, r8b
 _X86_BYTES = {
     **{f"r{name}": 8 for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")},
     **{f"e{name}": 4 for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")},

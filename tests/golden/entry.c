@@ -18,7 +18,7 @@ struct event0 {
     u32 pid;
     u64 time;
     char f_comm[16];
-    u64 f_arg1;
+    u64 f_count;
     u32 f_flags;
     u8 pad[4];
 };
@@ -52,7 +52,7 @@ int p0_reads(struct pt_regs *ctx)
     ((word *)event)[1] = thread;
     event->time = now;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
-    event->f_arg1 = (u64)REGISTER(dx);
+    event->f_count = (u64)REGISTER(dx);
     long fault3 = bpf_probe_read_kernel(&event->f_flags, sizeof(event->f_flags), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
     if (fault3) {
         event->marks0 |= 1U;
