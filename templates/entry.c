@@ -4,11 +4,11 @@ int $name($context)
     u64 thread = bpf_get_current_pid_tgid();
 $parameters
 $task_guards
+    struct inflight_key key = {thread, $frame}; /* before any call, which these would outlive */
     struct counters *counters = counters_of($probe);
     if (!counters) {
         return 0;
     }
-    struct inflight_key key = {thread, $frame};
     u64 kept[$kept_size]$cleared;
 $keep
     $add(entries);

@@ -5,6 +5,5 @@
         $add(unmatched);
         return 0;
     }
-    $add(returns);
 $copy
     bpf_map_delete_elem(MAP($map), &key);

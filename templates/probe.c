@@ -1,8 +1,7 @@
-/* holes: $name $context $parameters $body */
+/* holes: $name $context $body */
 int $name($context)
 {
     u64 thread = bpf_get_current_pid_tgid();
-$parameters
 $body
     return 0;
 }

@@ -14,6 +14,11 @@ CASES = {
     "string": ("p:exec open_it name:string", "perf"),
     "return": ("r:opened do_sys_openat2 path=filename:ustring fd=$retval:s32 duration", "ring"),
     "kept": ("r:opened do_sys_openat2 mode=entry(how->mode)", "ring"),
+    "range": (
+        "p:made open_it flags=((struct open_how *)$arg1)->flags "
+        "mode=((struct open_how *)$arg1)->mode",
+        "ring",
+    ),
     "glob": ('p:tmp open_it if name ~ "*/[a-c]?*"', "ring"),
     "tracepoint": ("tracepoint:sched:sched_process_exec filename id=pid", "ring"),
 }

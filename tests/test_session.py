@@ -249,7 +249,7 @@ def test_the_ledger_adds_up_over_cpus_and_probes() -> None:
     with bench.session as session:
         bench.engine.counters["counters", 0] = [pack_counters(produced=2, lost=2)] * 2
         bench.engine.counters["counters", 1] = [
-            pack_counters(produced=1, lost=1, entries=9, returns=5, unmatched=2, inflight_full=1)
+            pack_counters(produced=1, lost=1, entries=9, refused=4, unmatched=2, inflight_full=1)
         ]
         bench.engine.links[0].misses = 3
         now = session.statistics()

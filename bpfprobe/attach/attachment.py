@@ -131,7 +131,8 @@ class Attachment:
         known = self._missed_by_links(probe)
         missed, in_flight = known or 0, 0
         if self._is_paired(probe):
-            open_calls = counts["entries"] - counts["returns"]
+            returned = counts["produced"] + counts["refused"]
+            open_calls = counts["entries"] - returned
             if known is None:
                 in_flight = self._still_inside(probe)
                 missed = max(0, open_calls - in_flight - counts["inflight_full"])

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from bpfprobe.model.site import Site
     from bpfprobe.model.span import Span
 
-COUNTERS = ("produced", "lost", "entries", "returns", "unmatched", "inflight_full", "quiet")
+COUNTERS = ("produced", "lost", "entries", "refused", "unmatched", "inflight_full", "quiet")
 """What each probe counts on each CPU, a u64 each, in this order.
 
-The last is for the program alone: how many bytes it may still send without waking the reader.
+``refused`` are returns whose call had an entry, and that the filter did not want; the others of
+these are ``produced``. ``quiet`` is for the program alone: how many bytes it may still send without
+waking the reader.
 """
 
 EVENTS_MAP, COUNTERS_MAP = 0, 1

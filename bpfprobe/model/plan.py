@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.object import MapDef
     from bpfprobe.model.parameters import ParameterBlock
     from bpfprobe.model.site import Site
-    from bpfprobe.model.value import Condition, Value
+    from bpfprobe.model.value import Condition, Load, Value
 
 
 UPROBE, UPROBE_MULTI = "uprobe", "uprobe.multi"
@@ -77,6 +77,25 @@ class Pairing:
 
 
 @dataclass(frozen=True, slots=True)
+class RangeRead:
+    """Members of one struct that are read at once, as they lie near each other.
+
+    They stand in the event as in the struct, with what is between them. ``names`` are those of
+    the captures, ``loads`` their values, both in the order of the offsets. Where the range cannot
+    be read, none of them is.
+    """
+
+    names: tuple[str, ...]
+    loads: tuple[Load, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes from the first of them to the end of the last."""
+        last = self.loads[-1]
+        return last.offset + last.type.size - self.loads[0].offset
+
+
+@dataclass(frozen=True, slots=True)
 class ProbePlan:
     """One probe: its place, its programs, its event.
 
@@ -84,6 +103,7 @@ class ProbePlan:
     the cheapest first. An event is sent when all hold. ``shared_programs`` has for each place, that
     of ``site`` and then those of the bound probe's ``more_sites``, the number of the place whose
     program it shares.
+    ``ranges`` are captures that are read together.
     ``shared_text`` names a capture whose text the guards look at as well: it is read once, to where
     it is to stand.
     """
@@ -102,6 +122,7 @@ class ProbePlan:
     filter_text_bytes: int
     shared_programs: tuple[int, ...] = (0,)
     shared_text: str = ""
+    ranges: tuple[RangeRead, ...] = ()
 
     @property
     def shared_value(self) -> TextAt | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.plan import RangeRead
 from bpfprobe.model.scalar import Style
 from bpfprobe.model.value import (
     MAX_FRAMES,
@@ -23,6 +24,8 @@ from bpfprobe.model.value import (
 from bpfprobe.model.walk import can_fail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bpfprobe.model.bound import Bound, BoundCapture
 
 COMM_BYTES = 16
@@ -52,8 +55,11 @@ _FIRST_MARKS = 4
 _HEADER_BYTES = 24
 
 
-def make_layout(bound: Bound) -> Layout:
-    """The record of a probe's event. Raises `SpecError` when it would be too big."""
+def make_layout(bound: Bound, together: Sequence[RangeRead] = ()) -> Layout:
+    """The record of a probe's event; what is read together stands together.
+
+    Raises `SpecError` when it would be too big.
+    """
     spec = bound.spec
     fields = [Field(name, FieldKind.INTEGER, at, size) for name, at, size in _HEADER]
     at = _HEADER_BYTES
@@ -67,13 +73,13 @@ def make_layout(bound: Bound) -> Layout:
         words.append(at)
         at += 4
     shapes = [_shape(c, spec.string_bytes, marks.get(id(c), -1)) for c in bound.captures]
-    placed: dict[str, Field] = {}
-    for shape in sorted(shapes, key=_alignment, reverse=True):
-        align = _alignment(shape)
-        at = -(-at // align) * align
-        placed[shape.name] = _at(shape, at)
-        at += shape.size
-    fields.extend(placed[shape.name] for shape in shapes)
+    ranges = {read.names[0]: read for read in together}
+    follow = {name for read in together for name in read.names[1:]}
+    offsets: dict[str, int] = {}
+    units = [ranges.get(s.name) or s for s in shapes if s.name not in follow]
+    for unit in sorted(units, key=_alignment, reverse=True):
+        at = _put(unit, at, offsets)
+    fields.extend(replace(shape, offset=offsets[shape.name]) for shape in shapes)
     head = -(-at // 8) * 8
     tail = sum(field.capacity for field in fields)
     if head + tail > MAX_RECORD_BYTES:
@@ -131,11 +137,22 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     return Field(name, kind, 0, scalar.size, scalar.signed, mark=mark, style=scalar.style)
 
 
-def _alignment(field: Field) -> int:
+def _alignment(field: Field | RangeRead) -> int:
+    if isinstance(field, RangeRead):
+        return max(load.type.size for load in field.loads)
     if field.kind in (FieldKind.COMM, FieldKind.CONSTANT):
         return 1
     return field.size // field.count
 
 
-def _at(field: Field, offset: int) -> Field:
-    return replace(field, offset=offset)
+def _put(unit: Field | RangeRead, at: int, offsets: dict[str, int]) -> int:
+    """Place a field or a range at ``at``, or as soon as all of it is aligned; where it ends."""
+    if isinstance(unit, Field):
+        at += -at % _alignment(unit)
+        offsets[unit.name] = at
+    else:
+        start = unit.loads[0].offset
+        at += (start - at) % _alignment(unit)
+        for name, load in zip(unit.names, unit.loads, strict=True):
+            offsets[name] = at + load.offset - start
+    return at + unit.size

@@ -28,6 +28,7 @@ from bpfprobe.plan.mechanism import choose_mechanism
 from bpfprobe.plan.pairing import pair
 from bpfprobe.plan.parameters import Parameters
 from bpfprobe.plan.places import shared_programs
+from bpfprobe.plan.ranges import ranges
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes
@@ -123,7 +124,8 @@ def _plan_probe(
     values = tuple(capture.value for capture in bound.captures)
     where = bound.spec.point_span if bound.spec.filter is None else bound.spec.filter.span
     check_globs((tuple(guards), values), where)
-    layout = make_layout(bound)
+    together = ranges(bound, (of_session, of_task, tuple(guards)))
+    layout = make_layout(bound, together)
     pairing = None
     if entry is not None:
         kernel = mechanism.name == "kprobe"
@@ -149,6 +151,7 @@ def _plan_probe(
         filter_text_bytes=text_bytes,
         shared_programs=shared_programs(bound),
         shared_text="" if shared is None else shared.capture.name,
+        ranges=together,
     )
     if scratch is not None:
         maps.append(_scratch_map(planned))

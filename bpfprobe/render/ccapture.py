@@ -27,6 +27,7 @@ from bpfprobe.render.cvalue import READERS, read_memory
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bpfprobe.model.plan import RangeRead
     from bpfprobe.model.value import Capturable
     from bpfprobe.render.ccondition import ConditionWriter
     from bpfprobe.render.cvalue import ValueWriter
@@ -86,6 +87,18 @@ class CaptureWriter:
                 self._values.line(f"event->{c_field(field)} = {seen.text};")
                 if seen.fault:
                     self._mark_fault(field, seen.fault)
+
+    def read_range(self, read: RangeRead) -> None:
+        """Put members of a struct into their fields, with one read."""
+        fields = [self._layout.field(name) for name in read.names]
+        fault = self._values.range_into(f"event->{c_field(fields[0])}", read)
+        marks = Counter[int]()
+        for field in fields:
+            word, bit = divmod(field.mark, MARKS_PER_WORD)
+            marks[word] += 1 << bit
+        with self._values.block(f"if ({fault})"):
+            for word, bits in marks.items():
+                self._values.line(f"event->marks{word} |= {bits}U;")
 
     def _is_read_once(self, value: Load) -> bool:
         """Whether nothing else needs the number, so that it can be read into its field."""

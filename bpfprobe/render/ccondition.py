@@ -24,6 +24,8 @@ from bpfprobe.model.walk import walk
 from bpfprobe.render.cstring import known_already
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bpfprobe.render.cstring import StringWriter
     from bpfprobe.render.cvalue import ValueWriter
 
@@ -39,7 +41,7 @@ class ConditionWriter:
         self.strings = strings
         values.print_condition = self.condition
 
-    def guard(self, condition: Condition, *, before_leaving: str = "") -> None:
+    def guard(self, condition: Condition, *, before_leaving: Iterable[str] = ()) -> None:
         """Leave the program unless the condition holds."""
         parts = list(walk(condition))
         if any(isinstance(node, CommText) for node in parts):
@@ -50,8 +52,8 @@ class ConditionWriter:
         with self._values.scope(own=has_text):
             test = self.condition(condition)
             with self._values.block(f"if (!{test})"):
-                if before_leaving:
-                    self._values.line(before_leaving)
+                for line in before_leaving:
+                    self._values.line(line)
                 self._values.line("return 0;")
 
     def condition(self, condition: Condition) -> str:

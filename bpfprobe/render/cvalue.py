@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bpfprobe.model.arch import Arch
+    from bpfprobe.model.plan import RangeRead
     from bpfprobe.model.scalar import Scalar
     from bpfprobe.model.span import Span
     from bpfprobe.model.value import Condition
@@ -279,6 +280,15 @@ class ValueWriter:
 
     def load_into(self, place: str, value: Load) -> str:
         """Read a number into a place of its size; C that is not 0 where that failed."""
+        return self._read_into(place, f"sizeof({place})", value)
+
+    def range_into(self, place: str, read: RangeRead) -> str:
+        """Read members of a struct to where the first of them belongs, likewise."""
+        for load in read.loads:  # so that the place of each is asserted
+            self._structs.use(load.struct, load.member, load.offset, load.type)
+        return self._read_into(place, str(read.size), read.loads[0])
+
+    def _read_into(self, place: str, size: str, value: Load) -> str:
         base = self.value(value.base)
         fault = self.fresh("fault")
         if value.struct and value.member:
@@ -289,7 +299,7 @@ class ValueWriter:
         if value.space not in READERS:
             raise BpfprobeError("a number in memory of an unknown kind reached the printer")
         earlier = f"{base.fault} | " if base.fault else ""
-        read = f"{READERS[value.space]}(&{place}, sizeof({place}), {source})"
+        read = f"{READERS[value.space]}(&{place}, {size}, {source})"
         self.line(f"long {fault} = {earlier}{read};")
         return fault
 

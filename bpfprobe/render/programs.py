@@ -106,17 +106,21 @@ def probe_function(
     values, conditions = _writers(plan, probe, structs, origins, pairing, place)
     for guard in probe.task_guards:
         conditions.guard(guard)
-    body = [values.take()]
+    of_task = (probe.task_guards,)
+    others = (probe.guards, probe.bound.captures, probe.bound.filter)
+    handed = _parameters(plan, of_task)
+    body = [handed, values.take()]
     first = pairing is None and not _is_timed(probe.guards)
     time = "    u64 now = bpf_ktime_get_ns();"
     early_time = _looks_at_time(probe)
     guards, placed = _guards(probe, values, conditions, counts=not first)
+    handed = "" if handed else _parameters(plan, others)  # no sooner: it takes a register
     if first:
-        body += [guards, _counters(probe, placed=placed)]
+        body += [handed, guards, _counters(probe, placed=placed)]
     else:
         # A return forgets its entry first, whether or not its event is wanted.
         body += [_counters(probe), time if early_time else ""]
-        body += [_paired(plan, probe, pairing) if pairing is not None else "", guards]
+        body += [_paired(plan, probe, pairing) if pairing is not None else "", handed, guards]
     body.append(f"    {add_macro(probe)}(produced);")
     body += [] if placed else [place_event(probe)]
     body += [] if early_time else [time]
@@ -126,9 +130,6 @@ def probe_function(
         "probe.c",
         name=probe.program_at(place),
         context=_context(probe).value,
-        parameters=_parameters(
-            plan, (probe.task_guards, probe.guards, probe.bound.captures, probe.bound.filter)
-        ),
         body="\n".join(body),
     )
 
@@ -148,7 +149,9 @@ def _guards(
                 values.lines.append(place_event(probe, early=True, counts=counts))
                 placed = True
             _share_text(probe, guard, conditions.strings)
-            leaving = RELEASE if placed and probe.placed is Memory.SLOTS else ""
+            leaving = [RELEASE] if placed and probe.placed is Memory.SLOTS else []
+            if probe.pairing is not None:
+                leaving.append(f"{add_macro(probe)}(refused);")
             conditions.guard(guard, before_leaving=leaving)
     return values.take(), placed
 
@@ -182,10 +185,10 @@ def _is_timed(conditions: object) -> bool:
 
 def _head(probe: ProbePlan, values: ValueWriter) -> str:
     """C that fills what every event begins with."""
+    values.line("event->time = now;")  # first, as every call would need it put aside
     cpu = values.value(BuiltinValue(Builtin.CPU)).text
     values.line(f"((word *)event)[0] = {cpu} << 16 | {probe.index};")
     values.line("((word *)event)[1] = thread;")
-    values.line("event->time = now;")
     for number in range(1, len(probe.layout.mark_offsets)):
         values.line(f"event->marks{number} = 0;")  # the first are in the first word
     return values.take()
@@ -235,7 +238,14 @@ def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter
         writer.capture(probe.layout.field("comm"), CommText())
     # What the filter has read to the head of the tail comes first.
     in_order = sorted(probe.bound.captures, key=lambda one: one.capture.name != probe.shared_text)
+    for read in probe.ranges:
+        first = next(one for one in probe.bound.captures if one.capture.name == read.names[0])
+        with values.doing(first.capture.span), values.scope(own=own):
+            writer.read_range(read)
+    together = {name for read in probe.ranges for name in read.names}
     for bound in in_order:
+        if bound.capture.name in together:
+            continue
         field = probe.layout.field(bound.capture.name)
         with values.doing(bound.capture.span), values.scope(own=own):
             writer.capture(field, bound.value)

@@ -36,7 +36,9 @@ TARGET = StaticTarget(
     structs={
         "task_struct": "struct mm_struct *mm; int pid; int tgid; struct task_struct *real_parent;",
         "mm_struct": "unsigned long arg_start; unsigned long arg_end;",
-        "sock_common": "u32 skc_daddr; u32 skc_rcv_saddr; u64 pad; u16 skc_dport; u16 skc_num;",
+        "sock_common": (
+            "u32 skc_daddr; u32 skc_rcv_saddr; u32 skc_hash; u16 skc_dport; u16 skc_num;"
+        ),
         "sock": "struct sock_common __sk_common;",
         "sockaddr": "unsigned short sa_family; char sa_data[14];",
     },

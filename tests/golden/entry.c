@@ -47,10 +47,10 @@ int p0_reads(struct pt_regs *ctx)
         return 0;
     }
     u64 now = bpf_ktime_get_ns();
+    event->time = now;
     u64 cpu2 = bpf_get_smp_processor_id();
     ((word *)event)[0] = cpu2 << 16 | 0;
     ((word *)event)[1] = thread;
-    event->time = now;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     event->f_count = (u64)REGISTER(dx);
     long fault3 = bpf_probe_read_kernel(&event->f_flags, sizeof(event->f_flags), &((struct k_file *)((u64)REGISTER(di)))->f_flags);

@@ -47,10 +47,10 @@ int p0_tmp(struct pt_regs *ctx)
     }
     COUNT(produced);
     u64 now = bpf_ktime_get_ns();
+    event->time = now;
     u64 cpu4 = bpf_get_smp_processor_id();
     ((word *)event)[0] = cpu4 << 16 | 0;
     ((word *)event)[1] = thread;
-    event->time = now;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     if (bpf_ringbuf_output(EVENTS, event, 40, wake(counters, 40))) {
         COUNT(lost);

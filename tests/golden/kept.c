@@ -24,11 +24,11 @@ struct event0 {
 int e0_opened(struct pt_regs *ctx)
 {
     u64 thread = bpf_get_current_pid_tgid();
+    struct inflight_key key = {thread, REGISTER(sp)}; /* before any call, which these would outlive */
     struct counters *counters = counters_of(0);
     if (!counters) {
         return 0;
     }
-    struct inflight_key key = {thread, REGISTER(sp)};
     u64 kept[2] = {};
     u64 value1;
     long fault2 = bpf_probe_read_kernel(&value1, sizeof(value1), &((struct k_open_how *)((u64)REGISTER(dx)))->mode);
@@ -54,7 +54,6 @@ int p0_opened(struct pt_regs *ctx)
         COUNT(unmatched);
         return 0;
     }
-    COUNT(returns);
     u64 kept0 = kept[0];
     u64 kept_faults = kept[1];
     bpf_map_delete_elem(MAP(3), &key);
@@ -65,10 +64,10 @@ int p0_opened(struct pt_regs *ctx)
         return 0;
     }
     u64 now = bpf_ktime_get_ns();
+    event->time = now;
     u64 cpu1 = bpf_get_smp_processor_id();
     ((word *)event)[0] = cpu1 << 16 | 0;
     ((word *)event)[1] = thread;
-    event->time = now;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     event->f_mode = kept0;
     if ((kept_faults >> 0 & 1)) {

@@ -19,11 +19,11 @@ struct event0 {
 int e0_opened(struct pt_regs *ctx)
 {
     u64 thread = bpf_get_current_pid_tgid();
+    struct inflight_key key = {thread, REGISTER(sp)}; /* before any call, which these would outlive */
     struct counters *counters = counters_of(0);
     if (!counters) {
         return 0;
     }
-    struct inflight_key key = {thread, REGISTER(sp)};
     u64 kept[2];
     kept[0] = (u64)REGISTER(si);
     kept[1] = bpf_ktime_get_ns();
@@ -48,7 +48,6 @@ int p0_opened(struct pt_regs *ctx)
         COUNT(unmatched);
         return 0;
     }
-    COUNT(returns);
     u64 kept0 = kept[0];
     u64 began = kept[1];
     bpf_map_delete_elem(MAP(3), &key);
@@ -58,10 +57,10 @@ int p0_opened(struct pt_regs *ctx)
     if (!event) {
         return 0;
     }
+    event->time = now;
     u64 cpu1 = bpf_get_smp_processor_id();
     ((word *)event)[0] = cpu1 << 16 | 0;
     ((word *)event)[1] = thread;
-    event->time = now;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     long length2 = read_user_str(&event->tail[used], 4096, kept0);

@@ -29,10 +29,10 @@ int p0_exec(struct pt_regs *ctx)
         return 0;
     }
     u64 now = bpf_ktime_get_ns();
+    event->time = now;
     u64 cpu1 = bpf_get_smp_processor_id();
     ((word *)event)[0] = cpu1 << 16 | 0;
     ((word *)event)[1] = thread;
-    event->time = now;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     long length2 = read_any_str(&event->tail[used], 4096, (u64)REGISTER(di));

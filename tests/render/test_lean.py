@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from bpfprobe.engine.live import LiveEngine
 from tests.machine.machine import Task
 from tests.machine.probes import Probes, registers
 from tests.render.corpus import EVERYTHING
-from tests.sample_machine import MACHINE, compiled
+from tests.sample_machine import MACHINE, compiled, machine
 
 if TYPE_CHECKING:
     from tests.machine.machine import Run
@@ -86,6 +87,28 @@ def test_nothing_is_asked_for_twice(probe: str) -> None:
     assert per_event.pop("map_lookup_elem") <= 2
     assert per_event.pop("probe_read_kernel", 0) <= 3  # ppid is two reads away
     assert set(per_event.values()) == {1}
+
+
+def test_members_of_a_struct_are_read_at_once_and_fault_at_once() -> None:
+    captures = {"sb": "inode->i_sb", "number": "inode->i_ino", "mode": "inode->i_mode",
+                "uid": "inode->i_uid", "deep": "inode->i_sb->s_magic"}  # fmt: skip
+    target = machine(functions=["int look(struct inode *inode, struct inode *other)"])
+    more = {f"{name}2": text.replace("inode->", "other->", 1) for name, text in captures.items()}
+    probe = bp.kprobe("look", captures=captures | more, comm=False)
+    probes = Probes([probe], target, SAMPLE)
+    memory = probes.machine.memory
+    super_block = memory.place(0xFFFF_8880_0001_0000, struct.pack("<Q", 4079))
+    inode = memory.place(
+        0xFFFF_8880_0000_0000, struct.pack("<HxxIQQ", 0o100644, 1009, super_block, 2003)
+    )
+    done = probes.run(probes.names[0], registers(di=inode, si=0xFFFF_8880_7777_0000))
+    (event,) = probes.events()
+    values = [getattr(event, name) for name in captures]
+    assert values == [super_block, 2003, 0o100644, 1009, 4079]
+    assert [getattr(event, name) for name in more] == [None] * 5
+    assert event.faults == set(more)
+    # mode, uid and number of each, the super block that leads further, and what it leads to
+    assert done.calls["probe_read_kernel"] == 6
 
 
 def test_a_text_that_is_filtered_and_captured_is_the_same_in_both() -> None:
