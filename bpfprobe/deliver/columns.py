@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.layout import Field, Layout
 
+_PROBE = np.dtype("<u2")  # what each record begins with
+
 
 def head_dtype(layout: Layout, *, before: int = 0, stride: int = 0) -> np.dtype[Any]:
     """All of a record's head, with ``before`` bytes in front of it, every ``stride`` bytes.
@@ -65,10 +67,11 @@ def _format(field: Field) -> Any:
 
 def sound(chunk: Chunk, layouts: Sequence[Layout]) -> Chunk | None:
     """The chunk up to a record that is wrong; None if that is the first."""
-    probes = probes_of(chunk)
+    probes, sizes = probes_of(chunk), _sizes_of(chunk)
     heads = np.array([layout.head_size for layout in layouts], np.int64)
+    if probes.max() < len(layouts) and np.min(sizes) >= heads.max():
+        return chunk
     known = probes < len(layouts)
-    sizes: Any = chunk.size if isinstance(chunk, EvenChunk) else np.array(chunk.sizes, np.int64)
     good = known & (sizes >= heads[np.where(known, probes, 0)])
     if good.all():
         return chunk
@@ -107,16 +110,26 @@ def starts_of(chunk: Chunk) -> NDArray[np.int64]:
     return np.array(chunk.starts, np.int64)
 
 
-def probes_of(chunk: Chunk) -> NDArray[np.int64]:
-    """The number of each record's probe; of one too short for that, one that does not exist."""
+def _sizes_of(chunk: Chunk) -> Any:
+    """The size of each record, or of all."""
+    return chunk.size if isinstance(chunk, EvenChunk) else np.array(chunk.sizes, np.int64)
+
+
+def probes_of(chunk: Chunk) -> NDArray[Any]:
+    """The number of each record's probe; of one too short for that, one that does not exist.
+
+    A view, where the records are of one size.
+    """
+    if isinstance(chunk, EvenChunk) and chunk.size >= _PROBE.itemsize:
+        first = chunk.start + chunk.lead
+        return np.ndarray((chunk.count,), _PROBE, chunk.view, first, (chunk.stride,))
     data = np.frombuffer(chunk.view, np.uint8)
     starts = starts_of(chunk)
     inside = np.minimum(starts + 1, len(data) - 1)
     probes = data[np.minimum(starts, len(data) - 1)].astype(np.int64) | (
         data[inside].astype(np.int64) << 8
     )
-    sizes: Any = chunk.size if isinstance(chunk, EvenChunk) else np.array(chunk.sizes, np.int64)
-    return np.where(sizes < 2, 1 << 16, probes)
+    return np.where(_sizes_of(chunk) < _PROBE.itemsize, 1 << 16, probes)
 
 
 def heads_of(chunk: Chunk, layout: Layout) -> NDArray[Any]:
