@@ -17,8 +17,8 @@ A name is imported when it is first asked for: a tracer that starts again needs 
 """
 
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.deliver.clock import WallClock as WallClock
     from bpfprobe.deliver.escape import escape as escape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.decode import Decoder
 from bpfprobe.errors import MissingLibraryError, SessionError
@@ -14,6 +13,7 @@ from bpfprobe.read.set_aside import SetAside
 from bpfprobe.read.stream import EventStream
 from bpfprobe.read.supply import Arrival
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 

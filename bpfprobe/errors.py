@@ -23,10 +23,9 @@ a ``hint`` with the way out. ``str(error)`` is the whole text a person needs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.model.noun import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -97,7 +97,7 @@ def build_object(
         version=bpfprobe.__version__,
         release=made.plan.facts.release,
         made_s=int(time.time()),
-        descriptions=tuple(probe.description._replace(pid=None) for probe in probes),
+        descriptions=tuple(replace(probe.description, pid=None) for probe in probes),
         transport=options.transport,
         buffer_bytes=options.buffer_bytes,
         inflight=options.inflight,

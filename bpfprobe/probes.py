@@ -6,11 +6,11 @@ Each capture is a keyword: ``path="filename:ustring"``. A capture whose name is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
+from bpfprobe.model.noun import replace
 from bpfprobe.store.known import is_known, remember
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -49,7 +49,7 @@ class Probe:
 
     def of_process(self, pid: int) -> Probe:
         """The same probe; a place in a program is looked up, and probed, in that process alone."""
-        return Probe(self.description._replace(pid=pid))
+        return Probe(replace(self.description, pid=pid))
 
     def __str__(self) -> str:
         return str(self.spec)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.model.noun import replace
 from bpfprobe.model.premise import PremiseKind
 from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.target.premises import file_in_process, holds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
 
 from bpfprobe.delivery import Delivery
 from bpfprobe.elsewhere import tell_of_other_files
 from bpfprobe.errors import SessionError
+from bpfprobe.model.noun import replace
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.probes import Probe
 from bpfprobe.signals import caught_once, exit_on_sigterm
 from bpfprobe.starting import attach, live_target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
     from types import TracebackType
+    from typing import Any, Self
 
     from bpfprobe.attach.attachment import Attachment
     from bpfprobe.deliver.batch import Batch
@@ -91,7 +93,7 @@ class Session:
 
         built = read_object(path)
         file, pid = built.file, options.get("pid")
-        probes = [Probe(description._replace(pid=pid)) for description in file.descriptions]
+        probes = [Probe(replace(description, pid=pid)) for description in file.descriptions]
         as_built = {
             "transport": file.transport,
             "buffer_bytes": file.buffer_bytes,

@@ -8,7 +8,6 @@ next time.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
 
 from bpfprobe.attach.attachment import Attachment
 from bpfprobe.errors import AttachError, BpfprobeError, LoadError
@@ -20,8 +19,10 @@ from bpfprobe.store.starts import drop_start, find_start, keep_start, option_val
 from bpfprobe.target.identity import boot_id
 from bpfprobe.target.threads import thread_is_inside
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from bpfprobe.engine import Engine
     from bpfprobe.model.object import Bytecode, CSource, Object, Wiring
@@ -110,7 +111,7 @@ def _from_the_beginning(
 
     since_ns = time.time_ns()
     witness = Witness(target or live_target())
-    asked = cast("Target", witness)
+    asked: Any = witness  # it answers whatever a target does
     made = describe(probes, asked, options)
     refuse_obstacles(made.plan)
     _tell_of_many(made.wiring, notify)

@@ -142,9 +142,9 @@ def test_what_is_not_there_is_told_as_ever(path: str) -> None:
 
 def test_another_bpfprobe_writes_other_c(path: str, tmp_path: Path) -> None:
     file = read_object(path).file
-    strange = [variant._replace(source="0" * 32) for variant in file.variants]
+    strange = [replace(variant, source="0" * 32) for variant in file.variants]
     other = tmp_path / "other.bpfo"
-    other.write_bytes(encode_object_file(file._replace(variants=tuple(strange))))
+    other.write_bytes(encode_object_file(replace(file, variants=tuple(strange))))
     assert "writes other C than this one" in refusal(str(other), MACHINE).message
 
 
@@ -153,9 +153,9 @@ def test_programs_of_other_names_are_not_taken(path: str) -> None:
 
     file = read_object(path).file
     made = describe([bp.probe(READS), bp.probe(RETURNS)], MACHINE)
-    cut = [variant._replace(programs=variant.programs[1:]) for variant in file.variants]
+    cut = [replace(variant, programs=variant.programs[1:]) for variant in file.variants]
     with pytest.raises(ObjectError):
-        BuiltObject("x", file._replace(variants=tuple(cut)), b"").programs_for(made, MACHINE)
+        BuiltObject("x", replace(file, variants=tuple(cut)), b"").programs_for(made, MACHINE)
     assert source_digest(made.source) in {variant.source for variant in file.variants}
 
 
@@ -199,9 +199,9 @@ def test_a_file_that_is_none(path: str, tmp_path: Path, spoil: Any, code: str) -
 
 def test_descriptions_that_are_none_are_damage(path: str) -> None:
     file = read_object(path).file
-    for wrong in ((), (file.descriptions[0]._replace(pid=-1),)):
+    for wrong in ((), (replace(file.descriptions[0], pid=-1),)):
         with pytest.raises(ObjectError, match="no probe that there can be"):
-            decode_object_file(encode_object_file(file._replace(descriptions=wrong)))
+            decode_object_file(encode_object_file(replace(file, descriptions=wrong)))
     payload = unsealed(Content.FILE, encode_object_file(file))
     with pytest.raises(ObjectError, match="left over"):
         decode_object_file(sealed(Content.FILE, payload + b"\0"))
@@ -209,7 +209,7 @@ def test_descriptions_that_are_none_are_damage(path: str) -> None:
 
 def test_a_description_that_is_wrong_is_told(path: str, tmp_path: Path) -> None:
     file = read_object(path).file
-    wrong = file._replace(descriptions=(file.descriptions[0]._replace(place="p f ???"),))
+    wrong = replace(file, descriptions=(replace(file.descriptions[0], place="p f ???"),))
     (tmp_path / "wrong.bpfo").write_bytes(encode_object_file(wrong))
     with pytest.raises(bp.SpecError):
         bp.Session.from_file(str(tmp_path / "wrong.bpfo"))
@@ -240,6 +240,6 @@ def test_its_start_is_kept_apart_from_what_was_compiled_here(
     with bp.Session(bp.probe(READS), bp.probe(RETURNS)):
         assert len(engines[-1].sources) == 1, "what somebody else compiled is not taken for ours"
     file = read_object(path).file
-    (tmp_path / "x.bpfo").write_bytes(encode_object_file(file._replace(made_s=1)))
+    (tmp_path / "x.bpfo").write_bytes(encode_object_file(replace(file, made_s=1)))
     with bp.Session.from_file(path):
         assert len(looked) == 3, "another file is another start"

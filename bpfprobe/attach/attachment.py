@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
 from bpfprobe.model.site import KernelSite
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, Literal
 
 from bpfprobe.deliver.event_types import event_type, head_format
 from bpfprobe.errors import DecodeError
 from bpfprobe.model.chunk import EvenChunk
 from bpfprobe.model.layout import MARKS_PER_WORD
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Literal
 
     from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.event import Event

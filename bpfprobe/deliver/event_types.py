@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import DecodeError
 from bpfprobe.model.address import KernelAddress, address_type
@@ -12,8 +11,10 @@ from bpfprobe.model.event import Event
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
 from bpfprobe.model.scalar import Style
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from bpfprobe.model.machine import SymbolRange
 

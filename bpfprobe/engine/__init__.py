@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
     from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.object import Bytecode, CSource, MapDef
     from bpfprobe.model.site import Site
+else:
+    Protocol = object
 
 
 class Link(Protocol):

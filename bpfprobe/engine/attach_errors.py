@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from bpfprobe.engine.privilege import explain_refusal
 from bpfprobe.errors import AttachError, BpfprobeError
 from bpfprobe.model.site import KernelSite, Site, TracepointSite, UserSite
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.engine.privilege import Privileges
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.engine import bpf
 from bpfprobe.engine.attach_errors import explain
 from bpfprobe.engine.fork_guard import OwnedFd
@@ -11,6 +9,7 @@ from bpfprobe.engine.privilege import read_privileges
 from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.site import UserSites
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.engine.attach import Attacher, PerfLink
     from bpfprobe.engine.fork_guard import ForkGuard

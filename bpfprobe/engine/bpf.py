@@ -10,10 +10,10 @@ import ctypes
 import errno
 import os
 import struct
-from typing import TYPE_CHECKING
 
 from bpfprobe.model.object import AttachType
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Closeable(Protocol):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.engine import bpf, loader
 from bpfprobe.engine.attach import Attacher, recursion_misses
 from bpfprobe.engine.cpus import possible_cpus
@@ -13,6 +11,7 @@ from bpfprobe.errors import LoadError
 from bpfprobe.model.object import AttachType, Bytecode
 from bpfprobe.model.site import UserSite, UserSites
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

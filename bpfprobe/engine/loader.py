@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import TYPE_CHECKING
 
 from bpfprobe.engine import bpf
 from bpfprobe.errors import LoadError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING, cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from bpfprobe.engine.syscalls import Kernel
     from bpfprobe.model.chunk import Chars
 
@@ -29,8 +31,9 @@ class Mapping:
 
     def chars(self, offset: int) -> Chars:
         """The bytes from ``offset`` to the end."""
-        array = (ctypes.c_char * (self._size - offset)).from_address(self._address + offset)
-        return cast("Chars", array)  # typeshed gives any array's slice as a list
+        array: Any = ctypes.c_char * (self._size - offset)  # typeshed's slices of it are lists
+        chars: Chars = array.from_address(self._address + offset)
+        return chars
 
     def words(self, offset: int, size: int) -> memoryview:
         """``size`` bytes as u64, each read or written by one move."""

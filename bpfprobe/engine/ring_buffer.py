@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from bpfprobe.engine.memory import Mapping
 from bpfprobe.errors import LoadError
 from bpfprobe.model.chunk import EvenChunk, UnevenChunk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.engine.fork_guard import ForkGuard
     from bpfprobe.engine.syscalls import Kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from bpfprobe.model.noun import dataclass
 
 DEFAULT_STRING_BYTES = 4096
 """The most that a string capture takes, its NUL included: the kernel's PATH_MAX."""
@@ -11,7 +11,8 @@ DEFINITION = "definition"
 """The kind of a description that is one text."""
 
 
-class Description(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Description:
     """What a function of `bpfprobe.probes` was given; nothing of it has been checked.
 
     ``kind`` is the function's name, ``place`` the function, path, tracepoint or system call, or for
@@ -44,15 +45,15 @@ class Description(NamedTuple):
 
         None for what holds other things than it should, which the parser will refuse.
         """
-        for word in self:
-            if type(word) not in _PLAIN:
-                return None
+        words = {name: getattr(self, name) for name in self.__annotations__}
+        if any(type(word) not in _PLAIN for word in words.values()):
+            return None
         if self.pid is not None and (type(self.pid) is not int or self.pid < 0):
             return None
         if not all(type(text) is str for pair in self.captures for text in pair):
             return None
-        pid = None if self.pid is None else 0
-        return ascii(tuple(self._replace(pid=pid))).encode("ascii")
+        words["pid"] = None if self.pid is None else 0
+        return ascii(tuple(words.values())).encode("ascii")
 
 
 _PLAIN = frozenset({str, int, bool, type(None), tuple})

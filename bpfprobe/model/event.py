@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any, ClassVar
 
     from bpfprobe.model.layout import Layout
+
+    Values = tuple[Any, ...]
+else:
+    Values = tuple
 
 
 def _not_captured(event: Event) -> Any:
@@ -15,7 +19,7 @@ def _not_captured(event: Event) -> Any:
     raise AttributeError(f"events of {event.probe} have no such field: {', '.join(event.names())}")
 
 
-class Event(tuple[Any, ...]):
+class Event(Values):
     """A hit of a probe. Each probe has a subclass with an attribute for each capture.
 
     Every event has ``time`` (nanoseconds, CLOCK_MONOTONIC), ``pid`` (process), ``tid`` (thread),

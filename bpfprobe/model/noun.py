@@ -9,11 +9,12 @@ is imported when one of them asks for the fields.
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
     from dataclasses import replace as replace
+    from typing import Any
 
 _DEFAULTS = "__noun_defaults__"
 

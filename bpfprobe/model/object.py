@@ -7,11 +7,11 @@ made it, and is not asked again. It can be kept in a file.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.site import UserSites
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout
     from bpfprobe.model.site import Site

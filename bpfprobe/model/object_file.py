@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from bpfprobe.model.noun import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.model.description import Description
     from bpfprobe.model.object import Bytecode
 
 
-class Variant(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Variant:
     """The programs of one C text. ``source`` is its digest; no two variants have the same."""
 
     source: str
     programs: tuple[Bytecode, ...]
 
 
-class ObjectFile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ObjectFile:
     """Probes as they were described, and bytecode for each set of options that needs its own.
 
     A machine that makes the same C of the descriptions can run the bytecode. ``depends`` says what

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+
+from bpfprobe.model.noun import dataclass
 
 
 class PremiseKind(Enum):
@@ -19,7 +20,8 @@ class PremiseKind(Enum):
     TRACEPOINT = 8  # category:name; a digest of its format, which has its number
 
 
-class Premise(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Premise:
     """Something of the machine, as it was. ``probe`` is the number of the probe that wants it.
 
     ``probe`` is -1 where it is the same for all; only PROCESS_FILE depends on a probe's process.

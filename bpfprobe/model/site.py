@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.model.noun import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.model.machine import FileOffset
 

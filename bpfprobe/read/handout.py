@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from operator import length_hint
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from bpfprobe.errors import DecodeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.engine import RecordSource
     from bpfprobe.model.event import Event

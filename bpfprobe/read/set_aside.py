@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.model.chunk import chunk_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.engine import RecordSource
     from bpfprobe.model.chunk import Chunk

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from bpfprobe.errors import DecodeError
 from bpfprobe.read.handout import Handout
 from bpfprobe.read.waiting import LoopWaiting, Waiting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 

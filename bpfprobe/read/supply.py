@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 from bpfprobe.errors import DecodeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
     from bpfprobe.engine import RecordSource
     from bpfprobe.model.chunk import Chunk
     from bpfprobe.model.event import Event
+else:
+    Protocol = object
 
 
 class Decodes(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from bpfprobe.errors import ObjectError
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import Bytecode
 from bpfprobe.store.container import Content, sealed, unsealed
 from bpfprobe.store.digest import digest
@@ -14,13 +14,15 @@ from bpfprobe.store.folder import opened_folder
 from bpfprobe.store.noun_codec import read_noun, write_noun
 from bpfprobe.store.wire import Reader, Writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.model.object import CSource
 
 PREFIX = "code-"
 
 
-class Code(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Code:
     """The programs of one C text. ``made_s`` counts seconds since 1970."""
 
     programs: tuple[Bytecode, ...]

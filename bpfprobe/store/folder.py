@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
 
+from bpfprobe.model.noun import dataclass
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,8 @@ class FolderError(Exception):
     """Why the folder cannot be used; never leaves this package."""
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """A file of the folder: size in bytes, and when it was last used (seconds since 1970)."""
 
     name: str

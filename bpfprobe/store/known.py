@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.store.digest import digest
 from bpfprobe.store.fingerprint import fingerprint
 from bpfprobe.store.folder import folder_path, opened_folder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.model.description import Description
 

@@ -7,8 +7,6 @@ ask for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from bpfprobe.model.description import Description
 from bpfprobe.model.layout import Field, FieldKind, Layout
 from bpfprobe.model.object import (
@@ -28,8 +26,10 @@ from bpfprobe.model.scalar import Style
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.store.wire import damaged
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enum import Enum
+    from typing import Any
 
     from bpfprobe.store.wire import Reader, Writer
 
@@ -62,9 +62,7 @@ def read_noun(reader: Reader, noun: type[Any]) -> Any:
 
 
 def _fields(noun: type[Any]) -> list[tuple[str, str]]:
-    # A NamedTuple wraps the text of each annotation.
-    annotations: dict[str, Any] = noun.__annotations__
-    return [(name, getattr(text, "__forward_arg__", text)) for name, text in annotations.items()]
+    return list(noun.__annotations__.items())
 
 
 def _write(writer: Writer, annotation: str, value: Any) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import Object
 from bpfprobe.model.premise import Premise
 from bpfprobe.store.container import Content, sealed, unsealed
@@ -11,7 +10,8 @@ from bpfprobe.store.noun_codec import read_noun, write_noun
 from bpfprobe.store.wire import Reader, Writer
 
 
-class Start(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Start:
     """What a session was started with.
 
     ``compiler`` is the identity of the one that made it, empty where any would do. ``constants``

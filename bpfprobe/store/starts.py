@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfprobe.errors import ObjectError
 from bpfprobe.model.options import Options
 from bpfprobe.store.digest import digest
@@ -11,6 +9,7 @@ from bpfprobe.store.fingerprint import fingerprint
 from bpfprobe.store.folder import folder_path, opened_folder
 from bpfprobe.store.start import decode_start, encode_start
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -6,14 +6,15 @@ follow their length, a row its count.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
 from bpfprobe.errors import ObjectError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
-Item = TypeVar("Item")
+    Item = TypeVar("Item")
+
 
 _NUMBER_BYTES = 9
 

@@ -7,9 +7,10 @@ a kernel that is somewhere else. `bpfprobe.testing.StaticTarget` is written by h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from bpfprobe.model.ktype import KStruct, Member, Prototype
     from bpfprobe.model.machine import (
         Binary,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         UsdtMarker,
         VirtualAddress,
     )
+else:
+    Protocol = object
 
 
 class Target(Protocol):

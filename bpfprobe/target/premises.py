@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from bpfprobe.model.premise import Premise, PremiseKind
 from bpfprobe.target.identity import (
@@ -13,8 +12,10 @@ from bpfprobe.target.identity import (
     tracepoint_format,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from bpfprobe.model.machine import DebugSymbols, Symbol
     from bpfprobe.target import Target

@@ -46,7 +46,7 @@ class Names:
 
 def made(text: str, *, captures: tuple[tuple[str, str], ...] = (), **values: Any) -> Event:
     probe = bp.probe(text)
-    described = Probe(probe.description._replace(captures=captures))
+    described = Probe(replace(probe.description, captures=captures))
     layout = compiled(described).plan.probes[0].layout
     common = {"pid": 42, "tid": 43, "cpu": 1, "time": 5_000_001_000, "comm": "cat"}
     return Decoder([layout]).event(pack_record(layout, **common | values))

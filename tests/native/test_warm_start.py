@@ -182,6 +182,7 @@ NOT_IN_A_WARM_START = (
     "bpfprobe.model.value", "bpfprobe.model.expression", "bpfprobe.cli", "bpfprobe.lab",
     "bcc", "numpy", "pyarrow", "argparse", "asyncio", "string", "subprocess", "json", "tempfile",
     "gzip", "difflib", "hashlib", "importlib.resources", "dataclasses", "inspect",
+    "typing", "re", "pathlib",
 )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def process_that_starts(worker: Worker) -> subprocess.Popen[str]:
     """A process that attaches, waits for a line, and prints its modules and its events."""
     code = WARM.format(path=worker.program.path, pid=worker.pid)
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-S", "-c", code],  # site imports what it needs itself, and so hides it
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -213,7 +214,7 @@ def test_what_a_warm_start_imports(worker: Worker) -> None:
     warm, numbers = started(worker)
     assert numbers == [n for n, _ in ENTERED]
     bare = subprocess.run(
-        [sys.executable, "-c", "import sys; print(*sys.modules)"],
+        [sys.executable, "-S", "-c", "import sys; print(*sys.modules)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     wrong = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -210,7 +211,7 @@ def test_the_text_of_a_format_never_reaches_the_c(text: str) -> None:
 @given(sentences(HOSTILE_TEXT, NAMES), NAMES)
 def test_options_that_are_text(text: str, name: str) -> None:
     described = bp.probe("vfs_read").description
-    check(lambda: type(bp.probe("vfs_read"))(described._replace(filter=text)))
+    check(lambda: type(bp.probe("vfs_read"))(replace(described, filter=text)))
     check(lambda: bp.probe(f"p:{name} vfs_read {name}=$arg1"))
 
 

@@ -84,11 +84,11 @@ def test_places_that_are_not_there(text: str, code: str, where: str, way_out: st
 def test_returns_of_a_go_program_can_be_forced() -> None:
     place = ("/opt/gopher", "main.main")
     assert complaint(bp.uretprobe(*place)).code == "GO_RETURN"
-    forced = bp.Probe(bp.uprobe("/x", "f").description._replace(force=True))
+    forced = bp.Probe(replace(bp.uprobe("/x", "f").description, force=True))
     assert forced.spec.point.force
     for probe in (
         bp.uretprobe(*place, force=True),
-        bp.Probe(bp.probe("r /opt/gopher:main.main").description._replace(force=True)),
+        bp.Probe(replace(bp.probe("r /opt/gopher:main.main").description, force=True)),
     ):
         assert describe([probe], machine()).bound.probes[0].returns
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_each_option_is_thought_of() -> None:
 def test_where_nothing_can_be_kept(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert name(READS) is not None
     assert name(READS, boot="") is None
-    odd = READS.description._replace(place=b"vfs_read")  # type: ignore[arg-type]
+    odd = replace(READS.description, place=b"vfs_read")  # type: ignore[arg-type]
     assert starts.start_name([odd], Options(), "b") is None
     with monkeypatch.context() as changed:
         changed.setattr(starts, "fingerprint", lambda: None)

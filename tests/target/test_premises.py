@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_file_must_have_been_there_for_a_while(tmp_path: Path) -> None:
     now_ns = time.time_ns()
     assert not is_settled(premise, now_ns)
     assert is_settled(premise, now_ns + 100_000_000)
-    assert not is_settled(premise._replace(value=""), now_ns)
+    assert not is_settled(replace(premise, value=""), now_ns)
     assert is_settled(Premise(KIND.NO_FILE, "/a", ""), now_ns)
     assert not is_settled(Premise(KIND.MODULE, "a", ""), now_ns)
     assert not is_settled(Premise(KIND.TRACEPOINT, "a:b", ""), now_ns)
@@ -102,7 +103,7 @@ def test_a_file_in_a_process() -> None:
     (premise,) = file_premises(path, path, pid, 3, HERE)
     assert premise == Premise(KIND.PROCESS_FILE, path, file_identity(path), 3)
     assert file_in_process(premise, pid) == path
-    assert file_in_process(premise._replace(value="1 2 3 4 5"), pid) is None
+    assert file_in_process(replace(premise, value="1 2 3 4 5"), pid) is None
     assert file_in_process(Premise(KIND.PROCESS_FILE, "/bin/true", ""), pid) is None
     assert file_in_process(premise, 1 << 22) is None
     other = Premise(KIND.PROCESS_FILE, "/etc/hostname", file_identity("/etc/hostname"))
