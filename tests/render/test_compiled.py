@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.object import Bytecode
     from bpfprobe.pipeline import Compilation
+    from tests.render.conftest import Everything
 
 KCONFIG = (template_root() / "kconfig.h").read_text(encoding="ascii")
 HELPERS = {int(n): name for name, n in re.findall(r"\(\*(\w+)\)\(.*\(void \*\)(\d+);", KCONFIG)}
@@ -49,25 +50,26 @@ def helpers(code: Bytecode) -> set[int]:
     return found
 
 
-SETTINGS = [
-    ({}, "ring"),
-    ({}, "perf"),
-    ({"kprobes": NO}, "ring"),  # system calls through tracepoints
-]
+def test_system_calls_through_tracepoints_compile() -> None:
+    target = machine(replace(FACTS, kprobes=NO))
+    probes = [p for p in KERNEL if isinstance(as_spec(p).point, SyscallPoint)]
+    made = compiled(*probes, target=target, pid=1, not_pid=2, uid=0, tid=3)
+    check(made, compile_all(made), probes=len(probes), transport="ring")
 
 
-@pytest.mark.parametrize(("changes", "transport"), SETTINGS)
+@pytest.mark.parametrize("transport", ["ring", "perf"])
 def test_everything_compiles_and_calls_only_known_helpers(
-    changes: dict[str, object], transport: str
+    transport: str, everything: Everything
 ) -> None:
-    target = machine(replace(FACTS, **changes))  # type: ignore[arg-type]
-    probes = EVERYTHING
-    if changes:
-        probes = [p for p in KERNEL if isinstance(as_spec(p).point, SyscallPoint)]
-    made = compiled(*probes, target=target, transport=transport, pid=1, not_pid=2, uid=0, tid=3)
-    programs = compile_all(made)
+    made, programs = everything.through(transport)
+    check(made, programs, probes=len(EVERYTHING), transport=transport)
+
+
+def check(
+    made: Compilation, programs: tuple[Bytecode, ...], *, probes: int, transport: str
+) -> None:
     assert [code.program for code in programs] == list(made.source.programs)
-    assert len(programs) > len(probes)
+    assert len(programs) > probes
     called = set().union(*(helpers(code) for code in programs))
     assert called <= HELPERS.keys()
     assert not called & FORBIDDEN

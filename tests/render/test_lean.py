@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bpfprobe as bp
-from bpfprobe.engine.live import LiveEngine
 from tests.machine.machine import Task
 from tests.machine.probes import Probes, registers
-from tests.render.corpus import EVERYTHING
 from tests.sample_machine import MACHINE, compiled, machine
 
 if TYPE_CHECKING:
     from tests.machine.machine import Run
+    from tests.render.conftest import Everything
 
-AT_ONCE = 16
 COUNTS = Path(__file__).parent / "instructions.json"
 SAMPLE = Task(pid=4099, uid=7, comm="worker")
 
@@ -175,14 +173,16 @@ def test_the_reader_is_woken_when_it_has_been_quiet_for_long_enough() -> None:
     assert woken == list(range(0, 23, step))
 
 
-def test_programs_do_not_grow_unnoticed(pytestconfig: pytest.Config) -> None:
+def test_programs_do_not_grow_unnoticed(
+    pytestconfig: pytest.Config, everything: Everything
+) -> None:
     """``pytest --update-golden`` writes the counts anew."""
-    made: dict[str, dict[str, int]] = {"ring": {}, "perf": {}}
-    for transport, counts in made.items():
-        for first in range(0, len(EVERYTHING), AT_ONCE):
-            some = EVERYTHING[first : first + AT_ONCE]
-            codes = LiveEngine().compile(compiled(*some, transport=transport).source)
-            counts |= {f"{first}+{c.program.name}": len(c.instructions) // 8 for c in codes}
+    made = {
+        transport: {
+            c.program.name: len(c.instructions) // 8 for c in everything.through(transport)[1]
+        }
+        for transport in ("ring", "perf")
+    }
     if pytestconfig.getoption("--update-golden"):
         COUNTS.write_text(json.dumps(made, indent=1) + "\n")
     known = json.loads(COUNTS.read_text())
