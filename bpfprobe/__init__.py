@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.notice import Notice as Notice
     from bpfprobe.model.options import OptionError as OptionError
     from bpfprobe.model.options import Options as Options
+    from bpfprobe.model.place import Awaited as Awaited
+    from bpfprobe.model.place import Place as Place
     from bpfprobe.model.spec import ProbeSpec as ProbeSpec
     from bpfprobe.model.statistics import Statistics as Statistics
     from bpfprobe.probes import Probe as Probe
@@ -69,6 +71,7 @@ _NAMES_OF = {
     "model.event": ("Event",),
     "model.notice": ("Notice",),
     "model.options": ("OptionError", "Options"),
+    "model.place": ("Awaited", "Place"),
     "model.spec": ("ProbeSpec",),
     "model.statistics": ("Statistics",),
     "probes": (

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.options import Options
@@ -52,6 +52,21 @@ def describe(
     bound = resolve(specs, target, options.max_places)
     chosen = plan(bound, options)
     return Compilation(specs, bound, chosen, render(chosen), wire(chosen))
+
+
+def describe_elsewhere(
+    made: Compilation, index: int, spec: ProbeSpec, target: Target, options: Options
+) -> Compilation:
+    """The same probes, but the one of that number as ``spec`` is on another target.
+
+    Nothing is asked for the others. Raises as `describe`.
+    """
+    specs, bound = list(made.specs), list(made.bound.probes)
+    specs[index] = spec
+    (bound[index],) = resolve((spec,), target, options.max_places).probes
+    probes = replace(made.bound, probes=tuple(bound))
+    chosen = plan(probes, options)
+    return Compilation(tuple(specs), probes, chosen, render(chosen), wire(chosen))
 
 
 def spec_of(probe: Probe | ProbeSpec) -> ProbeSpec:

@@ -39,14 +39,15 @@ def revived(
             return None
         paths[premise.probe] = path
     probes = tuple(
-        _in_process(probe, paths[index], pids[index]) if index in paths else probe
+        in_process(probe, paths[index], pids[index]) if index in paths else probe
         for index, probe in enumerate(wiring.probes)
     )
     wiring = replace(_with_values(wiring, dict(values)), probes=probes)
     return replace(start.object, wiring=wiring)
 
 
-def _in_process(probe: ProbeWiring, path: str, pid: int | None) -> ProbeWiring:
+def in_process(probe: ProbeWiring, path: str, pid: int | None) -> ProbeWiring:
+    """The same places in a file that is reached by another path, and in another process."""
     return replace(
         probe,
         site=_moved(probe.site, path, pid),

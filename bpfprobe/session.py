@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from bpfprobe.attach.attachment import Attachment
     from bpfprobe.deliver.batch import Batch
     from bpfprobe.engine import Engine
+    from bpfprobe.follow.begin import Followed
+    from bpfprobe.follow.following import Following
     from bpfprobe.model.event import Event
     from bpfprobe.model.machine import SymbolRange
     from bpfprobe.model.notice import Notice
+    from bpfprobe.model.place import Awaited, Place
     from bpfprobe.model.spec import ProbeSpec
     from bpfprobe.objects import BuiltObject
     from bpfprobe.target import Target
@@ -43,6 +46,14 @@ class Session:
     the reason, everything is detached. Keyword arguments are those of `bpfprobe.Options`. While it
     is open in the main thread, SIGTERM ends the program through SystemExit, unless the program
     handles the signal itself.
+
+    With ``follow=True`` a thread of its own goes on to attach to files of programs and libraries
+    that come later, and a file that is not there yet is no error: a library that is loaded by
+    dlopen(3), another file of the same path or name in another mount namespace, and for a probe
+    with a ``pid`` all processes that descend from it. The kernel tells of each file that is mapped
+    to run code from; the process is not stopped meanwhile, so what it calls in the first
+    milliseconds is not seen. `places` and `waits_for` say how far that is, `on_notice` when it
+    changes. Such a start is not kept. It needs CAP_PERFMON.
 
     Raises `SpecError`, `TargetError`, `PrivilegeError`, `MissingLibraryError`, `CompileError`,
     `LoadError`, `AttachError`, all on entering.
@@ -72,6 +83,7 @@ class Session:
         self._release_sigterm: Callable[[], None] = lambda: None
         self._idle_action: Callable[[], object] | None = None
         self._notice_action: Callable[[Notice], object] | None = None
+        self._followed: Followed | None = None
 
     @classmethod
     def from_file(
@@ -119,18 +131,25 @@ class Session:
         """Compile, load and attach. Entering the session does it."""
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
-        attachment = attach(
-            self.probes, self._options, self._target, self._engine, self._built, self._notify
-        )
-        self._attachment = attachment
+        self._attachment = attachment = self._attach()
         self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
         self._release_sigterm = exit_on_sigterm()
-        if self._notice_action is not None and self._target is None:
+        is_told = self._notice_action is not None and self._followed is None
+        if is_told and self._target is None:
             try:
                 tell_of_other_files(attachment.wiring, self._options, self._notify)
             except BaseException:  # of the action, or Ctrl-C: whoever enters will not leave
                 self.close()
                 raise
+
+    def _attach(self) -> Attachment:
+        asked = (self.probes, self._options, self._target, self._engine, self._built)
+        if not self._options.follow:
+            return attach(*asked, self._notify)
+        from bpfprobe.follow.begin import begin_following  # most sessions do not follow
+
+        self._followed = begin_following(*asked, self._notify)
+        return self._followed.attachment
 
     def _symbol_at(self, address: int) -> SymbolRange | None:
         """For an event whose address is asked for its symbol, which may be after the session."""
@@ -178,7 +197,7 @@ class Session:
         given = {name: number for name, number in changes.items() if number is not None}
         index = None if filter is None else self._index_to_update(probe)
         if self._in_force is None:
-            target = self._target or live_target()
+            target = self._followed.target if self._followed else self._target or live_target()
             self._in_force = as_opened(self.probes, self._options, target)
         update = describe_update(self._in_force, index, filter, given)
         attachment.hand(update.parameters)
@@ -199,6 +218,8 @@ class Session:
         if self._attachment is None:
             return
         attachment, delivery = self._attachment, self._opened_delivery()
+        if self._followed is not None:
+            self._followed.following.end()
         delivery.close()  # an iteration that goes on elsewhere must not touch what is closed
         try:
             attachment.detach()
@@ -207,6 +228,7 @@ class Session:
             self._attachment = None
             attachment.close()
             self._release_sigterm()
+        self._check_following()
 
     def on(self, probe: Probe | ProbeSpec) -> Callable[[Callback], Callback]:
         """Decorate a function to be called with each event of a probe of this session."""
@@ -231,7 +253,8 @@ class Session:
         On entering it is called before anything is attached, with how many places a probe goes to
         where that is more than one; what it raises comes out of there. Once all is attached, with
         processes of other mount namespaces that run another file at a path that is probed for all:
-        with nobody to be told, none is looked for.
+        with nobody to be told, none is looked for. A session that follows calls it from a thread of
+        its own later on, and what it raises comes out of the iteration.
         """
         self._notice_action = action
 
@@ -239,7 +262,34 @@ class Session:
         if self._notice_action is not None:
             self._notice_action(notice)
 
+    def places(self) -> tuple[Place, ...]:
+        """The files that the probes of a session that follows are attached in, now.
+
+        Raises `SessionError` where nothing is followed, or the session has not been opened.
+        """
+        return self._opened_following().places()
+
+    def waits_for(self) -> tuple[Awaited, ...]:
+        """The probes of a session that follows which are attached nowhere, and their files.
+
+        Raises as `places` does.
+        """
+        return self._opened_following().waits_for()
+
+    def _opened_following(self) -> Following:
+        if self._followed is None:
+            raise SessionError(
+                "the session does not follow, or has not been opened",
+                hint="with Session(..., follow=True) as session:",
+            )
+        return self._followed.following
+
+    def _check_following(self) -> None:
+        if self._followed is not None:
+            self._followed.following.check()
+
     def _idle(self) -> None:
+        self._check_following()
         if self._idle_action is not None:
             self._idle_action()
 

@@ -69,13 +69,14 @@ def _name(
 
 
 def _attached(made: Object, engine: Engine, notify: Callable[[Notice], object]) -> Attachment:
-    _tell_of_many(made.wiring, notify)
+    tell_of_many(made.wiring, notify)
     attachment = Attachment(made.wiring, engine, thread_is_inside)
     attachment.attach(lambda: made.programs)
     return attachment
 
 
-def _tell_of_many(wiring: Wiring, notify: Callable[[Notice], object]) -> None:
+def tell_of_many(wiring: Wiring, notify: Callable[[Notice], object]) -> None:
+    """Say of each probe that goes to several places how many they are."""
     for probe in wiring.probes:
         if probe.places > 1:
             notify(Notice("PLACES", f"{probe.layout.name} goes to {probe.places} places"))
@@ -114,7 +115,7 @@ def _from_the_beginning(
     asked: Any = witness  # it answers whatever a target does
     made = describe(probes, asked, options)
     refuse_obstacles(made.plan)
-    _tell_of_many(made.wiring, notify)
+    tell_of_many(made.wiring, notify)
     attachment = Attachment(made.wiring, engine, thread_is_inside)
 
     def programs() -> tuple[Bytecode, ...]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import struct
 from contextlib import ExitStack
 
+from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
 from bpfprobe.model.site import KernelSite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bpfprobe.engine import Engine, Link, RecordSource
-    from bpfprobe.model.object import Bytecode, CSource, Wiring
+    from bpfprobe.model.object import Bytecode, CSource, ProbeWiring, Wiring
     from bpfprobe.model.parameters import ParameterBlock
 
 
@@ -43,16 +44,23 @@ class Attachment:
         self._is_inside = is_inside
         self._open = ExitStack()
         self._links: list[Link] = []
-        self._links_of: dict[int, list[Link]] = {}
-        self._programs_of: dict[int, list[int]] = {}
+        self._links_of: dict[int, tuple[Link, ...]] = {}
+        self._programs_of: dict[int, tuple[int, ...]] = {}
+        self.programs: dict[str, int] = {}
+        """The programs that were loaded first, by name."""
         self._map_fds: list[int] = []
         self._index = 0  # of the parameters in force
         self.source: RecordSource
 
     def attach(
-        self, compile_: Callable[[], Sequence[Bytecode]], source: CSource | None = None
-    ) -> None:
+        self,
+        compile_: Callable[[], Sequence[Bytecode]],
+        source: CSource | None = None,
+        waiting: Collection[int] = (),
+    ) -> dict[int, list[Link]]:
         """Create the maps, compile, load, attach; undo all if any of it fails.
+
+        Gives the links of each probe, but of those that are ``waiting``, which are not attached.
 
         The maps come first: whoever may not create them is told before a compiler has run. With
         the ``source`` that is compiled, what the verifier refuses has a place in a description.
@@ -65,14 +73,23 @@ class Attachment:
                 self._map_fds.append(fd)
             self.source = self._open_source()
             self._open.callback(self.source.close)
-            programs: dict[str, int] = {}
-            for code in compile_():
-                fd = self._load(code, source)
-                self._open.callback(self._engine.close_fd, fd)
-                programs[code.program.name] = fd
-            for index in range(len(self.wiring.probes)):
-                self._attach_probe(index, programs)
+            self.programs = self.load(compile_(), source)
+            links = {
+                index: self.attach_probe(index, probe, self.programs)
+                for index, probe in enumerate(self.wiring.probes)
+                if index not in waiting
+            }
             undo.pop_all()
+        return links
+
+    def load(self, codes: Sequence[Bytecode], source: CSource | None) -> dict[str, int]:
+        """Load programs, with the maps that there are. Raises `LoadError`, `PrivilegeError`."""
+        programs: dict[str, int] = {}
+        for code in codes:
+            fd = self._load(code, source)
+            self._open.callback(self._engine.close_fd, fd)
+            programs[code.program.name] = fd
+        return programs
 
     def _load(self, code: Bytecode, source: CSource | None) -> int:
         if source is None:
@@ -89,18 +106,37 @@ class Attachment:
         pages = wiring.buffer_bytes // wiring.page_size
         return self._engine.open_perf(self._map_fds[EVENTS_MAP], pages, wiring.wake_bytes)
 
-    def _attach_probe(self, index: int, programs: Mapping[str, int]) -> None:
-        """The return first: a call that has begun before is then known by its missing entry."""
-        probe = self.wiring.probes[index]
+    def attach_probe(
+        self, index: int, probe: ProbeWiring, programs: Mapping[str, int]
+    ) -> list[Link]:
+        """Attach the probe of that number at all places of a wiring, or at none.
+
+        The return first: a call that has begun before is then known by its missing entry. Raises
+        `AttachError`, `PrivilegeError`.
+        """
         places = [(programs[probe.program], probe.site)]
         places += [(programs[program], site) for program, site in probe.more]
         if probe.entry_site is not None:
             places.append((programs[probe.entry_program], probe.entry_site))
-        for fd, site in places:
-            self._programs_of.setdefault(index, []).append(fd)
-            link = self._engine.attach(fd, site)
-            self._links.append(link)
-            self._links_of.setdefault(index, []).append(link)
+        links: list[Link] = []
+        try:
+            for fd, site in places:
+                links.append(self._engine.attach(fd, site))
+        except BpfprobeError:
+            self._engine.detach(links)
+            raise
+        # Tuples, since another thread may be counting.
+        used = (*self._programs_of.get(index, ()), *(fd for fd, _ in places))
+        self._programs_of[index] = tuple(dict.fromkeys(used))
+        self._links += links
+        self._links_of[index] = (*self._links_of.get(index, ()), *links)
+        return links
+
+    def retract(self, index: int, links: Sequence[Link]) -> None:
+        """Take programs off some of the places that they were attached at."""
+        self._links_of[index] = tuple(one for one in self._links_of[index] if one not in links)
+        self._links = [one for one in self._links if one not in links]
+        self._engine.detach(links)
 
     def hand(self, parameters: ParameterBlock) -> None:
         """Have all programs compare with these values from now on, all at once.
@@ -159,11 +195,12 @@ class Attachment:
 
     def _missed_by_links(self, probe: int) -> int | None:
         """What the kernel says it missed; None for a pair of probes of which it does not say."""
-        counts = [link.missed() for link in self._links_of.get(probe, [])]
+        counts = [link.missed() for link in self._links_of.get(probe, ())]
         known = [count for count in counts if count is not None]
-        if self._is_paired(probe) and len(known) < len(counts):
+        if self._is_paired(probe) and (len(known) < len(counts) or not counts):
             return None
-        recursive = [self._engine.recursion_misses(fd) for fd in self._programs_of[probe]]
+        programs = self._programs_of.get(probe, ())
+        recursive = [self._engine.recursion_misses(fd) for fd in programs]
         return sum(known) + sum(count or 0 for count in recursive)
 
     def _is_paired(self, probe: int) -> bool:

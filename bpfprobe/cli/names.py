@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from bpfprobe.errors import LoadError
+from bpfprobe.errors import LoadError, PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Names:
         if self._wanted:
             from bpfprobe.engine.process_watch import ProcessWatch
 
-            with suppress(OSError, LoadError):
+            with suppress(LoadError, PrivilegeError):
                 self._watch = ProcessWatch()
                 self.symbols  # noqa: B018  # which looks around: what is there ends as well
         return self

@@ -78,7 +78,7 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
     if args.buffer_pages is not None:
         buffer_bytes = args.buffer_pages * os.sysconf("SC_PAGE_SIZE")
     options: dict[str, Any] = {
-        "pid": pid,
+        "pid": None if args.follow else pid,  # its children are meant as well
         "tid": args.tid,
         "uid": user_id(args.uid),
         "not_pid": os.getpid() if pid is None and not args.include_self else None,
@@ -87,6 +87,7 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
         "transport": args.transport,
         "buffer_bytes": buffer_bytes,
         "max_places": args.max_places,
+        "follow": args.follow,
     }
     if isinstance(source, str):
         given = {name: value for name, value in how.items() if value not in ("auto", None)}

@@ -24,6 +24,12 @@ def check_options(args: argparse.Namespace) -> None:
         raise SessionError(
             "--command and --pid exclude each other", hint="--command traces what it starts"
         )
+    if args.follow and args.command is not None:
+        raise SessionError(
+            "--follow and --command exclude each other",
+            hint="without -p a SPEC of a program sees every process that runs it; --follow adds "
+            "files that come later",
+        )
     if args.sym_file_list is not None:
         raise OptionError(
             f"-s (--sym_file_list) is not there: {_BUILD_IDS}",

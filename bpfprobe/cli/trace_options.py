@@ -37,6 +37,7 @@ examples:
   bpfprobe trace 'kprobe:vfs_read count name=file->f_path.dentry->d_name.name if count > 4096'
   bpfprobe trace 'syscall:execve argv retval' --json
   bpfprobe trace -p 1234 'uretprobe:/bin/bash:readline line=$retval:string'
+  bpfprobe trace --follow -p 1234 'uprobe:/opt/app/plugin.so:handle n=$arg1:s64'
   bpfprobe trace -c 'ls /tmp' 'tracepoint:sched:sched_switch next_comm'
   bpfprobe trace --style ftrace 'p:opened do_sys_openat2 filename=+0(%si):ustring'
   bpfprobe trace -s -d 5 'r:do_sys_openat2 $retval' '$retval < 0'
@@ -63,6 +64,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rest.add_argument("--transport", choices=("auto", "ring", "perf"), default="auto")
     rest.add_argument("--buffer-bytes", metavar="N", type=int, help="size of the buffer")
     rest.add_argument("-b", "--buffer-pages", metavar="N", type=int, help="the same in pages")
+    rest.add_argument(
+        "--follow",
+        action="store_true",
+        help="go to matching files that processes map later too, with -p to its children",
+    )
     add_max_places(rest)
     rest.add_argument(
         "-F",

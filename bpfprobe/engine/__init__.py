@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from bpfprobe.model.chunk import Chunk
+    from bpfprobe.model.mapping import ProcessRecord
     from bpfprobe.model.object import Bytecode, CSource, MapDef
     from bpfprobe.model.site import Site
 else:
@@ -66,6 +67,26 @@ class RecordSource(Protocol):
 
     def close(self) -> None:
         """Unmap and close. Closing twice does nothing."""
+        ...
+
+
+class ProcessWatch(Protocol):
+    """Tells of processes of the whole machine; for one thread, but for `end`."""
+
+    def wait(self) -> list[ProcessRecord]:
+        """What has happened since the last call, at least one record; none once it has ended.
+
+        In order for what one CPU did, in no order between CPUs. Sleeps until there is something.
+        Raises `LoadError` (PROCESS_RECORDS) where a CPU has come online and cannot be watched.
+        """
+        ...
+
+    def end(self) -> None:
+        """Have `wait` return nothing from now on. From any thread."""
+        ...
+
+    def close(self) -> None:
+        """Unmap and close; nobody may be in `wait`. Closing twice does nothing."""
         ...
 
 
@@ -136,6 +157,10 @@ class Engine(Protocol):
         None before Linux 5.12. Kprobes, uprobes and tracepoints are counted since Linux 6.7 (commit
         dd8657894c11); before that it stays 0.
         """
+        ...
+
+    def watch_processes(self) -> ProcessWatch:
+        """What processes do from now on. Raises `LoadError`, `PrivilegeError`."""
         ...
 
     def close_fd(self, fd: int) -> None:

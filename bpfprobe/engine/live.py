@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.engine import Link
     from bpfprobe.engine.perf_buffer import PerfBuffer
+    from bpfprobe.engine.process_watch import ProcessWatch
     from bpfprobe.engine.ring_buffer import RingBuffer
     from bpfprobe.model.object import CSource, MapDef
     from bpfprobe.model.site import Site
@@ -27,8 +28,8 @@ _MAP_INFO_SIZE = 20  # struct bpf_map_info up to max_entries, its fifth u32
 class LiveEngine:
     """See `bpfprobe.engine.Engine` for what each method does.
 
-    Whatever it opened is closed in a forked child, where it is of no use any more. Not for several
-    threads at once.
+    Whatever it opened is closed in a forked child, where it is of no use any more. One thread may
+    load and attach while another reads; nothing else is for several threads at once.
     """
 
     def __init__(self) -> None:
@@ -151,6 +152,12 @@ class LiveEngine:
             return recursion_misses(self._kernel, program_fd)
         except OSError as error:
             raise _unreadable(error) from error
+
+    def watch_processes(self) -> ProcessWatch:
+        """By perf events, one a CPU."""
+        from bpfprobe.engine.process_watch import AT_ONCE, ProcessWatch  # few sessions follow
+
+        return ProcessWatch(self._kernel, self._guard, AT_ONCE)
 
     def close_fd(self, fd: int) -> None:
         """Close a map or program of this engine; another number is left alone."""

@@ -127,8 +127,8 @@ def output_request(cpu: int, wakeup_bytes: int) -> PerfRequest:
     return PerfRequest(attr, pid=-1, cpu=cpu)
 
 
-def process_request(cpu: int) -> PerfRequest:
-    """The event that only tells of processes on a CPU: what they map, fork and execute."""
+def process_request(cpu: int, wakeup_bytes: int) -> PerfRequest:
+    """The event that only tells of processes on a CPU: what they map, fork, execute; their end."""
     attr = _ATTR.pack(
         _PERF_TYPE_SOFTWARE,
         _ATTR.size,
@@ -137,7 +137,7 @@ def process_request(cpu: int) -> PerfRequest:
         _SAMPLE_TIME,
         0,
         _FLAGS_OF_PROCESSES | _FLAG_WATERMARK,
-        1 << 31,  # nobody waits for it
+        wakeup_bytes,
         0,
         0,
         0,

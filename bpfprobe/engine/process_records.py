@@ -9,14 +9,24 @@ from __future__ import annotations
 import os
 import struct
 
-from bpfprobe.model.mapping import Executed, Forked, Mapped, Mapping, ProcessRecord
+from bpfprobe.model.mapping import (
+    Executed,
+    Exited,
+    Forked,
+    Mapped,
+    Mapping,
+    ProcessRecord,
+    RecordsLost,
+)
 
 _HEADER = struct.Struct("=IHH")  # type, misc, size
 _IDS = struct.Struct("=II")  # pid, tid; of a fork: pid and parent's pid
+_TASK = struct.Struct("=IIII")  # pid, parent's pid, tid, parent's tid
+_COUNT = struct.Struct("=QQ")  # id, lost
 _MMAP2 = struct.Struct("=IIQQQIIQQII")
 _TIME_BYTES = 8
 
-_COMM, _FORK, _MMAP = 3, 7, 10  # PERF_RECORD_COMM, _FORK, _MMAP2
+_LOST, _COMM, _EXIT, _FORK, _MMAP = 2, 3, 4, 7, 10  # PERF_RECORD_LOST, ... _MMAP2
 _COMM_EXEC = 1 << 13  # PERF_RECORD_MISC_COMM_EXEC
 _DELETED = b" (deleted)"
 _PROT_EXEC = 4
@@ -46,6 +56,11 @@ def _record(kind: int, misc: int, body: bytes) -> ProcessRecord | None:
         return Forked(pid, parent) if pid != parent else None  # else a thread
     if kind == _COMM and misc & _COMM_EXEC and len(body) >= _IDS.size:
         return Executed(_IDS.unpack_from(body)[0])
+    if kind == _EXIT and len(body) >= _TASK.size:
+        pid, _, tid, _ = _TASK.unpack_from(body)
+        return Exited(pid, tid)
+    if kind == _LOST and len(body) >= _COUNT.size:
+        return RecordsLost(_COUNT.unpack_from(body)[1])
     return None
 
 

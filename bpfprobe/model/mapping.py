@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class FileKey(NamedTuple):
+    """A file by the numbers of its device and inode."""
+
+    device: int
+    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,11 @@ class Mapping:
     def is_file(self) -> bool:
         """Whether there is a file behind it."""
         return self.path.startswith("/")
+
+    @property
+    def file(self) -> FileKey:
+        """Its numbers. On btrfs and overlayfs they may be others than stat(2) gives."""
+        return FileKey(self.device, self.inode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +64,19 @@ class Executed:
     pid: int
 
 
-ProcessRecord = Mapped | Forked | Executed
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A thread of a process has ended."""
+
+    pid: int
+    tid: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsLost:
+    """So many records were lost, since those before them were not taken in time."""
+
+    count: int
+
+
+ProcessRecord = Mapped | Forked | Executed | Exited | RecordsLost

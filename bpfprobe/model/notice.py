@@ -15,6 +15,10 @@ class Notice:
     PLACES              a probe goes to more than one place; told before it is attached
     OTHER_FILE          a process of another mount namespace runs another file at a path that is
                         probed; told after
+    WAITS               a probe is attached nowhere, since the file it is for is not there yet
+    FOLLOWED            a probe has been attached in one more file or process
+    REFUSED             it could not be, in a file that it was meant for, and why
+    LOST                the kernel's records had a gap; all processes were looked at once more
     ==================  =========================================================================
     """
 

@@ -30,7 +30,8 @@ class Options:
     for ``window_s`` to that end: those of one CPU come in order, those of several nearly so from a
     ring, and a CPU at a time from perf buffers. ``inflight`` is how many calls that wait for their
     return are remembered. ``max_places`` is how many places a probe may go to, of a glob or of a
-    line of a source.
+    line of a source, and in all files that it has followed. ``follow`` attaches to files that come
+    later as well, see `Session`.
     """
 
     transport: str = "auto"
@@ -44,6 +45,7 @@ class Options:
     ordered: bool = False
     window_s: float = 0.1
     max_places: int = MAX_PLACES
+    follow: bool = False
 
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bpfprobe.engine import Link
     from bpfprobe.errors import BpfprobeError
     from bpfprobe.model.chunk import Chunk
+    from bpfprobe.model.mapping import ProcessRecord
     from bpfprobe.model.object import CSource, MapDef
     from bpfprobe.model.site import Site
 
@@ -103,6 +105,51 @@ class FakeSource:
             os.close(self._event)
 
 
+class FakeProcessWatch:
+    """Tells of processes what a test pushes."""
+
+    def __init__(self) -> None:
+        self._records: deque[ProcessRecord] = deque()
+        self._changed = threading.Condition()
+        self._ended = self._is_waiting = False
+        self._waits = self._goal = 0
+        self.is_open = True
+
+    def push(self, *records: ProcessRecord) -> None:
+        """Have `wait` give these."""
+        with self._changed:
+            self._records.extend(records)
+            self._goal = self._waits + (1 if self._is_waiting else 2)
+            self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Until all that was pushed has been dealt with: whoever took it waits again, or ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waits >= self._goal or self._ended)
+
+    def wait(self) -> list[ProcessRecord]:
+        """What was pushed; nothing once it has ended."""
+        with self._changed:
+            self._waits += 1
+            self._is_waiting = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._records or self._ended)
+            self._is_waiting = False
+            taken = [] if self._ended else list(self._records)
+            self._records.clear()
+            return taken
+
+    def end(self) -> None:
+        """Wake who waits, for the last time."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nothing is told any more."""
+        self.is_open = False
+
+
 @dataclass
 class FakeEngine:
     """A `bpfprobe.engine.Engine` for tests of probes, of sessions, of a tracer of your own.
@@ -118,7 +165,7 @@ class FakeEngine:
     two by descriptor, until closed); ``links`` every attachment ever made, in order. ``counters``
     is what `read_percpu` gives, by map name and key; ``pending`` what `keys` gives, by map name;
     ``misses`` what `recursion_misses` gives. ``values`` is what stands in maps of one
-    entry, by name.
+    entry, by name; ``watches`` what `watch_processes` gave.
     """
 
     cpus: int = 2
@@ -131,6 +178,7 @@ class FakeEngine:
     pending: dict[str, list[bytes]] = field(default_factory=dict)
     misses: int | None = 0
     values: dict[str, bytes] = field(default_factory=dict)
+    watches: list[FakeProcessWatch] = field(default_factory=list)
     _early: list[bytes] = field(default_factory=list)
     _refusals: list[tuple[str, int]] = field(default_factory=list)
     _failures: dict[str, BpfprobeError] = field(default_factory=dict)
@@ -145,6 +193,7 @@ class FakeEngine:
     def is_idle(self) -> bool:
         """True if nothing is attached, loaded, created or mapped."""
         sources_open = any(source.is_open for source in self.record_sources)
+        sources_open |= any(watch.is_open for watch in self.watches)
         return not (self.attached or self.maps or self.programs or sources_open)
 
     def push(self, *records: bytes) -> None:
@@ -252,6 +301,13 @@ class FakeEngine:
     def recursion_misses(self, program_fd: int) -> int | None:
         """What a test has put in ``misses``."""
         return self.misses
+
+    def watch_processes(self) -> FakeProcessWatch:
+        """A watch that tells what it is pushed; ``watches`` has all."""
+        self._check("watch_processes")
+        watch = FakeProcessWatch()
+        self.watches.append(watch)
+        return watch
 
     def close_fd(self, fd: int) -> None:
         """Forget a map or program."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfprobe.engine.process_records import read_records
-from bpfprobe.model.mapping import Executed, Forked, Mapped, Mapping
+from bpfprobe.model.mapping import Executed, Exited, Forked, Mapped, Mapping, RecordsLost
 
 
 def record(kind: int, body: bytes, misc: int = 0, time: int = 1) -> bytes:
@@ -49,11 +49,13 @@ def test_what_begins() -> None:
             record(7, struct.pack("=IIIIQ", 8, 8, 9, 8, 6), time=6),  # a thread
             record(3, struct.pack("=II8s", 8, 8, b"ls"), misc=1 << 13, time=7),
             record(3, struct.pack("=II8s", 8, 8, b"renamed"), time=8),
-            record(4, struct.pack("=IIIIQ", 8, 7, 8, 7, 9), time=9),  # it exits
+            record(4, struct.pack("=IIIIQ", 8, 7, 9, 7, 9), time=9),  # the thread exits
             record(2, struct.pack("=QQ", 1, 3)),  # three were lost
         ]
     )
-    assert read_records(data) == [(5, Forked(8, 7)), (7, Executed(8))]
+    assert read_records(data) == [
+        (5, Forked(8, 7)), (7, Executed(8)), (9, Exited(8, 9)), (1, RecordsLost(3)),
+    ]  # fmt: skip
 
 
 def test_what_is_cut_off() -> None:

@@ -57,5 +57,5 @@ def test_each_stage_has_a_part() -> None:
     from bpfprobe.store import fingerprint
 
     folders = {path.parent.name for path in (ROOT / "bpfprobe").glob("*/__init__.py")}
-    left_out = {"check", "cli", "deliver", "ftrace", "lab", "read", "testing"}
+    left_out = {"check", "cli", "deliver", "follow", "ftrace", "lab", "read", "testing"}
     assert set(fingerprint._FOLDERS) == folders - left_out | {"."}

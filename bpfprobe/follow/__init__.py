@@ -1,0 +1,1 @@
+"""A session that attaches to files that processes map later."""

@@ -1,0 +1,199 @@
+"""A thread that sleeps until processes map files, and attaches probes to those that are meant."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from bpfprobe.errors import BpfprobeError, SessionError
+from bpfprobe.model.mapping import Exited, Forked, Mapped, RecordsLost
+from bpfprobe.model.notice import Notice
+from bpfprobe.model.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bpfprobe.engine import ProcessWatch
+    from bpfprobe.follow.family import Family
+    from bpfprobe.follow.probe import FollowedProbe
+    from bpfprobe.follow.variants import Variants
+    from bpfprobe.model.mapping import ProcessRecord
+    from bpfprobe.model.place import Awaited
+    from bpfprobe.target.process_files import Opened, ProcessFiles
+
+
+class Following:
+    """Follows from `begin` to `end`; ``notify`` is called from its thread.
+
+    What goes wrong with one file is told and remembered with it. Anything else ends the following,
+    and is raised by `check`.
+    """
+
+    def __init__(
+        self,
+        probes: Iterable[FollowedProbe],
+        variants: Variants,
+        watch: ProcessWatch,
+        files: ProcessFiles,
+        notify: Callable[[Notice], object],
+    ) -> None:
+        self._probes = tuple(probes)
+        self._variants, self._watch, self._files = variants, watch, files
+        self._notify = notify
+        families = [probe.family for probe in self._probes]
+        self._families = {id(family): family for family in families if family is not None}
+        self._exited: dict[int, set[int]] = {}
+        self._failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Go to what is mapped already, and then follow."""
+        self._look_at_all()
+        for probe in self._probes:
+            if (awaited := probe.awaited()) is not None:
+                self._notify(Notice("WAITS", str(awaited)))
+        self._thread = threading.Thread(target=self._run, name="bpfprobe-follow", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Attach nothing more. Doing it twice does nothing."""
+        self._watch.end()
+        if self._thread is not None:
+            self._thread.join()
+        self._watch.close()
+
+    def check(self) -> None:
+        """Raise what ended the following before its time, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def places(self) -> tuple[Place, ...]:
+        """Where the probes are."""
+        return tuple(place for probe in self._probes for place in probe.places())
+
+    def waits_for(self) -> tuple[Awaited, ...]:
+        """What probes wait for that are nowhere."""
+        return tuple(one for probe in self._probes if (one := probe.awaited()) is not None)
+
+    def _run(self) -> None:
+        try:
+            while records := self._watch.wait():
+                self._take(records)
+        except BaseException as error:  # the caller's thread raises it
+            self._failure = error
+
+    def _take(self, records: list[ProcessRecord]) -> None:
+        lost = 0
+        for record in records:
+            match record:
+                case Mapped():
+                    self._see(record)
+                case Forked(pid, parent):
+                    self._fork(pid, parent)
+                case Exited(pid, tid):
+                    self._exit(pid, tid)
+                case RecordsLost(count):
+                    lost += count
+        if any(isinstance(record, RecordsLost) for record in records):
+            what = f"{lost} records of processes were lost" if lost else "a CPU has come online"
+            self._notify(Notice("LOST", f"{what}: all processes are looked at once more"))
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        """What all processes have mapped, where somebody may want it."""
+        parents = self._files.parents()
+        for family in self._families.values():
+            family.learn(parents)
+        if all(probe.family is not None for probe in self._probes):
+            pids = {pid for family in self._families.values() for pid in family.members()}
+        else:
+            pids = set(parents)
+        for pid in sorted(pids):
+            self._look(pid)
+
+    def _look(self, pid: int) -> None:
+        for mapped in self._files.mapped(pid):
+            self._see(mapped)
+
+    def _fork(self, pid: int, parent: int) -> None:
+        """Somebody's child has what its parent has mapped, and nothing tells of that."""
+        self._exited.pop(pid, None)
+        joined = {one for family in self._families.values() for one in family.forked(pid, parent)}
+        for one in sorted(joined):
+            self._look(one)
+
+    def _exit(self, pid: int, tid: int) -> None:
+        """A process has ended with the last of its threads, which need not be its first."""
+        in_families: list[Family] = [f for f in self._families.values() if pid in f]
+        if pid != tid and not in_families:
+            return
+        exited = self._exited.setdefault(pid, set())
+        exited.add(tid)
+        if in_families and self._files.threads(pid) - exited:
+            return
+        del self._exited[pid]
+        for family in self._families.values():
+            family.ended(pid)
+        for probe in self._probes:
+            if probe.family is not None and (links := probe.leave(pid)):
+                self._variants.retract(probe.index, links)
+
+    def _see(self, mapped: Mapped) -> None:
+        for probe in self._probes:
+            if probe.is_news(mapped, self._files.leads_to):
+                self._open(probe, mapped)
+
+    def _open(self, probe: FollowedProbe, mapped: Mapped) -> None:
+        try:
+            opened = self._files.open(mapped)
+        except BpfprobeError as error:
+            if probe.family is None:  # else nobody is left who could use it
+                self._refuse(probe, mapped, error, mapped.mapping.path)
+            return
+        try:
+            probe.is_the_same(mapped.mapping.file, opened.key)
+            scope = probe.scope(mapped.pid)
+            if probe.has(opened.key, scope) or (opened.key, opened.changed_ns) in probe.refused:
+                return
+            self._attach(probe, mapped, opened)
+        finally:
+            opened.close()
+
+    def _attach(self, probe: FollowedProbe, mapped: Mapped, opened: Opened) -> None:
+        pid = probe.scope(mapped.pid)
+        try:
+            variant = self._variants.of(probe.index, opened)
+            if not probe.has_room(variant.places):
+                if not probe.is_full:
+                    probe.is_full = True
+                    self._refuse(probe, mapped, _full(), opened.path)
+                return
+            links = self._variants.attach(variant, opened, pid)
+        except BpfprobeError as error:
+            if self._has_ended(mapped.pid, pid):
+                return
+            probe.refused.add((opened.key, opened.changed_ns))
+            self._refuse(probe, mapped, error, opened.path)
+            return
+        key = opened.key
+        place = Place(probe.name, mapped.mapping.path, pid, key.device, key.inode, variant.places)
+        probe.add(place, links)
+        self._notify(Notice("FOLLOWED", f"{probe.name} goes to {place}"))
+
+    def _has_ended(self, pid: int, scope: int | None) -> bool:
+        """Whether the process is gone in which alone a place was to be probed."""
+        return scope is not None and not self._files.threads(pid)
+
+    def _refuse(
+        self, probe: FollowedProbe, mapped: Mapped, error: BpfprobeError, shown: str
+    ) -> None:
+        text = f"{error.message} [{error.code}]".replace(shown, mapped.mapping.path)
+        where = f"{mapped.mapping.path} of process {mapped.pid}"
+        self._notify(Notice("REFUSED", f"{probe.name} does not go to {where}: {text}"))
+
+
+def _full() -> SessionError:
+    return SessionError(
+        "it would be at more places than max_places (--max-places) allows", code="FOLLOW_LIMIT"
+    )

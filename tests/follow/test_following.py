@@ -1,0 +1,316 @@
+"""Which files are opened, described and attached, on fakes: nothing of it needs a kernel."""
+
+from __future__ import annotations
+
+import errno
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import bpfprobe as bp
+from bpfprobe.errors import TargetError
+from bpfprobe.follow.begin import begin_following
+from bpfprobe.model.mapping import Exited, FileKey, Forked, Mapped, Mapping, RecordsLost
+from bpfprobe.model.wanted import Wanted
+from bpfprobe.testing import FakeEngine
+from tests.sample_machine import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bpfprobe.follow.begin import Followed
+    from bpfprobe.target import Target
+
+HERE, THERE = "/lib/here.so", "/lib/there.so"
+
+
+@dataclass
+class FakeFile:
+    """A file of the test, opened."""
+
+    path: str
+    key: FileKey
+    changed_ns: int = 1
+    is_open: bool = True
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+@dataclass
+class FakeFiles:
+    """Processes with the files that they map: ``content`` says what functions an inode has."""
+
+    content: dict[int, list[str]] = field(default_factory=dict)
+    maps: dict[int, list[Mapped]] = field(default_factory=dict)
+    tree: dict[int, int] = field(default_factory=lambda: {1: 0, 7: 1})
+    opened: list[FakeFile] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    alive: dict[int, set[int]] = field(default_factory=dict)
+
+    def parents(self) -> dict[int, int]:
+        return self.tree
+
+    def threads(self, pid: int) -> set[int]:
+        return self.alive.get(pid, {pid})
+
+    def mapped(self, pid: int) -> list[Mapped]:
+        return self.maps.get(pid, [])
+
+    def wanted(self, name: str, pid: int | None, found: str | None) -> Wanted:
+        return Wanted(name, (name,), leads=True)
+
+    def leads_to(self, wanted: Wanted, mapped: Mapped) -> bool:
+        self.asked.append(mapped.mapping.path)
+        return mapped.mapping.path == f"/link/to{wanted.name}"
+
+    def key(self, path: str) -> FileKey | None:
+        return FileKey(1, 100)
+
+    def open(self, mapped: Mapped) -> FakeFile:
+        if mapped.mapping.inode not in self.content:
+            raise TargetError(f"{mapped.mapping.path} was gone", code="FILE_GONE")
+        # As on btrfs, the device of the mapping is not that of the file.
+        file = FakeFile(f"/proc/self/fd/{len(self.opened)}", FileKey(1, mapped.mapping.inode))
+        self.opened.append(file)
+        return file
+
+    def target(self, base: Target, opened: Any) -> Target:
+        return _Named(machine(binaries={opened.path: self.content[opened.key.inode]}), opened.path)
+
+
+class _Named:
+    """A machine on which every name means one file."""
+
+    def __init__(self, target: Target, path: str) -> None:
+        self._target, self._path = target, path
+
+    def __getattr__(self, question: str) -> Any:
+        return getattr(self._target, question)
+
+    def binary(self, path: str, pid: int | None = None) -> Any:
+        return self._target.binary(self._path)
+
+    def process_maps_binary(self, pid: int, binary: Any) -> bool:
+        return True
+
+
+def mapped(pid: int, inode: int, path: str = HERE, device: int = 1) -> Mapped:
+    return Mapped(pid, Mapping(0x1000, 0x2000, True, 0, device, inode, path))
+
+
+class Bench:
+    """A session that follows, on fakes."""
+
+    def __init__(self, *probes: bp.Probe, files: FakeFiles, **options: Any) -> None:
+        self.engine, self.files, self.told = FakeEngine(), files, list[str]()
+        target = machine(binaries={HERE: ["plug"]}, processes={7: [HERE]})
+        self.followed: Followed = begin_following(
+            probes, bp.Options(follow=True, **options), target, self.engine, None,
+            lambda notice: self.told.append(f"{notice.code} {notice}"), files,
+        )  # fmt: skip
+
+    def tell(self, *records: Any) -> list[str]:
+        """What is attached once it has been dealt with."""
+        (watch,) = self.engine.watches
+        watch.push(*records)
+        watch.settle()
+        return self.attached
+
+    @property
+    def attached(self) -> list[str]:
+        return [f"{site} {site.pid}" for site in self.engine.attached]  # type: ignore[union-attr]  # all are of programs
+
+    def close(self) -> None:
+        self.followed.following.end()
+        self.followed.attachment.close()
+        assert self.engine.is_idle
+        assert not any(file.is_open for file in self.files.opened)
+
+
+@pytest.fixture
+def files() -> FakeFiles:
+    return FakeFiles(content={inode: ["plug"] for inode in (100, 101, 102)})
+
+
+@pytest.fixture
+def benches() -> Iterator[list[Bench]]:
+    made: list[Bench] = []
+    yield made
+    for bench in made:
+        bench.close()
+
+
+PLUG = bp.uprobe(HERE, "plug", n="$arg1")
+
+
+def until(raises: Callable[[], None]) -> None:
+    """Ask again while another thread works."""
+    for _ in range(10_000):
+        raises()
+        time.sleep(0.001)
+
+
+def test_each_file_once_and_no_other_is_opened(files: FakeFiles, benches: list[Bench]) -> None:
+    files.maps = {1: [mapped(1, 100), mapped(1, 101), mapped(1, 55, "/bin/init")]}
+    benches.append(bench := Bench(PLUG, files=files))
+    first = ["uprobe:/lib/here.so:plug None", "uprobe:/proc/self/fd/0:plug None"]
+    assert bench.attached == first
+    assert [place.inode for place in bench.followed.following.places()] == [100, 101]
+    again = [
+        mapped(9, 100),
+        mapped(9, 101),
+        mapped(9, 101, "/a/hard/link"),
+        mapped(9, 55, "/bin/init"),
+    ]
+    assert bench.tell(*again, *again) == first
+    assert len(files.opened) == 1
+    assert files.asked == ["/bin/init"]
+    assert bench.tell(mapped(9, 102, "/link/to/lib/here.so"))[2:] == [
+        "uprobe:/proc/self/fd/1:plug None"
+    ]
+    assert bench.told == [
+        "FOLLOWED plug goes to /lib/here.so (1 place)",
+        "FOLLOWED plug goes to /link/to/lib/here.so (1 place)",
+    ]
+    assert len(bench.engine.sources) == 1, "the same C is compiled once"
+
+
+def test_a_mapping_with_another_device_is_the_same_file(
+    files: FakeFiles, benches: list[Bench]
+) -> None:
+    benches.append(bench := Bench(PLUG, files=files))
+    assert len(bench.tell(mapped(9, 100, device=5), mapped(9, 101, device=5))) == 2
+    assert len(bench.tell(mapped(9, 101, device=5), mapped(8, 100, device=5))) == 2
+    assert len(files.opened) == 2
+
+
+def test_a_process_and_what_it_starts(files: FakeFiles, benches: list[Bench]) -> None:
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8, 9, 10)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    assert bench.attached == ["uprobe:/lib/here.so:plug 7"]
+    own = bench.attached
+    assert bench.tell(mapped(8, 101), Forked(10, 9), Forked(9, 1)) == own, "a stranger"
+    both = [*own, "uprobe:/proc/self/fd/0:plug 8"]
+    assert bench.tell(Forked(8, 7)) == both
+    assert bench.tell(mapped(8, 102))[2:] == ["uprobe:/proc/self/fd/1:plug 8"]
+    files.alive[8] = {8, 81}
+    assert len(bench.tell(Exited(8, 8))) == 3, "its other thread lives"
+    assert bench.tell(Exited(8, 81)) == own
+    assert bench.tell(Exited(7, 7)) == []
+    (awaited,) = bench.followed.following.waits_for()
+    assert str(awaited) == "plug waits for /lib/here.so in process 7"
+
+
+def test_what_is_lost_is_looked_up(files: FakeFiles, benches: list[Bench]) -> None:
+    benches.append(bench := Bench(PLUG, files=files))
+    files.tree[3], files.maps[3] = 1, [mapped(3, 101)]
+    assert len(bench.tell(RecordsLost(5), Exited(4, 4), RecordsLost(6))) == 2
+    assert bench.told[0] == (
+        "LOST 11 records of processes were lost: all processes are looked at once more"
+    )
+    bench.tell(RecordsLost(0))
+    assert bench.told[2].startswith("LOST a CPU has come online: ")
+
+
+@pytest.mark.parametrize("pid", [None, 7])
+def test_a_file_that_is_gone(files: FakeFiles, benches: list[Bench], pid: int | None) -> None:
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=pid), files=files))
+    assert len(bench.tell(mapped(7, 55))) == 1
+    told = [
+        "REFUSED plug does not go to /lib/here.so of process 7: /lib/here.so was gone [FILE_GONE]"
+    ]
+    assert bench.told == ([] if pid else told)
+
+
+def test_a_refusal_is_told_once(files: FakeFiles, benches: list[Bench]) -> None:
+    files.content[103] = ["other"]
+    benches.append(bench := Bench(PLUG, files=files))
+    assert len(bench.tell(mapped(7, 103), mapped(8, 103))) == 1
+    (told,) = bench.told
+    assert told.startswith("REFUSED plug does not go to /lib/here.so of process 7: ")
+    assert "/proc/self/fd" not in told
+    bench.engine.refuse("fd/1", errno.EINVAL)
+    files.opened.clear()
+    files.opened.append(FakeFile("", FileKey(0, 0), is_open=False))
+    assert len(bench.tell(mapped(7, 101), mapped(8, 101))) == 1
+    assert len(bench.told) == 2
+
+
+def test_the_limit_counts_places_that_are_taken(files: FakeFiles, benches: list[Bench]) -> None:
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8, 9, 10)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files, max_places=2))
+    assert len(bench.tell(Forked(8, 7), Forked(9, 7), Forked(10, 7))) == 2
+    assert [told.split()[0] for told in bench.told] == ["FOLLOWED", "REFUSED"]
+    assert len(bench.tell(Exited(8, 8), mapped(9, 100))) == 2
+    assert len(bench.tell(mapped(10, 100))) == 2
+    assert [told.split()[0] for told in bench.told] == ["FOLLOWED", "REFUSED"] * 2
+
+
+def test_what_is_awaited_uses_the_programs_that_were_made_for_it(
+    files: FakeFiles, benches: list[Bench]
+) -> None:
+    probe = bp.uprobe(THERE, "plug", n="$arg1")
+    benches.append(bench := Bench(PLUG, probe, files=files))
+    assert bench.attached == ["uprobe:/lib/here.so:plug None"]
+    assert bench.told == ["WAITS plug waits for /lib/there.so"]
+    assert len(bench.tell(mapped(7, 101, THERE))) == 2
+    assert len(bench.engine.sources) == 1
+    assert bench.followed.following.waits_for() == ()
+    assert bench.followed.attachment.tally(1).missed == 0
+
+
+def test_an_unforeseen_error_reaches_the_caller(files: FakeFiles, benches: list[Bench]) -> None:
+    benches.append(bench := Bench(PLUG, files=files))
+    failure = RuntimeError("the test says so")
+
+    def fail(mapped: Mapped) -> FakeFile:
+        raise failure
+
+    files.open = fail  # type: ignore[method-assign]  # for this once
+    bench.engine.watches[0].push(mapped(7, 101))
+    with pytest.raises(RuntimeError) as caught:
+        until(bench.followed.following.check)
+    assert caught.value is failure
+    bench.followed.following.check()
+
+
+@pytest.mark.parametrize(
+    ("probes", "options", "code"),
+    [
+        ([bp.kprobe("vfs_read")], {}, "FOLLOW_NOTHING"),
+        ([bp.uprobe(HERE, "plug", pid=7), bp.kprobe("vfs_read")], {}, "FOLLOW_MIXED"),
+        ([bp.uprobe(HERE, "plug", pid=7), PLUG], {}, "FOLLOW_MIXED"),
+        ([bp.uprobe(HERE, "plug", pid=7)], {"pid": 7}, "FOLLOW_PID"),
+        ([bp.uprobe(THERE, "pl*", func="func")], {}, "FOLLOW_SHAPE"),
+    ],
+)
+def test_what_cannot_be_followed(
+    files: FakeFiles, probes: list[bp.Probe], options: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(bp.SessionError) as caught:
+        Bench(*probes, files=files, **options)
+    assert caught.value.code == code
+    assert caught.value.hint
+
+
+def test_what_fails_at_the_beginning_leaves_nothing(files: FakeFiles) -> None:
+    engine = FakeEngine()
+    target = machine(binaries={HERE: ["plug"]})
+
+    def refuse(notice: bp.Notice) -> None:
+        raise RuntimeError(str(notice))
+
+    probe = bp.uprobe(THERE, "plug")
+    with pytest.raises(RuntimeError, match="waits for"):
+        begin_following([probe], bp.Options(follow=True), target, engine, None, refuse, files)
+    assert engine.is_idle
+
+
+def test_places_are_only_of_sessions_that_follow() -> None:
+    session = bp.Session(PLUG, target=machine(binaries={HERE: ["plug"]}), engine=FakeEngine())
+    for ask in (session.places, session.waits_for):
+        with pytest.raises(bp.SessionError, match="does not follow"):
+            ask()

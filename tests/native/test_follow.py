@@ -1,0 +1,484 @@
+"""Files that come later, on processes that the tests start: each call seen once, nothing stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import bpfprobe as bp
+from bpfprobe.engine.live import LiveEngine
+from bpfprobe.engine.process_watch import AT_ONCE, ProcessWatch
+from bpfprobe.model.machine import Answer
+from bpfprobe.model.mapping import RecordsLost
+from bpfprobe.target.live import LiveTarget
+from tests.native.following import PLUGIN, Host, build_host, build_plugin, until
+from tests.native.programs import kernel_things, needs_uprobes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfprobe.model.machine import MachineFacts
+    from bpfprobe.model.mapping import ProcessRecord
+
+pytestmark = needs_uprobes
+
+
+class OneByOne(LiveTarget):
+    """This machine, as if its kernel had no links of their own for uprobes."""
+
+    def facts(self) -> MachineFacts:
+        return replace(super().facts(), uprobe_multi=Answer(False, "the test says so"))
+
+
+TIMES = 23
+VALUES = [(1000 + i, -3) for i in range(TIMES)]
+
+
+@pytest.fixture(scope="module")
+def host_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_host(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture
+def host(host_path: Path) -> Iterator[Host]:
+    with Host(host_path) as host:
+        yield host
+
+
+def plug(path: Path | str, **more: Any) -> bp.Probe:
+    return bp.uprobe(str(path), "plug", n="$arg1:s64", factor="$arg2:s32", **more)
+
+
+def values(session: bp.Session) -> list[tuple[int, int]]:
+    return [(event.n, event.factor) for event in session.events(duration=0)]
+
+
+def balanced(statistics: bp.Statistics) -> bool:
+    s = statistics
+    return s.produced == s.delivered + s.lost + s.dropped + s.waiting
+
+
+@pytest.mark.parametrize("by_pid", [False, True])
+def test_a_plugin_that_does_not_exist_yet(host: Host, tmp_path: Path, by_pid: bool) -> None:
+    path = tmp_path / "plugin.so"
+    probe = plug(path, pid=host.pid if by_pid else None)
+    told: list[str] = []
+    session = bp.Session(probe, follow=True)
+    session.on_notice(lambda notice: told.append(f"{notice.code} {notice}"))
+    pid = host.pid if by_pid else None
+    with session:
+        assert session.places() == ()
+        assert session.waits_for() == (bp.Awaited("plug", str(path), pid),)
+        build_plugin(path)
+        host(f"load {path}")
+        until(session.places)
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+        status = path.stat()
+        place = bp.Place("plug", str(path), pid, status.st_dev, status.st_ino, 1)
+        assert session.places() == (place,)
+        assert session.waits_for() == ()
+        statistics = session.statistics()
+    where = f" of process {pid}" if by_pid else ""
+    waits = f" in process {pid}" if by_pid else ""
+    assert told == [
+        f"WAITS plug waits for {path}{waits}",
+        f"FOLLOWED plug goes to {path}{where} (1 place)",
+    ]
+    assert (statistics.produced, statistics.delivered) == (TIMES, TIMES)
+    assert balanced(session.statistics())
+    assert kernel_things() == []
+
+
+def in_namespace(host_path: Path, over: Path, other: Path) -> Host:
+    """The program where another file is at the path of one."""
+    script = 'mount --bind "$1" "$2" && exec "$3"'
+    return Host("unshare", "-m", "sh", "-c", script, "sh", str(other), str(over), str(host_path))
+
+
+@pytest.mark.parametrize("is_there_before", [False, True])
+def test_another_file_at_the_same_path_in_another_namespace(
+    host: Host, host_path: Path, tmp_path: Path, is_there_before: bool
+) -> None:
+    path, other = build_plugin(tmp_path / "plugin.so"), tmp_path / "other.so"
+    shutil.copy(path, other)
+    with in_namespace(host_path, path, other) as container:
+        container("call 0")  # the mount has been made
+        if is_there_before:
+            container(f"load {path}")
+        with bp.Session(plug(path), follow=True) as session:
+            if not is_there_before:
+                container(f"load {path}")
+                until(lambda: len(session.places()) == 2)
+            host(f"load {path}")
+            container(f"call {TIMES}")
+            assert values(session) == VALUES
+            host(f"call {TIMES}")
+            assert values(session) == VALUES
+            inodes = [place.inode for place in session.places()]
+            assert inodes == [path.stat().st_ino, other.stat().st_ino]
+            assert len({place.path for place in session.places()}) == 1
+    assert kernel_things() == []
+
+
+def test_a_library_by_its_name_wherever_it_is(host: Host, tmp_path: Path) -> None:
+    copies = [tmp_path / folder / "libwherever-1.2.so.7" for folder in ("a", "b")]
+    for copy in copies:
+        copy.parent.mkdir()
+        build_plugin(copy)
+    with bp.Session(plug("wherever"), follow=True) as session:
+        assert [str(one) for one in session.waits_for()] == ["plug waits for wherever"]
+        for number, copy in enumerate(copies, 1):
+            host(f"load {copy}")
+            until(lambda number=number: len(session.places()) == number)
+            host(f"call {TIMES}")
+            assert values(session) == VALUES
+        os.link(copies[0], tmp_path / "libwherever.so")
+        host(f"load {tmp_path / 'libwherever.so'}", "call 1")
+        assert len(values(session)) == 1, "the same file by another path"
+        assert len(session.places()) == 2
+
+
+def test_a_link_that_comes_later_leads_to_the_file(host: Host, tmp_path: Path) -> None:
+    link = tmp_path / "plugin.so"
+    with bp.Session(plug(link), follow=True) as session:
+        real = build_plugin(tmp_path / "real-1.2.so")
+        link.symlink_to(real)
+        host(f"load {link}")
+        until(session.places)
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+        assert session.places()[0].path == str(real)
+
+
+def test_a_new_filter_holds_in_all_files(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "plugin.so"
+    probe = plug(path, filter="n >= 1000")
+    with bp.Session(probe, follow=True) as session:
+        build_plugin(path)
+        host(f"load {path}")
+        until(session.places)
+        for least in (1020, 1022, 1004):
+            session.update(probe, filter=f"n >= {least}")
+            host(f"call {TIMES}")
+            assert values(session) == [pair for pair in VALUES if pair[0] >= least]
+
+
+@pytest.mark.parametrize("executes", [False, True])
+@pytest.mark.parametrize("target", [LiveTarget, OneByOne])
+def test_children_of_a_process(
+    host: Host, host_path: Path, tmp_path: Path, target: type[LiveTarget], executes: bool
+) -> None:
+    path = build_plugin(tmp_path / "plugin.so")
+    host(f"load {path}")
+    probe = plug(path, pid=host.pid)
+    with (
+        bp.Session(probe, follow=True, target=target()) as session,
+        Host(host_path) as alien,
+    ):
+        alien(f"load {path}", f"call {TIMES}")
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+        host("fork")
+        if executes:
+            host("exec", f"load {path}")
+        until(lambda: [place.pid for place in session.places()] == [host.pid, host.child])
+        host(f"call {TIMES}")
+        events = list(session.events(duration=0))
+        assert {event.pid for event in events} == {host.child}
+        assert [(event.n, event.factor) for event in events] == VALUES
+        host("quit")  # and the parent goes on
+        until(lambda: [place.pid for place in session.places()] == [host.pid])
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+        assert session.statistics().produced == 3 * TIMES
+    assert balanced(session.statistics())
+    assert kernel_things() == []
+
+
+def test_processes_that_come_and_go(host_path: Path, host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "plugin.so"
+    with bp.Session(plug(path), follow=True) as session:
+        build_plugin(path)
+        for _ in range(7):  # whether we are in time for the first is the machine's to say
+            subprocess.run([host_path], input=f"load {path}\n", text=True, check=True)
+        host(f"load {path}")
+        until(session.places)
+        host(f"call {TIMES}")
+        assert values(session)[-TIMES:] == VALUES
+        assert len(session.places()) == 1
+
+
+def test_returns_with_what_was_kept_from_entry(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "plugin.so"
+    probe = bp.uretprobe(str(path), "plug", n="$arg1:s64", result="$retval:s64", took="duration")
+    with bp.Session(probe, follow=True) as session:
+        build_plugin(path)
+        host(f"load {path}")
+        until(session.places)
+        host(f"call {TIMES}")
+        events = list(session.events(duration=0))
+        assert [(event.n, event.result) for event in events] == [(n, -3 * n) for n, _ in VALUES]
+        assert all(event.took > 0 for event in events)
+        statistics = session.statistics()
+    assert (statistics.missed, statistics.unmatched, statistics.in_flight) == (0, 0, 0)
+
+
+MARKED = """
+#include "HEADER"
+__attribute__((section(".probes"), used, visibility("hidden"))) unsigned short counted_semaphore;
+__attribute__((noinline, noipa)) long plug(long n, int factor)
+{
+    MARKER("shop", "sold", "counted_semaphore", "ARGUMENTS", "D"(n), "S"(factor));
+    return n * factor;
+}
+""".replace("HEADER", str(Path(__file__).parents[1] / "marker.h"))
+
+
+def test_markers_whose_arguments_are_elsewhere_in_each_file(
+    host: Host, host_path: Path, tmp_path: Path
+) -> None:
+    path, told = tmp_path / "shop.so", list[str]()
+    session = bp.Session(bp.usdt(str(path), "shop:sold", n="$arg1", factor="$arg2"), follow=True)
+    session.on_notice(lambda notice: told.append(notice.code))
+    with session, Host(host_path) as other:
+        build_plugin(path, MARKED.replace("ARGUMENTS", "8@%%rdi -4@%%esi"))
+        host(f"load {path}")
+        until(session.places)
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+        path.unlink()
+        build_plugin(path, MARKED.replace("ARGUMENTS", "-4@%%esi 4@%%edi"))
+        other(f"load {path}")
+        until(lambda: len(session.places()) == 2)
+        other(f"call {TIMES}")
+        assert values(session) == [(factor, n) for n, factor in VALUES]
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+    assert told == ["WAITS", "FOLLOWED", "FOLLOWED"]
+    assert balanced(session.statistics())
+    assert kernel_things() == []
+
+
+def test_a_file_with_other_events_is_refused(host: Host, tmp_path: Path) -> None:
+    path = build_plugin(tmp_path / "plugin.so")
+    told: list[bp.Notice] = []
+    session = bp.Session(bp.uprobe(str(path), "pl*", func="func"), follow=True)
+    session.on_notice(told.append)
+    with session:
+        path.unlink()
+        build_plugin(path, PLUGIN + PLUGIN.replace("plug", "plug_more"))
+        host(f"load {path}")
+        until(lambda: told)
+        host("call 1")
+        assert list(session.events(duration=0)) == []
+        assert len(session.places()) == 1
+    (notice,) = told
+    assert notice.code == "REFUSED"
+    assert str(notice) == (
+        f"pl_ does not go to {path} of process {host.pid}: its events would be others in this "
+        "file: func would be of another kind or size [FOLLOW_SHAPE]"
+    )
+
+
+def test_a_file_without_the_function_is_refused_until_it_is_another(
+    host_path: Path, tmp_path: Path
+) -> None:
+    path, told = tmp_path / "plugin.so", list[str]()
+    session = bp.Session(plug(path), follow=True)
+    session.on_notice(lambda notice: told.append(str(notice)))
+    with session:
+        build_plugin(path, PLUGIN.replace("plug", "other"))
+        for _ in range(3):
+            with Host(host_path) as host:
+                host.say(f"load {path}")
+                host.process.wait()
+        until(lambda: len(told) == 2)
+        assert f"{path} has no function plug" in told[1]
+        path.unlink()
+        build_plugin(path)
+        with Host(host_path) as host:
+            host(f"load {path}")
+            until(session.places)
+            host(f"call {TIMES}")
+            assert values(session) == VALUES
+    assert len(told) == 3
+
+
+def test_no_more_places_than_the_limit(host: Host, tmp_path: Path) -> None:
+    copies = [tmp_path / folder / "libmany.so" for folder in "abcd"]
+    for copy in copies:
+        copy.parent.mkdir()
+        build_plugin(copy, PLUGIN + PLUGIN.replace("plug", "plug_more"))
+    told: list[str] = []
+    session = bp.Session(bp.uprobe("many", "plug*"), follow=True, max_places=5)
+    session.on_notice(lambda notice: told.append(f"{notice.code} {notice}"))
+    with session:
+        for copy in copies:
+            host(f"load {copy}")
+        until(lambda: len(told) == 4)
+        host(f"call {TIMES}")
+        assert [place.sites for place in session.places()] == [2, 2]
+        assert list(session.events(duration=0)) == []
+    assert told[3].startswith(f"REFUSED plug_ does not go to {copies[2]} of process {host.pid}: ")
+    assert told[3].endswith("than max_places (--max-places) allows [FOLLOW_LIMIT]")
+
+
+class Forgetful(LiveEngine):
+    """An engine whose watch drops what it is told, and says so."""
+
+    def watch_processes(self) -> ProcessWatch:
+        watch = super().watch_processes()
+        wait = watch.wait
+
+        def lossy() -> list[ProcessRecord]:
+            dropped = len(wait())
+            return [RecordsLost(dropped)] if dropped else []
+
+        watch.wait = lossy  # type: ignore[method-assign]  # it stands for a buffer that is too small
+        return watch
+
+
+@pytest.mark.parametrize("by_pid", [False, True])
+def test_what_was_lost_is_looked_up(host: Host, tmp_path: Path, by_pid: bool) -> None:
+    path, told = tmp_path / "plugin.so", set[str]()
+    probe = plug(path, pid=host.pid if by_pid else None)
+    session = bp.Session(probe, follow=True, engine=Forgetful())
+    session.on_notice(lambda notice: told.add(notice.code))
+    with session:
+        build_plugin(path)
+        host("fork", f"load {path}")
+        until(session.places)
+        host(f"call {TIMES}")
+        assert values(session) == VALUES
+        child = host.child if by_pid else None
+        assert [place.pid for place in session.places()] == [child]
+        host("quit")
+    assert told == {"WAITS", "LOST", "FOLLOWED"}
+
+
+def test_a_buffer_that_is_too_small_says_so(host_path: Path) -> None:
+    watch = ProcessWatch(buffer_bytes=4096, wakeup_bytes=AT_ONCE)
+    try:
+        for _ in range(97):
+            subprocess.run([host_path], stdin=subprocess.DEVNULL, check=True)
+        watch.wait()
+        os.sched_yield()
+        lost = 0
+        while not lost:
+            subprocess.run([host_path], stdin=subprocess.DEVNULL, check=True)
+            lost = sum(one.count for one in watch.wait() if isinstance(one, RecordsLost))
+    finally:
+        watch.close()
+    assert lost > 97
+
+
+def test_what_a_notice_raises_comes_out_of_the_iteration(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "plugin.so"
+
+    def refuse(notice: bp.Notice) -> None:
+        if notice.code == "FOLLOWED":
+            raise RuntimeError(str(notice))
+
+    session = bp.Session(plug(path), follow=True)
+    session.on_notice(refuse)
+    with session:
+        build_plugin(path)
+        host(f"load {path}")
+        with pytest.raises(RuntimeError, match=r"plug goes to .*plugin.so \(1 place\)"):
+            next(iter(session))
+    assert kernel_things() == []
+
+
+def test_sessions_leave_nothing(host: Host, tmp_path: Path) -> None:
+    path = build_plugin(tmp_path / "plugin.so")
+    host(f"load {path}")
+
+    def held() -> tuple[int, list[str], int]:
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        return descriptors, kernel_things(), threading.active_count()
+
+    with bp.Session(plug(path), follow=True):
+        pass
+    before = held()
+    for _ in range(3):
+        with bp.Session(plug(path, pid=host.pid), follow=True) as session:
+            host(f"call {TIMES}")
+            assert values(session) == VALUES
+    with pytest.raises(bp.SpecError):
+        bp.Session(bp.uprobe(str(path), "no_such"), follow=True).open()
+    assert held() == before
+
+
+TRACE = [sys.executable, "-m", "bpfprobe", "trace"]
+
+
+def test_the_command_tells_what_it_waits_for_and_dies_clean(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "plugin.so"
+    spec = f"uprobe:{path}:plug n=$arg1:s64"
+    tracer = subprocess.Popen(
+        [*TRACE, "--follow", "-p", str(host.pid), spec],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert tracer.stdout is not None
+    assert tracer.stderr is not None
+    try:
+        assert (
+            tracer.stderr.readline() == f"bpfprobe: plug waits for {path} in process {host.pid}\n"
+        )
+        assert tracer.stdout.readline().split() == ["PID", "COMM", "N"]
+        build_plugin(path)
+        host("fork", f"load {path}")
+        line = f"bpfprobe: plug goes to {path} of process {host.child} (1 place)\n"
+        assert tracer.stderr.readline() == line
+        host(f"call {TIMES}")
+        rows = [tracer.stdout.readline().split() for _ in range(TIMES)]
+        assert rows == [[str(host.child), "host", str(n)] for n, _ in VALUES]
+        assert is_probed(host.child, path)
+    finally:
+        tracer.kill()
+        tracer.communicate()
+    until(lambda: not is_probed(host.child, path))
+
+
+def is_probed(pid: int, path: Path) -> bool:
+    """Whether a breakpoint stands in the memory that a process has of the plug-in's code."""
+    code = path.read_bytes()
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        where, access, offset, *_, name = line.split()
+        if name == str(path) and "x" in access:
+            start, end = (int(part, 16) for part in where.split("-"))
+            with open(f"/proc/{pid}/mem", "rb") as memory:
+                memory.seek(start)
+                now = memory.read(end - start)
+            return now[: len(code) - int(offset, 16)] != code[int(offset, 16) :][: end - start]
+    raise AssertionError(f"{path} is not mapped")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--follow", "-c", "true", "uprobe:c:malloc"], "SESSION"),
+        (["--follow", "tracepoint:sched:sched_switch"], "FOLLOW_NOTHING"),
+        (["--follow", "-p", "PID", "uprobe:HOST:main", "syscall:openat"], "FOLLOW_MIXED"),
+        (["--follow", "uprobe:/no/such/plugin.so:pl* func"], "FOLLOW_SHAPE"),
+    ],
+)
+def test_what_cannot_be_followed(host: Host, options: list[str], code: str) -> None:
+    exe = os.path.realpath(f"/proc/{host.pid}/exe")
+    words = [word.replace("PID", str(host.pid)).replace("HOST", exe) for word in options]
+    done = subprocess.run([*TRACE, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"[{code}]" in done.stderr
+    assert done.stdout == ""
