@@ -1,37 +1,23 @@
-"""Objects in files of their own: built for this kernel or another, and run without a compiler."""
+"""Objects in files of their own, as they are read and run without a compiler."""
 
 from __future__ import annotations
 
-import time
-from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpfprobe.errors import ObjectError
-from bpfprobe.model.object_file import ObjectFile, Variant
 from bpfprobe.store.digest import SEAL_BYTES, digest
 from bpfprobe.store.folder import MAX_FILE_BYTES
 from bpfprobe.store.object_file_codec import decode_object_file
 from bpfprobe.target.files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bpfprobe.engine import Engine
     from bpfprobe.model.object import Bytecode, CSource
-    from bpfprobe.model.options import Options
+    from bpfprobe.model.object_file import ObjectFile
     from bpfprobe.pipeline import Compilation
-    from bpfprobe.probes import Probe
     from bpfprobe.target import Target
 
 MOST_SHOWN = 5
 """How many differences an error tells of."""
-
-_WHICH_PROCESS: tuple[dict[str, Any], ...] = ({}, {"pid": 1}, {"not_pid": 1})
-_SHAPES: tuple[dict[str, Any], ...] = tuple(
-    {**process, **thread, **user}
-    for process, thread, user in product(_WHICH_PROCESS, ({}, {"tid": 1}), ({}, {"uid": 1}))
-)
-"""Options that make a program look at something, in every combination: each is other code."""
 
 
 class BuiltObject(NamedTuple):
@@ -67,52 +53,13 @@ def read_object(path: str) -> BuiltObject:
         raise ObjectError(f"{path}: {error.message}", hint=error.hint, code=error.code) from error
 
 
-def build_object(
-    probes: Sequence[Probe], target: Target, engine: Engine, options: Options
-) -> ObjectFile:
-    """Compile probes for the machine of a target, with every set of filters that a session has.
-
-    Of ``options`` those that make a buffer are taken. Raises `SpecError`, `TargetError`,
-    `OptionError`, `CompileError`, `MissingLibraryError`, and `AttachError` for what can be known
-    not to work there.
-    """
-    from dataclasses import replace
-
-    import bpfprobe
-    from bpfprobe.check.boot import refuse_addresses
-    from bpfprobe.pipeline import describe
-    from bpfprobe.plan.obstacles import refuse_obstacles
-    from bpfprobe.starting import compiled
-
-    variants: dict[str, Variant] = {}
-    for shape in _SHAPES:
-        made = describe(probes, target, replace(options, **shape))
-        refuse_obstacles(made.plan)
-        for bound in made.bound.probes:
-            refuse_addresses(bound)
-        source = source_digest(made.source)
-        if source not in variants:
-            variants[source] = Variant(source, compiled(made.source, engine))
-    return ObjectFile(
-        version=bpfprobe.__version__,
-        release=made.plan.facts.release,
-        made_s=int(time.time()),
-        descriptions=tuple(replace(probe.description, pid=None) for probe in probes),
-        transport=options.transport,
-        buffer_bytes=options.buffer_bytes,
-        inflight=options.inflight,
-        depends=tuple(_depends(made, target).items()),
-        variants=tuple(variants.values()),
-    )
-
-
 def source_digest(source: CSource) -> str:
     """What tells one C text from another: the same text makes the same programs."""
     return digest(b"source", source.text.encode(), source.header.encode())
 
 
-def _depends(made: Compilation, target: Target) -> dict[str, str]:
-    """What the C depends on, each subject with its state on the machine."""
+def dependencies(made: Compilation, target: Target) -> dict[str, str]:
+    """What the C depends on, in words: each subject with its state on the machine."""
     from bpfprobe.check.reliances import reliances
 
     found = {
@@ -130,7 +77,7 @@ def _depends(made: Compilation, target: Target) -> dict[str, str]:
 
 def _other_machine(built: BuiltObject, made: Compilation, target: Target) -> ObjectError:
     file, release = built.file, made.plan.facts.release
-    there, here = dict(file.depends), _depends(made, target)
+    there, here = dict(file.depends), dependencies(made, target)
     differences = [
         f"{subject}: {state} there, {here.get(subject, 'nothing')} here"
         for subject, state in there.items()

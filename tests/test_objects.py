@@ -10,8 +10,9 @@ import pytest
 
 import bpfprobe as bp
 from bpfprobe import starting
+from bpfprobe.building import build_object
 from bpfprobe.errors import ObjectError
-from bpfprobe.objects import BuiltObject, build_object, read_object, source_digest
+from bpfprobe.objects import BuiltObject, read_object, source_digest
 from bpfprobe.store.container import Content, sealed, unsealed
 from bpfprobe.store.folder import MAX_FILE_BYTES
 from bpfprobe.store.object_file_codec import decode_object_file, encode_object_file

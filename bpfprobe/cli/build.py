@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
+    from bpfprobe.building import build_object
     from bpfprobe.model.options import Options
-    from bpfprobe.objects import build_object
     from bpfprobe.probes import Probe
     from bpfprobe.starting import live_engine
     from bpfprobe.store.object_file_codec import encode_object_file
