@@ -32,7 +32,7 @@ def tell_of_other_files(
                 "OTHER_FILE",
                 f"process {found.pid} ({found.comm}) runs another file at {found.path}{others}, "
                 f"which is not probed: -p {found.pid} (in Python pid={found.pid}, for the probe) "
-                "probes that one",
+                "probes that one, --follow (follow=True) all of them",
             )
         )
 

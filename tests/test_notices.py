@@ -88,7 +88,7 @@ def test_another_file_at_a_path_of_a_probe_for_all(monkeypatch: pytest.MonkeyPat
     assert told[-1].text == (
         "process 4711 (nginx) runs another file at /lib/mem.so, as those of 2 more mount "
         "namespaces do, which is not probed: -p 4711 (in Python pid=4711, for the probe) probes "
-        "that one"
+        "that one, --follow (follow=True) all of them"
     )
     with bp.Session(LENGTH, engine=FakeEngine()):  # nobody would be told
         pass

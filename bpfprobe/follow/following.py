@@ -103,6 +103,9 @@ class Following:
     def _look_at_all(self) -> None:
         """What all processes have mapped, where somebody may want it."""
         parents = self._files.parents()
+        for probe in self._probes:
+            for pid in probe.pids() - parents.keys():
+                self._leave(probe, pid)
         for family in self._families.values():
             family.learn(parents)
         if all(probe.family is not None for probe in self._probes):
@@ -136,8 +139,11 @@ class Following:
         for family in self._families.values():
             family.ended(pid)
         for probe in self._probes:
-            if probe.family is not None and (links := probe.leave(pid)):
-                self._variants.retract(probe.index, links)
+            self._leave(probe, pid)
+
+    def _leave(self, probe: FollowedProbe, pid: int) -> None:
+        if links := probe.leave(pid):
+            self._variants.retract(probe.index, links)
 
     def _see(self, mapped: Mapped) -> None:
         for probe in self._probes:

@@ -91,6 +91,10 @@ class FollowedProbe:
         """It is attached in one more file."""
         self._attached[(_key(place), place.pid)] = (place, links)
 
+    def pids(self) -> set[int]:
+        """The processes that it is attached in alone."""
+        return {pid for _, pid in self._attached if pid is not None}
+
     def leave(self, pid: int) -> list[Link]:
         """The links of a process that has ended, which are nobody's now."""
         links: list[Link] = []

@@ -86,15 +86,15 @@ class Variants:
         target = self._files.target(self._target, opened)
         spec = self._made.specs[index]
         layout = self._made.wiring.probes[index].layout
-        made = None
+        settled = pinned(spec, layout)
         try:
             made = describe_elsewhere(self._made, index, spec, target, self._options)
             if self._fits(made, index):
                 return made
         except SpecError:
-            if pinned(spec, layout) == spec:
+            if settled == spec:
                 raise
-        made = describe_elsewhere(self._made, index, pinned(spec, layout), target, self._options)
+        made = describe_elsewhere(self._made, index, settled, target, self._options)
         if not self._fits(made, index):
             raise SessionError(
                 "its events would be others in this file: "

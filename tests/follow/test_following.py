@@ -215,6 +215,17 @@ def test_what_is_lost_is_looked_up(files: FakeFiles, benches: list[Bench]) -> No
     assert bench.told[2].startswith("LOST a CPU has come online: ")
 
 
+def test_an_end_that_is_lost_is_seen_all_the_same(files: FakeFiles, benches: list[Bench]) -> None:
+    files.tree |= {8: 7}
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8, 9)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    assert [place.pid for place in bench.followed.following.places()] == [7, 8]
+    files.tree = {1: 0, 7: 1, 9: 7}
+    bench.tell(RecordsLost(3))
+    assert [place.pid for place in bench.followed.following.places()] == [7, 9]
+    assert len(bench.attached) == 2
+
+
 @pytest.mark.parametrize("pid", [None, 7])
 def test_a_file_that_is_gone(files: FakeFiles, benches: list[Bench], pid: int | None) -> None:
     benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=pid), files=files))

@@ -5,10 +5,16 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import bpfprobe as bp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+TIMES = 23
+VALUES = [(1000 + i, -3) for i in range(TIMES)]
+"""With what the program calls ``plug`` that often."""
 
 PLUGIN = """
 __attribute__((noinline, noipa)) long plug(long n, int factor) { return n * factor; }
@@ -75,3 +81,19 @@ def until(happens: Callable[[], object]) -> None:
     while not happens():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def plug(path: Path | str, **more: Any) -> bp.Probe:
+    """A probe of the plug-in's function."""
+    return bp.uprobe(str(path), "plug", n="$arg1:s64", factor="$arg2:s32", **more)
+
+
+def values(session: bp.Session) -> list[tuple[int, int]]:
+    """With what it was called, of the events that there are."""
+    return [(event.n, event.factor) for event in session.events(duration=0)]
+
+
+def balanced(statistics: bp.Statistics) -> bool:
+    """Whether every hit is accounted for."""
+    s = statistics
+    return s.produced == s.delivered + s.lost + s.dropped + s.waiting
