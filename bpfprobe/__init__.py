@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bpfprobe.deliver.clock import WallClock as WallClock
     from bpfprobe.deliver.escape import escape as escape
+    from bpfprobe.deliver.stack import Frame as Frame
     from bpfprobe.errors import AttachError as AttachError
     from bpfprobe.errors import BpfprobeError as BpfprobeError
     from bpfprobe.errors import CompileError as CompileError
@@ -63,6 +64,7 @@ __version__ = "0.1.0"
 _NAMES_OF = {
     "deliver.clock": ("WallClock",),
     "deliver.escape": ("escape",),
+    "deliver.stack": ("Frame",),
     "errors": (
         "AttachError", "BpfprobeError", "CompileError", "DecodeError", "Diagnostic", "LabError",
         "LoadError", "MissingLibraryError", "ObjectError", "PrivilegeError", "SessionError",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.attach.attachment import Attachment
     from bpfprobe.deliver.batch import Batch
+    from bpfprobe.deliver.stack import Frame
     from bpfprobe.engine import Engine
     from bpfprobe.follow.begin import Followed
     from bpfprobe.follow.following import Following
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.notice import Notice
     from bpfprobe.model.place import Awaited, Place
     from bpfprobe.model.spec import ProbeSpec
+    from bpfprobe.model.symbol import Symbolizer
+    from bpfprobe.names import Names
     from bpfprobe.objects import BuiltObject
     from bpfprobe.target import Target
     from bpfprobe.update import InForce
@@ -84,6 +87,7 @@ class Session:
         self._idle_action: Callable[[], object] | None = None
         self._notice_action: Callable[[Notice], object] | None = None
         self._followed: Followed | None = None
+        self._names: Names | None = None
 
     @classmethod
     def from_file(
@@ -131,7 +135,12 @@ class Session:
         """Compile, load and attach. Entering the session does it."""
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
-        self._attachment = attachment = self._attach()
+        self._begin_names()
+        try:
+            self._attachment = attachment = self._attach()
+        except BaseException:
+            self._end_names()
+            raise
         self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
         self._release_sigterm = exit_on_sigterm()
         is_told = self._notice_action is not None and self._followed is None
@@ -150,6 +159,22 @@ class Session:
 
         self._followed = begin_following(*asked, self._notify)
         return self._followed.attachment
+
+    def _begin_names(self) -> None:
+        """Programs that end before their events are read keep their names, where any are wanted."""
+        if any(_may_have_user_addresses(probe) for probe in self.probes):
+            self._known_names().watch()
+
+    def _known_names(self) -> Names:
+        if self._names is None:
+            from bpfprobe.names import Names  # most sessions have no addresses
+
+            self._names = Names(self._target)
+        return self._names
+
+    def _end_names(self) -> None:
+        if self._names is not None:
+            self._names.close()
 
     def _symbol_at(self, address: int) -> SymbolRange | None:
         """For an event whose address is asked for its symbol, which may be after the session."""
@@ -227,6 +252,7 @@ class Session:
         finally:
             self._attachment = None
             attachment.close()
+            self._end_names()
             self._release_sigterm()
         self._check_following()
 
@@ -290,6 +316,8 @@ class Session:
 
     def _idle(self) -> None:
         self._check_following()
+        if self._names is not None:
+            self._names.listen()
         if self._idle_action is not None:
             self._idle_action()
 
@@ -383,6 +411,26 @@ class Session:
             raise SessionError("the session has not been opened", hint="with Session(...):")
         return self._delivery.types[index]
 
+    @property
+    def symbols(self) -> Symbolizer:
+        """Names for addresses of the kernel and of processes, looked up when asked for.
+
+        A process that has ended has them where a probe of the session takes ``ustack``: the kernel
+        then tells of all programs that begin, which takes CAP_PERFMON. Also once it is closed.
+        """
+        return self._known_names().symbols
+
+    def frames(self, event: Event, name: str) -> tuple[Frame, ...] | None:
+        """The stack in a field, kstack or ustack, with names; the innermost frame first.
+
+        ``str(frame)`` is ``malloc+0x1c [libc.so.6]``; ``frame.address`` and ``frame.place`` have
+        the parts. None for a stack that could not be read. Names are those of `symbols`. Raises
+        `SessionError` where the field is no stack.
+        """
+        from bpfprobe.deliver.stack import frames, stack_field
+
+        return frames(event, stack_field(event, name), self.symbols)
+
     def _index(self, probe: Probe | ProbeSpec) -> int:
         for index, own in enumerate(self.probes):
             if own is probe:
@@ -401,3 +449,15 @@ class Session:
             return
         with self:
             yield
+
+
+def _may_have_user_addresses(probe: Probe | ProbeSpec) -> bool:
+    """By the words of the description, as one that was compiled before is not parsed again."""
+    words = repr(probe.description if isinstance(probe, Probe) else probe)
+    return "ustack" in words or ("%" in words and "U" in words and _has_user_symbol(words))
+
+
+def _has_user_symbol(words: str) -> bool:
+    import re  # few messages print addresses
+
+    return re.search(r"%[-+ #0-9.]*U", words) is not None

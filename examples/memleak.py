@@ -11,8 +11,6 @@ import time
 from collections import defaultdict
 
 import bpfprobe as bp
-from bpfprobe.deliver.message import location_text
-from bpfprobe.target.symbolizer import LiveSymbolizer
 
 SIZES = {"malloc": "$arg1", "calloc": "$arg1*$arg2", "realloc": "$arg2"}
 SIZES |= {"memalign": "$arg2", "aligned_alloc": "$arg2", "posix_memalign": "$arg3"}
@@ -43,23 +41,23 @@ def probes(args: argparse.Namespace) -> list[bp.Probe]:
     return found
 
 
-def report(live: dict[int, bp.Event], symbols: LiveSymbolizer, args: argparse.Namespace) -> None:
-    stacks: dict[tuple[int, ...], list[int]] = defaultdict(list)
+def report(live: dict[int, bp.Event], session: bp.Session, args: argparse.Namespace) -> None:
+    stacks: dict[tuple[bp.Frame, ...], list[int]] = defaultdict(list)
     print(f"[{time.strftime('%H:%M:%S')}] Top {args.top} stacks with outstanding allocations:")
     for address, event in sorted(live.items(), key=lambda item: item[1].size):
         if time.monotonic_ns() - event.time >= args.older * 1e6:
-            stacks[event.stack or ()].append(event.size)
+            stacks[session.frames(event, "stack") or ()].append(event.size)
             if args.show_allocs:
                 print(f"\taddr = {address:x} size = {event.size}")
     for stack, sizes in sorted(stacks.items(), key=lambda item: sum(item[1]))[-args.top :]:
         print(f"\t{sum(sizes)} bytes in {len(sizes)} allocations from stack", flush=True)
         for frame in stack:
-            print(f"\t\t0x{frame:016x}\t{location_text(symbols.user(args.pid, frame))}", flush=True)
+            print(f"\t\t0x{frame.address:016x}\t{frame}", flush=True)
 
 
 def main() -> None:
     args, outstanding = arguments(), dict[int, bp.Event]()
-    session, symbols = bp.Session(*probes(args), ordered=True), LiveSymbolizer()
+    session = bp.Session(*probes(args), ordered=True)
     with session, session.until_interrupted() as signals:
         print(f"Attaching to pid {args.pid}, Ctrl+C to quit.", flush=True)
         while args.count:
@@ -69,7 +67,7 @@ def main() -> None:
                 if event.probe != "free" and event.size >= args.min_size:
                     outstanding[event.address] = event
             if last or not signals:  # else once more: what came until then
-                report(outstanding, symbols, args)
+                report(outstanding, session, args)
                 args.count = 0 if last else args.count - 1
     print(session.statistics(), file=sys.stderr)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bpfprobe.cli.child import Child
-    from bpfprobe.cli.names import Names
     from bpfprobe.cli.trace_output import Output
     from bpfprobe.model.event import Event
     from bpfprobe.probes import Probe
@@ -34,7 +33,6 @@ def rewritten(words: Sequence[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
-    from bpfprobe.cli.names import Names
     from bpfprobe.cli.trace_checks import check_options
     from bpfprobe.cli.trace_object import object_path
     from bpfprobe.cli.trace_probes import describe_specs
@@ -54,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
         print(session.c_source())
     status = 0
     try:
-        with Names(probes) as names, session, session.until_interrupted() as signals:
-            _print_events(session, probes, args, child, names)
+        with session, session.until_interrupted() as signals:
+            _print_events(session, probes, args, child)
         status = 128 + signal.SIGTERM if signal.SIGTERM in signals else 0
     except KeyboardInterrupt:
         pass  # Ctrl-C is how a trace ends, here before it began or for the second time
@@ -121,19 +119,14 @@ def _print_events(
     probes: list[Probe],
     args: argparse.Namespace,
     child: Child | None,
-    names: Names,
 ) -> None:
     from bpfprobe.cli.trace_output import output_for
 
-    output = output_for(session, probes, args, names)
+    output = output_for(session, probes, args)
     if output.header:
         print(output.header, flush=True)
 
-    def idle() -> None:
-        sys.stdout.flush()
-        names.listen()
-
-    session.on_idle(idle)
+    session.on_idle(sys.stdout.flush)
     if child is not None:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: session.stop())
         child.go()

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-    from bpfprobe.cli.names import Names
     from bpfprobe.deliver.ftrace import Spot
     from bpfprobe.deliver.trace8 import Tally
     from bpfprobe.model.event import Event
@@ -51,9 +50,7 @@ class Output:
             yield from self.tally.lines()
 
 
-def output_for(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
-) -> Output:
+def output_for(session: Session, probes: Sequence[Probe], args: argparse.Namespace) -> Output:
     """The output that the options ask for; the session is open."""
     from bpfprobe.cli.trace_probes import is_ftrace, is_trace8
 
@@ -62,11 +59,11 @@ def output_for(
 
         return Output("", json_line)
     if is_ftrace(args):
-        header, make = _ftrace(session, probes, args, names)
+        header, make = _ftrace(session, probes, args)
     elif any(is_trace8(probe.description) for probe in probes):
-        header, make = _messages(session, probes, args, names)
+        header, make = _messages(session, probes, args)
     else:
-        header, make = _table(session, probes, args, names)
+        header, make = _table(session, probes, args)
     if not args.aggregate:
         return Output(header, make)
     from bpfprobe.deliver.trace8 import Tally
@@ -74,9 +71,7 @@ def output_for(
     return Output(header, make, Tally())
 
 
-def _table(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
-) -> tuple[str, Rows]:
+def _table(session: Session, probes: Sequence[Probe], args: argparse.Namespace) -> tuple[str, Rows]:
     from bpfprobe.deliver.table import Table
 
     clock = WallClock.now() if args.time else None
@@ -85,7 +80,7 @@ def _table(
         return table.header(), table.row
     from bpfprobe.deliver.stack import stack_lines
 
-    symbols = names.symbols
+    symbols = session.symbols
 
     def rows(event: Event) -> str:
         stacks = stack_lines(event, symbols, addresses=args.address)
@@ -95,7 +90,7 @@ def _table(
 
 
 def _messages(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace
 ) -> tuple[str, Rows]:
     from bpfprobe.deliver.trace8 import Columns, MessageTable
 
@@ -109,7 +104,7 @@ def _messages(
     columns = Columns(
         WallClock.now(), time.monotonic_ns(), shown_time, args.print_cpu, args.address
     )
-    table = MessageTable(messages, columns, names.symbols, args.msg_filter or "")
+    table = MessageTable(messages, columns, session.symbols, args.msg_filter or "")
     return table.header(), table.rows
 
 
@@ -125,11 +120,11 @@ def _plain_message(spec: ProbeSpec) -> Message:
 
 
 def _ftrace(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace, names: Names
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace
 ) -> tuple[str, Rows]:
     from bpfprobe.deliver.ftrace import FtraceLines
 
-    symbols = names.symbols
+    symbols = session.symbols
     spots = {session.event_type(probe): spot(probe.spec, symbols) for probe in probes}
     header = FtraceLines.header(os.cpu_count() or 1) if args.headers else ""
     return header, FtraceLines(spots, symbols).rows
