@@ -131,7 +131,7 @@ class LiveBinaries:
             self._dwarfs[binary.path] = None
             elf = self.elf(binary)
             path = binary.path
-            if not elf.section(".debug_info"):
+            if not (elf.section(".debug_info") or elf.section(".zdebug_info")):
                 path = self._debug.find(elf)[0].path
             if path:
                 mark = DWARF_MARK | (len(self._dwarfs) - 1) << _DWARF_SHIFT

@@ -60,9 +60,11 @@ def read_debug_link(elf: ElfFile, data: Bytes) -> DebugLink:
 
 
 def _build_id(elf: ElfFile, data: Bytes) -> bytes:
+    left = data.size
     for section in elf.sections:
-        if section.kind != _SHT_NOTE or section.size > _MOST_BYTES:
+        if section.kind != _SHT_NOTE or section.size > min(_MOST_BYTES, left):
             continue
+        left -= section.size  # sections of a damaged file may lie over one another
         notes, at = elf.content(section, data), 0
         while at + 12 <= len(notes):
             owner_size, size, kind = struct.unpack_from(elf.order + "III", notes, at)

@@ -14,6 +14,7 @@ from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.machine import VirtualAddress
 from bpfprobe.target.dwarf_entries import Entries, children, number
 from bpfprobe.target.dwarf_functions import prototype_of
+from bpfprobe.target.dwarf_sections import check_line_header, open_dwarf
 from bpfprobe.target.dwarf_types import members_of
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.ktype import Member, Prototype
     from bpfprobe.target.dwarf_entries import Die
-
-_MOST_BYTES = 1 << 30
-"""Of all debug sections. They are unpacked into memory, and a browser's are some gigabytes."""
+    from bpfprobe.target.dwarf_sections import Reads
 
 _NESTED = ("DW_TAG_namespace", "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_module")
 _DEEPEST = 12
@@ -50,11 +49,14 @@ class DwarfFile:
             ) from error
         self.path = path
         self._functions: dict[int, Die | None] = {}
+        self._dwarf: Any = None
+        self._reads: Reads | None = None
         with self._reading():
             elf = ELFFile(file)
-            self.is_there = elf.get_section_by_name(".debug_info") is not None
-            self._limit(elf)
-            self._dwarf: Any = elf.get_dwarf_info(follow_links=False) if self.is_there else None
+            names = (".debug_info", ".zdebug_info")
+            self.is_there = any(elf.get_section_by_name(name) is not None for name in names)
+            if self.is_there:
+                self._dwarf, self._reads = open_dwarf(elf, path)
             self._entries = Entries(self._dwarf, mark)
 
     def prototype(self, address: int) -> Prototype | None:
@@ -109,6 +111,7 @@ class DwarfFile:
             unit for unit in units if f"/{self._entries.name_of(unit.get_top_DIE())}".endswith(tail)
         ]
         for unit in named or units:  # a header's code is in the units that include it
+            self._check_lines(unit)
             program = self._dwarf.line_program_for_CU(unit)
             if program is None:
                 continue
@@ -116,6 +119,13 @@ class DwarfFile:
             fits = {n: name for n, name in names.items() if f"/{name}".endswith(tail)}
             if fits:
                 yield from _statements(program, fits)
+
+    def _check_lines(self, unit: Any) -> None:
+        top, section = unit.get_top_DIE(), self._dwarf.debug_line_sec
+        if section is not None and "DW_AT_stmt_list" in top.attributes:
+            offset = number(top, "DW_AT_stmt_list")
+            is_little = self._dwarf.config.little_endian
+            check_line_header(section.stream, offset, is_little=is_little)
 
     def _function(self, address: int) -> Die | None:
         if address not in self._functions:
@@ -147,18 +157,6 @@ class DwarfFile:
         # Units of several pieces: finding out costs as much as looking into them.
         return "DW_AT_ranges" in top.attributes
 
-    def _limit(self, elf: Any) -> None:
-        sizes = [
-            section.data_size for section in elf.iter_sections() if ".debug_" in section.name
-            or section.name.startswith(".zdebug_")
-        ]  # fmt: skip
-        if sum(sizes) > _MOST_BYTES:
-            raise TargetError(
-                f"the debug information of {self.path} has {sum(sizes)} bytes, and {_MOST_BYTES} "
-                "is the most that is read",
-                code="TOO_BIG",
-            )
-
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """pyelftools meets what is damaged with whatever its own reading of it runs into."""
@@ -166,6 +164,8 @@ class DwarfFile:
 
         from elftools.common.exceptions import DWARFError, ELFError
 
+        if self._reads is not None:
+            self._reads.begin()
         try:
             yield
         except (

@@ -56,13 +56,13 @@ class Entries:
         raise LookupError("a type is in no unit")
 
     def referred(self, die: Die, name: str) -> Die | None:
-        """The entry that an attribute leads to; None where its file is not there.
+        """The entry that an attribute leads to; None where that is out of reach.
 
         What only stands for a type in a unit of its own is passed over.
         """
         found = self._referred(die, name)
         if found is not None and "DW_AT_signature" in found.attributes:
-            return self._referred(found, "DW_AT_signature")
+            return self._referred(found, "DW_AT_signature") or found
         return found
 
     def _referred(self, die: Die, name: str) -> Die | None:
@@ -75,11 +75,12 @@ class Entries:
             return self._by_signature(attribute.raw_value)
         return die.get_DIE_from_attribute(name)
 
-    def _by_signature(self, signature: int) -> Die:
+    def _by_signature(self, signature: int) -> Die | None:
         if signature in self._type_units:
             unit = self._type_units[signature]
             return unit.get_DIE_from_refaddr(unit.cu_offset + unit["type_offset"])
-        return self._dwarf.get_DIE_by_sig8(signature)
+        find = getattr(self._dwarf, "get_DIE_by_sig8", None)  # pyelftools 0.29 has none
+        return find(signature) if find is not None else None
 
     @cached_property
     def _type_units(self) -> dict[int, Any]:
@@ -87,7 +88,7 @@ class Entries:
         return {
             unit["type_signature"]: unit
             for unit in self._dwarf.iter_CUs()
-            if unit.header.get("unit_type") == _TYPE_UNIT
+            if unit.header.get("unit_type") == _TYPE_UNIT and "type_signature" in unit.header
         }
 
     def holder(self, die: Die, name: str) -> Die | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.target.dwarf_entries import Die, Entries
 
+_MOST_PARAMETERS = 1024
 _FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
 _PARAMETER_REF = 0xFA  # DW_OP_GNU_parameter_ref: what the caller would have handed over
 
@@ -23,6 +24,8 @@ def prototype_of(function: Die, entries: Entries) -> Prototype:
     """What a function's entry says. Of a clone, what the compiler took away is marked."""
     own = _parameters(function)
     there = [one for one in own if not _is_removed(one)]
+    if len(own) > _MOST_PARAMETERS:
+        raise ValueError(f"a function has {len(own)} parameters")
     parameters = [_parameter(one, entries, function) for one in there]
     names = {parameter.name for parameter in parameters}
     for one in [*_parameters_in_source(function, entries), *own]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bpfprobe.errors import TargetError
+from bpfprobe.target.elf_strings import Strings
 from bpfprobe.target.function_table import FunctionEntry, FunctionTable
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ _SHT_GNU_VERDEF, _SHT_GNU_VERSYM, _SHF_COMPRESSED = 0x6FFFFFFD, 0x6FFFFFFF, 0x80
 _STT_FUNC, _STT_GNU_IFUNC = 2, 10
 _HIDDEN = 0x8000  # of a version: not the default one
 _XINDEX = 0xFFFF
+_VERDEF_BYTES = 20
 
-_LONGEST_NAME = 16384
-"""Bytes. Mangled names stay below; a table of strings without an end must not be copied often."""
+_MOST_HEADERS = 65536
+"""Bytes of program headers: the kernel loads no program with more."""
 
 
 class Bytes(Protocol):
@@ -162,7 +164,7 @@ class ElfFile:
         layout = struct.Struct(self.order + ("IBBHQQ" if self.is_64 else "IIIBBH"))
         if table.entry_size not in (0, layout.size):
             raise self._broken(f"its {table.name} has entries of {table.entry_size} bytes")
-        names = self._content(self._section(table.link, f"the strings of {table.name}"))
+        names = self._strings(self._section(table.link, f"the strings of {table.name}"))
         versions = self._versions() if table.kind == _SHT_DYNSYM else {}
         data = self._content(table)
         whole = data[: len(data) // layout.size * layout.size]
@@ -174,7 +176,7 @@ class ElfFile:
             kind = info & 0xF
             if kind not in (_STT_FUNC, _STT_GNU_IFUNC) or section == 0:
                 continue
-            name, mark, version = _string(names, at).partition("@")
+            name, mark, version = names.at(at).partition("@")
             if name and self.offset_of(address) is not None:
                 version = mark + version or versions.get(number, "")
                 yield FunctionEntry(name, version, address, size, kind == _STT_GNU_IFUNC)
@@ -199,14 +201,14 @@ class ElfFile:
         if table is None:
             return {}
         data = self._content(table)
-        strings = self._content(self._section(table.link, "the names of its versions"))
+        strings = self._strings(self._section(table.link, "the names of its versions"))
         names: dict[int, str] = {}
-        at, step = 0, 1
-        while step > 0 and at + 20 <= len(data):
+        at, step = 0, _VERDEF_BYTES
+        while step >= _VERDEF_BYTES and at + 20 <= len(data):
             _, _, number, _, _, aux, step = struct.unpack_from(self.order + "HHHHIII", data, at)
             if number > 1 and at + aux + 4 <= len(data):
                 (name,) = struct.unpack_from(self.order + "I", data, at + aux)
-                names[number & ~_HIDDEN] = _string(strings, name)
+                names[number & ~_HIDDEN] = strings.at(name)
             at += step
         return names
 
@@ -218,6 +220,8 @@ class ElfFile:
         expected = 56 if self.is_64 else 32
         if count and self._phentsize != expected:
             raise self._broken(f"its program headers have {self._phentsize} bytes each")
+        if count * expected > _MOST_HEADERS:
+            raise self._broken(f"it has {count} program headers, and the kernel loads no such file")
         self._within(self._phoff, count * expected, "its program headers")
         for number in range(count):
             at = self._phoff + number * expected
@@ -244,9 +248,9 @@ class ElfFile:
         headers = [self._header(number) for number in range(count)]
         if names_at >= count:
             raise self._broken("the section with the names of sections is not there")
-        names = self._content(_section(headers[names_at], ""))
+        names = self._strings(_section(headers[names_at], ""))
         for header in headers:
-            yield _section(header, _string(names, header.name))
+            yield _section(header, names.at(header.name))
 
     def _header(self, number: int) -> _Header:
         layout = "IIQQQQIIQQ" if self.is_64 else "IIIIIIIIII"
@@ -278,6 +282,9 @@ class ElfFile:
 
     def _content(self, section: Section) -> bytes:
         return self.content(section, self._data)
+
+    def _strings(self, section: Section) -> Strings:
+        return Strings(self._content(section), self._broken)
 
     def _within(self, offset: int, size: int, what: str) -> None:
         if offset + size > self._data.size:
@@ -323,12 +330,6 @@ def _section(header: _Header, name: str) -> Section:
         header.link,
         header.entry,
     )
-
-
-def _string(table: bytes, at: int) -> str:
-    end = table.find(b"\0", at, at + _LONGEST_NAME)
-    raw = table[at : end if end >= 0 else at + _LONGEST_NAME]
-    return raw.decode(errors="surrogateescape")
 
 
 def _looks_like(start: bytes) -> str:

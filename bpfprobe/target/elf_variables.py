@@ -22,8 +22,10 @@ def read_variable(elf: ElfFile, data: Bytes, name: str) -> VirtualAddress | None
     layout = struct.Struct(elf.order + ("IBBHQQ" if elf.is_64 else "IIIBBH"))
     wanted = name.encode("utf-8", "surrogateescape") + b"\0"
     found: set[int] = set()
-    for table in elf.sections:
-        if table.kind not in (_SHT_SYMTAB, _SHT_DYNSYM) or table.link >= len(elf.sections):
+    tables = {table.kind: table for table in reversed(elf.sections)}  # at most one of either kind
+    for kind in (_SHT_SYMTAB, _SHT_DYNSYM):
+        table = tables.get(kind)
+        if table is None or table.link >= len(elf.sections):
             continue
         strings = elf.content(elf.sections[table.link], data)
         entries = elf.content(table, data)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.target.file_bytes import opened
 from bpfprobe.target.lookup import (
     library_paths,
     library_pattern,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from bpfprobe.target.files import Files
 
 LIBRARY_CACHE = "/etc/ld.so.cache"
+_MOST_CACHE_BYTES = 64 << 20
+"""It has some hundred kilobytes; that of another root directory may be anything."""
 
 
 class Locator:
@@ -156,6 +159,7 @@ def _is_file(root: Path, mapping: Mapping, wanted: os.stat_result) -> bool:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError:  # musl has no cache; the standard directories remain
+        with opened(path) as data:
+            return data.read(0, _MOST_CACHE_BYTES)
+    except TargetError:  # musl has no cache; the standard directories remain
         return b""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _MOST_LINKS = 40  # as the kernel: MAXSYMLINKS
+_LONGEST_PATH = 4096  # as the kernel: PATH_MAX
 _CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 _CACHE_FLAGS = {"x86_64": 0x0303, "aarch64": 0x0A03}  # sysdeps/*/dl-cache.h of glibc
 _LIBRARY_DIRECTORIES = (
@@ -136,8 +137,8 @@ def read_library_cache(data: bytes, machine: str = "") -> Iterator[tuple[str, st
 
 
 def _text(data: bytes, at: int) -> str:
-    end = data.find(b"\0", at)
-    return os.fsdecode(data[at : end if end >= 0 else len(data)])
+    end = data.find(b"\0", at, at + _LONGEST_PATH)
+    return os.fsdecode(data[at : end if end >= 0 else at + _LONGEST_PATH])
 
 
 def program_paths(name: str, path: str | None) -> Iterator[str]:
