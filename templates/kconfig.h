@@ -42,10 +42,11 @@ static u64 (*bpf_current_task_address)(void) = (void *)35; /* bpf_get_current_ta
 static long (*bpf_get_stack)(void *ctx, void *to, u32 size, u64 flags) = (void *)67;
 static u64 (*bpf_get_current_cgroup_id)(void) = (void *)80;
 static u64 (*bpf_get_attach_cookie)(void *ctx) = (void *)174;
-static long (*bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
-static long (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
-static long (*bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
-static long (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+/* Not with bpf_, as in <linux/bpf.h>: BCC has other names for those if it misses them in /proc/kallsyms. */
+static long (*probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
+static long (*probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
+static long (*probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
 static long (*bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;

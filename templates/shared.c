@@ -40,15 +40,15 @@ $wake
 inlined long read_any(void *to, u32 size, u64 from)
 {
     if ((s64)from < 0) {
-        return bpf_probe_read_kernel(to, size, (void *)from);
+        return probe_read_kernel(to, size, (void *)from);
     }
-    return bpf_probe_read_user(to, size, (void *)from);
+    return probe_read_user(to, size, (void *)from);
 }
 
 /* The length with the NUL, or below 0. Of an empty string old kernels (6.1) say 0, and new ones 1. */
 inlined long read_user_str(void *to, u32 size, u64 from)
 {
-    long length = bpf_probe_read_user_str(to, size, (void *)from);
+    long length = probe_read_user_str(to, size, (void *)from);
 
     /* In C, all that follows would be written twice. */
     asm volatile("if %0 != 0 goto +1; %0 = 1" : "+r"(length));
@@ -59,7 +59,7 @@ inlined long read_user_str(void *to, u32 size, u64 from)
 inlined long read_any_str(void *to, u32 size, u64 from)
 {
     if ((s64)from < 0) {
-        return bpf_probe_read_kernel_str(to, size, (void *)from);
+        return probe_read_kernel_str(to, size, (void *)from);
     }
     return read_user_str(to, size, from);
 }

@@ -38,6 +38,11 @@ _PROTOTYPES = {
 }
 
 
+# Landlock, Linux 5.13: numbers of <asm-generic/unistd.h>, <linux/landlock.h>, <linux/prctl.h>.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_READ_FILE, _PATH_BENEATH, _NO_NEW_PRIVILEGES = 1 << 2, 1, 38
+
+
 def pack(parts: list[bytes]) -> bytes:
     """A message of ``parts``."""
     return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
@@ -57,6 +62,25 @@ def unpack(message: bytes) -> list[bytes]:
     return parts
 
 
+def read_only_beneath(folder: str) -> bool:
+    """Let this process read no file outside of a folder from now on; False without Landlock.
+
+    BCC reads all of /proc/kallsyms, to see by what names this kernel has the functions that read
+    memory: four times as long as it takes to compile. Our header has names for them that it leaves
+    alone.
+    """
+    libc = ctypes.CDLL(None)
+    ruleset = libc.syscall(_CREATE_RULESET, struct.pack("<Q", _READ_FILE), ctypes.c_size_t(8), 0)
+    if ruleset < 0:
+        return False
+    beneath = struct.pack("<Qi", _READ_FILE, os.open(folder, os.O_PATH | os.O_DIRECTORY))
+    return not (
+        libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, beneath, 0)
+        or libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        or libc.syscall(_RESTRICT_SELF, ruleset, 0)
+    )
+
+
 def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
     """Compile ``text`` and give the answer to send."""
     try:
@@ -69,6 +93,7 @@ def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
         except AttributeError:
             return [WRONG_LIBRARY, symbol.encode()]
         function.restype, function.argtypes = result, arguments
+    read_only_beneath(os.environ["BCC_KERNEL_SOURCE"])  # without, it only takes longer
     array = (ctypes.c_char_p * len(flags))(*flags)
     # Not allow_rlimit: compiling creates no map, so nothing has to be locked in memory.
     module = library.bpf_module_create_c_from_string(

@@ -172,9 +172,9 @@ class CaptureWriter:
         write.line("u8 next = 0;")
         if space is Space.ANY:
             with write.block(f"if ((s64)({place}) < 0)"):
-                write.line(f"bpf_probe_read_kernel(&next, 1, (void *)({place}));")
+                write.line(f"probe_read_kernel(&next, 1, (void *)({place}));")
             with write.block("else"):
-                write.line(f"bpf_probe_read_user(&next, 1, (void *)({place}));")
+                write.line(f"probe_read_user(&next, 1, (void *)({place}));")
         else:
             write.line(f"{READERS[space]}(&next, 1, (void *)({place}));")
         with write.block("if (next)"):
@@ -260,7 +260,7 @@ class CaptureWriter:
             self._mark_truncated(field)
             write.line("branched();")
         write.line(f"bound({length}, {field.capacity});")
-        read = f"bpf_probe_read_user(&event->tail[used], {length}, (void *)({start.text}))"
+        read = f"probe_read_user(&event->tail[used], {length}, (void *)({start.text}))"
         with write.block(f"if (({fault}) || {read})"):
             self._mark_fault(field, "1")
             write.line(f"{length} = 0;")
@@ -277,13 +277,11 @@ class CaptureWriter:
         write.line("#pragma clang loop unroll(disable)")
         with write.block(f"for (u32 i = 0; i < {MAX_ARGUMENTS}; i++)"):
             place = f"(void *)({vector.text} + 8 * i)"
-            write.line(f"unread = bpf_probe_read_user(&pointer, sizeof(pointer), {place});")
+            write.line(f"unread = probe_read_user(&pointer, sizeof(pointer), {place});")
             with write.block("if (!pointer)"):
                 write.line("break;")
             text = f"&event->tail[used + {length}]"
-            write.line(
-                f"long bytes = bpf_probe_read_user_str({text}, {slice_bytes}, (void *)pointer);"
-            )
+            write.line(f"long bytes = probe_read_user_str({text}, {slice_bytes}, (void *)pointer);")
             with write.block("if (bytes <= 0)"):
                 write.line("break;")
             write.line(f"{length} += bytes;")

@@ -175,7 +175,7 @@ def read_string(space: Space, to: str, size: str, pointer: str) -> str:
         return f"read_any_str({to}, {size}, {pointer})"
     if space is Space.USER:
         return f"read_user_str({to}, {size}, {pointer})"
-    return f"bpf_probe_read_kernel_str({to}, {size}, (void *)({pointer}))"
+    return f"probe_read_kernel_str({to}, {size}, (void *)({pointer}))"
 
 
 def _as_asked(condition: MaskedText | GlobText, read: str, fits: str) -> str:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 _GET_COMM = "bpf_get_current_comm"
 _SYSCALL_FIRST_ARGUMENT = 16  # bytes into the record of a system-call tracepoint
-READERS = {Space.KERNEL: "bpf_probe_read_kernel", Space.USER: "bpf_probe_read_user"}
+READERS = {Space.KERNEL: "probe_read_kernel", Space.USER: "probe_read_user"}
 
 
 class Context(Enum):
@@ -209,7 +209,7 @@ class ValueWriter:
         member = self._arch.syscall_arguments[value.number - 1]
         saved = f"((struct pt_regs *){register(self._arch.arguments[0])})"
         self.line(f"u64 {name};")
-        self.line(f"bpf_probe_read_kernel(&{name}, sizeof({name}), &{saved}->{member});")
+        self.line(f"probe_read_kernel(&{name}, sizeof({name}), &{saved}->{member});")
         return CExpression(widened(name, value.type))
 
     def _context_address(self, value: ContextAddress) -> CExpression:

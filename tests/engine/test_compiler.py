@@ -11,6 +11,7 @@ import pytest
 from bpfprobe.engine import compiler, compiler_child
 from bpfprobe.engine.compiler import compile_c
 from bpfprobe.errors import CompileError, MissingLibraryError
+from tests.sample_machine import compiled
 
 HEADER = Path(__file__).with_name("header.h").read_text()
 
@@ -179,6 +180,55 @@ def test_a_library_that_is_absent_or_another(
         compile_c("text", "", [])
     assert caught.value.code == code
     assert words in str(caught.value)
+
+
+def has_landlock() -> bool:
+    find = "import bpfprobe.engine.compiler_child as c; print(c.read_only_beneath('/'))"
+    done = subprocess.run([sys.executable, "-c", find], capture_output=True, text=True)
+    return done.stdout == "True\n"
+
+
+@pytest.mark.skipif(not has_landlock(), reason="needs Landlock (Linux 5.13), which is off here")
+def test_the_child_reads_no_file_elsewhere(child_script: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("what it has no business with")
+    child_script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(compiler.__file__).parent)!r})\n"
+        "import compiler_child, os\n"
+        "folder = os.environ['BCC_KERNEL_SOURCE']\n"
+        "assert compiler_child.read_only_beneath(folder)\n"
+        "print(open(folder + '/include/linux/kconfig.h').read(), file=sys.stderr)\n"
+        f"open({str(elsewhere)!r})\n"
+    )
+    with pytest.raises(CompileError) as caught:
+        compile_c("text", "the header", [])
+    assert caught.value.log.startswith("the header\n")
+    assert "PermissionError" in caught.value.log
+
+
+@needs_bcc
+def test_the_code_is_the_same_where_bcc_looks_for_functions_of_the_kernel(
+    child_script: Path,
+) -> None:
+    """Without Landlock it looks in /proc/kallsyms, and has other names for what is not there."""
+    probe = "p vfs_read flags=file->f_flags name=file->f_path.dentry->d_name.name buf:ustring"
+    source = compiled(probe).source
+    names = [program.name for program in source.programs]
+    real = Path(compiler.__file__).with_name("compiler_child.py").read_text()
+    call = '    read_only_beneath(os.environ["BCC_KERNEL_SOURCE"])'
+    assert call in real
+    made = []
+    for script in (real, real.replace(call, "    pass")):
+        child_script.write_text(script)
+        made.append(compile_c(source.text, source.header, names))
+    assert made[0] == made[1]
+    calls = {part[4] for code in made[0] for part in _slots(code.instructions) if part[0] == 0x85}
+    assert {113, 114, 115} <= calls
+
+
+def _slots(code: bytes) -> list[bytes]:
+    return [code[at : at + 8] for at in range(0, len(code), 8)]
 
 
 @pytest.mark.parametrize("parts", [[], [b""], [b"a", b"", b"\0\n" * 70_000]])

@@ -53,7 +53,7 @@ int p0_reads(struct pt_regs *ctx)
     ((word *)event)[1] = thread;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
     event->f_count = (u64)REGISTER(dx);
-    long fault3 = bpf_probe_read_kernel(&event->f_flags, sizeof(event->f_flags), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
+    long fault3 = probe_read_kernel(&event->f_flags, sizeof(event->f_flags), &((struct k_file *)((u64)REGISTER(di)))->f_flags);
     if (fault3) {
         event->marks0 |= 1U;
     }

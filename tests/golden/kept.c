@@ -31,7 +31,7 @@ int e0_opened(struct pt_regs *ctx)
     }
     u64 kept[2] = {};
     u64 value1;
-    long fault2 = bpf_probe_read_kernel(&value1, sizeof(value1), &((struct k_open_how *)((u64)REGISTER(dx)))->mode);
+    long fault2 = probe_read_kernel(&value1, sizeof(value1), &((struct k_open_how *)((u64)REGISTER(dx)))->mode);
     kept[0] = (u64)value1;
     kept[1] |= (u64)!!(fault2) << 0;
     COUNT(entries);

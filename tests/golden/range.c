@@ -44,7 +44,7 @@ int p0_made(struct pt_regs *ctx)
     ((word *)event)[0] = cpu1 << 16 | 0;
     ((word *)event)[1] = thread;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
-    long fault2 = bpf_probe_read_kernel(&event->f_flags, 16, &((struct k_open_how *)((u64)REGISTER(di)))->flags);
+    long fault2 = probe_read_kernel(&event->f_flags, 16, &((struct k_open_how *)((u64)REGISTER(di)))->flags);
     if (fault2) {
         event->marks0 |= 3U;
     }

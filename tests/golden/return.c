@@ -72,7 +72,7 @@ int p0_opened(struct pt_regs *ctx)
     }
     if (length2 == 4096) {
         u8 next = 0;
-        bpf_probe_read_user(&next, 1, (void *)(kept0 + 4095));
+        probe_read_user(&next, 1, (void *)(kept0 + 4095));
         if (next) {
             event->marks0 |= 65536U;
         }

@@ -45,10 +45,10 @@ int p0_exec(struct pt_regs *ctx)
     if (length2 == 4096) {
         u8 next = 0;
         if ((s64)((u64)REGISTER(di) + 4095) < 0) {
-            bpf_probe_read_kernel(&next, 1, (void *)((u64)REGISTER(di) + 4095));
+            probe_read_kernel(&next, 1, (void *)((u64)REGISTER(di) + 4095));
         }
         else {
-            bpf_probe_read_user(&next, 1, (void *)((u64)REGISTER(di) + 4095));
+            probe_read_user(&next, 1, (void *)((u64)REGISTER(di) + 4095));
         }
         if (next) {
             event->marks0 |= 65536U;

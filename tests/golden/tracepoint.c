@@ -35,7 +35,7 @@ int p0_sched_proces(void *ctx)
     ((word *)event)[1] = thread;
     u64 used = 0;
     bpf_get_current_comm(event->f_comm, sizeof(event->f_comm));
-    long length2 = bpf_probe_read_kernel_str(&event->tail[used], 4096, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff))));
+    long length2 = probe_read_kernel_str(&event->tail[used], 4096, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff))));
     u64 bytes3 = length2 - 1;
     if (length2 <= 0) {
         event->marks0 |= 1U;
@@ -44,7 +44,7 @@ int p0_sched_proces(void *ctx)
     }
     if (length2 == 4096) {
         u8 next = 0;
-        bpf_probe_read_kernel(&next, 1, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff)) + 4095));
+        probe_read_kernel(&next, 1, (void *)(((u64)ctx + (IN_CONTEXT(32, 8) & 0xffff)) + 4095));
         if (next) {
             event->marks0 |= 65536U;
         }

@@ -82,7 +82,7 @@ def check(
 
 def test_helpers_have_the_numbers_of_the_kernel() -> None:
     assert len(HELPERS) == KCONFIG.count(" = (void *)")
-    assert HELPERS[113] == "bpf_probe_read_kernel"
+    assert HELPERS[113] == "probe_read_kernel"
     assert not HELPERS.keys() & FORBIDDEN
     assert 4 not in HELPERS, "bpf_probe_read does not say which memory it means"
 
@@ -122,7 +122,7 @@ def test_memory_of_others_is_never_dereferenced(arm: bool, transport: str) -> No
             assert owner in ("event", "counters", "free"), line
         for star in re.findall(r"\*\(\w+ \*\)\(", rest):
             raise AssertionError(f"{star} in {line}")
-    assert "bpf_probe_read(" not in text
+    assert "probe_read(" not in text
 
 
 def test_arm_has_its_own_registers() -> None:
