@@ -63,7 +63,7 @@ MISTAKES = [
         lambda: bp.kprobe("vfs_read", n="count:uint32"),
         "BAD_TYPE",
         "                   ^~~~~~",
-        "uint32 is no type",
+        "uint32 is not a type",
         "types are u8..u64 s8..s64 x8..x64 f32 f64 char bool string ustring symbol symstr %pd "
         "%pD bWIDTH@OFFSET/SIZE, and [N] after one; bytes[LENGTH]",
     ),
@@ -73,7 +73,7 @@ MISTAKES = [
         lambda: bp.kprobe("do_sys_openat2", name="dfd:string"),
         "BAD_TYPE4STR",
         "                      ^~~",
-        "dfd is an integer (int), which is no string",
+        "dfd is an integer (int), which is not a string",
         "leave the type out to take the number that it is; if it holds the address of a string, "
         "write +0(dfd):string",
     ),

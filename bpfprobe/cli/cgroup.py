@@ -26,7 +26,7 @@ def in_cgroup(path: str) -> str:
     level = cgroup_level(str(folder), mounts)
     if level is None or not folder.is_dir():
         raise BpfprobeError(
-            f"{path} is no cgroup of version 2",
+            f"{path} is not a cgroup of version 2",
             code="NO_CGROUP",
             hint="for example /sys/fs/cgroup/system.slice; with a SPEC of ours or the kernel's -c "
             "runs a command, which is --command with all",

@@ -37,7 +37,7 @@ def _dumped(fields: dict[str, Any]) -> str:
 
 
 def _spelt(value: Any) -> Any:
-    """A float that is no number as text."""
+    """A float that is not a number as text."""
     if isinstance(value, tuple):
         return [_spelt(part) for part in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -83,7 +83,7 @@ _USER = {
     ),
     errno.ENOEXEC: (
         "NOT_AN_INSTRUCTION",
-        "the bytes at this offset are no instruction of this machine",
+        "the bytes at this offset are not an instruction of this machine",
         "look with objdump -d; the file may be of another architecture",
     ),
     errno.EOPNOTSUPP: (

@@ -126,7 +126,7 @@ def fetch(value: Capturable, place: Place) -> Fetched:
             )
         case StackValue(user):
             option = "userstacktrace" if user else "stacktrace"
-            raise NoFormError(f"a stack is no fetcharg: echo 1 > options/{option}")
+            raise NoFormError(f"a stack is not a fetcharg: echo 1 > options/{option}")
     return _number(value, place)
 
 

@@ -23,7 +23,7 @@ _SIZES = (8, 16, 32, 64)
 
 
 def check_type_name(type_name: TypeName) -> None:
-    """Raise `SpecError` (BAD_TYPE) for a name that is no type."""
+    """Raise `SpecError` (BAD_TYPE) for a name that is not a type."""
     base = type_name.base
     if base in OTHER_TYPES or scalar_named(base) or float_named(base):
         return
@@ -32,7 +32,7 @@ def check_type_name(type_name: TypeName) -> None:
     if base in NAME_TYPES and not type_name.count:
         return
     text = type_name.span.text
-    message = f"{text} is no type" if text else "a type is missing after the colon"
+    message = f"{text} is not a type" if text else "a type is missing after the colon"
     raise spec_error("BAD_TYPE", message, type_name.span, TYPES_HINT)
 
 
@@ -53,7 +53,7 @@ def bit_field(type_name: TypeName) -> tuple[str, int, int] | None:
 def _bad_bit_field(type_name: TypeName, size: int) -> SpecError:
     return spec_error(
         "BAD_BITFIELD",
-        f"{type_name.base} is no bit field",
+        f"{type_name.base} is not a bit field",
         type_name.span,
         f"bWIDTH@OFFSET/{size}: WIDTH bits from bit OFFSET on, {size} together at most",
     )

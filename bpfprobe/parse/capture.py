@@ -85,7 +85,7 @@ def check_capture_name(name: str, span: Span) -> None:
         raise spec_error("NO_ARG_NAME", "a name is missing before =", span)
     if not _IDENTIFIER.fullmatch(name):
         raise spec_error(
-            "BAD_ARG_NAME", f"{name!r} is no name", span, "letters, digits and _, no digit first"
+            "BAD_ARG_NAME", f"{name!r} is not a name", span, "letters, digits and _, no digit first"
         )
     if len(name) > MAX_NAME_CHARS:
         raise spec_error(

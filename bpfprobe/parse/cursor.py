@@ -64,7 +64,7 @@ def number_of(token: Token) -> int:
         value = number_value(token.text)
     except ValueError:
         raise spec_error(
-            "BAD_IMM", f"{token.text} is no octal number", token.span, "drop the leading 0"
+            "BAD_IMM", f"{token.text} is not an octal number", token.span, "drop the leading 0"
         ) from None
     if value >= 1 << 64:
         raise spec_error("BAD_IMM", "the number does not fit in 64 bits", token.span)

@@ -77,7 +77,7 @@ def parse_definition(source: SourceText) -> ProbeSpec:
         if is_kernels and capture.type is not None and float_named(capture.type.base):
             raise spec_error(
                 "BAD_TYPE",
-                f"{capture.type.span.text} is no type of the kernel's definitions",
+                f"{capture.type.span.text} is not a type of the kernel's definitions",
                 capture.type.span,
                 "descriptions that begin with kprobe: or uprobe: have it",
             )

@@ -42,9 +42,9 @@ def kernel_complaint(
     match text[:1]:
         case "$":
             hint = "known are $arg1 ... $retval $stack $stackN $comm $current"
-            return spec_error("BAD_VAR", f"{text} is no variable", whole, hint)
+            return spec_error("BAD_VAR", f"{text} is not a variable", whole, hint)
         case "%":
-            message = f"{text[1:]!r} is no register"
+            message = f"{text[1:]!r} is not a register"
             return spec_error("BAD_REG_NAME", message, whole, "for example %di, on arm64 %x0")
         case "@":
             return _memory(text, whole, in_program=in_program)
@@ -83,12 +83,12 @@ def symbol_on_uprobe(span: Span) -> SpecError:
 
 def _memory(text: str, span: Span, *, in_program: bool) -> SpecError:
     if text[1:2].isdigit():
-        message = f"{text[1:]} is no address"
+        message = f"{text[1:]} is not an address"
         return spec_error("BAD_MEM_ADDR", message, span, "write @0xADDRESS, or @SYMBOL")
     if text[1:2] == "+":
         if not in_program:
             return file_on_kprobe(span)
-        message = f"{text[2:]!r} is no offset in a file"
+        message = f"{text[2:]!r} is not a offset in a file"
         return spec_error("BAD_FILE_OFFS", message, span, "for example @+0x1000")
     if in_program:
         return symbol_on_uprobe(span)
@@ -106,7 +106,7 @@ def _dereference(source: SourceText, start: int, end: int, *, in_program: bool) 
         return spec_error("DEREF_NEED_BRACE", message, whole, hint)
     digits = text[1:opened].removeprefix("u")
     if not NUMBER.fullmatch(digits) or number_value(digits) > _MOST_OFFSET:
-        message = f"{digits!r} is no offset"
+        message = f"{digits!r} is not a offset"
         return spec_error("BAD_DEREF_OFFS", message, whole, "an offset is a signed number")
     closed = text.rfind(")")
     if closed < opened:

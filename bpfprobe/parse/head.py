@@ -131,7 +131,7 @@ def _maxactive(found: re.Match[str], word: Span) -> int:
         )
     if not NUMBER.fullmatch(text):
         raise spec_error(
-            "BAD_MAXACT", f"{text} is no number of calls", span, f"r1 to r{MOST_MAXACTIVE}"
+            "BAD_MAXACT", f"{text} is not a number of calls", span, f"r1 to r{MOST_MAXACTIVE}"
         )
     if number_value(text) > MOST_MAXACTIVE:
         raise spec_error(
@@ -164,7 +164,7 @@ def _names(found: re.Match[str], word: Span) -> tuple[str, str]:
     if not _GROUP.fullmatch(group):
         raise spec_error(
             "BAD_GROUP_NAME",
-            f"{group!r} is no name of a group",
+            f"{group!r} is not a name of a group",
             span,
             "letters, digits, _ and -, and no digit first",
         )

@@ -189,7 +189,7 @@ class Operands(Cursor):
         if follow.kind == "name" and follow.touches:
             span = token.span.to(follow.span)
             hint = "12, 0x1f and 017 (octal) are"
-            raise error_at(span, "BAD_IMM", f"{span.text} is no number", hint)
+            raise error_at(span, "BAD_IMM", f"{span.text} is not a number", hint)
         return Number(number_of(token), token.span)
 
     def _register(self, percent: Token) -> Expression:

@@ -141,7 +141,7 @@ def parse_function(path: str, span: Span, start: int, *, returns: bool) -> UserP
         if not NUMBER.fullmatch(symbol):
             raise spec_error(
                 "BAD_UPROBE_OFFS",
-                f"{symbol!r} is no offset",
+                f"{symbol!r} is not a offset",
                 span.source.span(span.start + start, span.start + end),
                 "an offset is a number; a symbol does not begin with a digit",
             )
@@ -196,7 +196,7 @@ def _counter(span: Span, start: int) -> tuple[int, int]:
         raise spec_error("BAD_REFCNT_SUFFIX", message, rest, hint)
     inner = source.span(span.start + opened + 1, span.start + closed)
     if not NUMBER.fullmatch(inner.text):
-        message = f"{inner.text!r} is no offset in the file"
+        message = f"{inner.text!r} is not a offset in the file"
         raise spec_error("BAD_REFCNT", message, inner, hint)
     return _number(inner.text, inner), opened
 
@@ -243,7 +243,7 @@ def _number(text: str, span: Span) -> int:
     try:
         value = number_value(text)
     except ValueError:
-        raise spec_error("BAD_PROBE_ADDR", f"{text} is no octal number", span) from None
+        raise spec_error("BAD_PROBE_ADDR", f"{text} is not an octal number", span) from None
     if value >= 1 << 64:
         raise spec_error("BAD_PROBE_ADDR", f"{text} does not fit in 64 bits", span)
     return value

@@ -45,7 +45,7 @@ def bytes_at(capture: Capture, type_name: TypeName, operand: Operand, scope: Sco
 
 
 def _place(operand: Operand) -> tuple[Value, Space] | None:
-    """Where the bytes begin, and in which memory; None for what is no place."""
+    """Where the bytes begin, and in which memory; None for what is not a place."""
     if isinstance(operand, NumberOperand):
         into = operand.points_into
         return operand.value, Space.ANY if into is Space.KERNEL else into

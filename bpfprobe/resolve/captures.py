@@ -179,7 +179,7 @@ def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable
     ktype = operand.ktype if isinstance(operand, (NumberOperand, MemoryOperand)) else None
     raise spec_error(
         "BAD_TYPE4STR",
-        f"{capture.value.span.text} is {describe(operand)}, which is no string",
+        f"{capture.value.span.text} is {describe(operand)}, which is not a string",
         capture.value.span,
         _no_string_hint(capture, ktype),
     )

@@ -50,7 +50,7 @@ def resolve_condition(expression: ast.Expression, scope: Scope) -> Condition:
 
 
 def _is_of_text_or_function(expression: ast.Binary, scope: Scope) -> bool:
-    """Whether this is no mask: what a comparison says against it is said of it as well."""
+    """Whether this is not a mask: what a comparison says against it is said of it as well."""
     left, right = expression.left, expression.right
     if isinstance(right, ast.Text) or (isinstance(left, ast.MemberOf) and left.name == "function"):
         return True

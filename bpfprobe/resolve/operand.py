@@ -80,7 +80,7 @@ Operand = NumberOperand | MemoryOperand | TextOperand | ArgvOperand | StackOpera
 
 
 def scalar_of(ktype: KType | None) -> Scalar | None:
-    """How a value of this type is read, None for what is no number."""
+    """How a value of this type is read, None for what is not a number."""
     if ktype is None:
         return X64
     if isinstance(ktype, KPointer):

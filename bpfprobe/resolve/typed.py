@@ -105,7 +105,7 @@ def check_symstr(capture: Capture, type_name: TypeName, operand: Operand) -> Non
     if in_user or constant or stack:
         raise spec_error(
             "BAD_SYMSTRING",
-            f"{capture.value.span.text} is no address of the kernel's code or data",
+            f"{capture.value.span.text} is not an address of the kernel's code or data",
             type_name.span,
             f"take the number: {capture.value.span.text}:x64",
         )

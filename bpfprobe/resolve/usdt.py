@@ -182,7 +182,7 @@ def _value(
 def _float(operand: UsdtOperand) -> Scalar:
     if isinstance(operand.place, UsdtConstant) or operand.size < 4:
         raise TargetError(
-            f"{operand.text} of the marker is no float of 4 or 8 bytes",
+            f"{operand.text} of the marker is not a float of 4 or 8 bytes",
             code="USDT_OPERAND",
             hint="leave that argument out",
         )

@@ -36,7 +36,7 @@ def unsealed(content: Content, data: bytes) -> bytes:
     Raises `ObjectError`: NOT_AN_OBJECT, OBJECT_FORM (made by another bpfprobe), DAMAGED.
     """
     if not data.startswith(_MAGIC) or len(data) < _HEAD_BYTES + SEAL_BYTES:
-        raise ObjectError("this is no object of bpfprobe", code="NOT_AN_OBJECT")
+        raise ObjectError("this is not an object of bpfprobe", code="NOT_AN_OBJECT")
     if seal(data[:-SEAL_BYTES]) != data[-SEAL_BYTES:]:
         raise damaged("a bit of it has changed, or its end is missing")
     form, what = data[len(_MAGIC)], data[len(_MAGIC) + 1]

@@ -21,7 +21,7 @@ _ENDBR_BYTES = 4
 
 
 def read_definitions(file: str, text: str) -> Iterator[DefinedEvent]:
-    """The events that a control file lists, a line each; what is no definition is passed over."""
+    """The events that a control file lists, a line each; other lines are passed over."""
     for line in text.splitlines():
         head, _, rest = line.partition(" ")
         found = _HEAD.fullmatch(head)

@@ -46,7 +46,7 @@ class Demangler:
         self.is_there = True
 
     def demangle(self, name: str) -> str:
-        """The name in the source's words; empty for what is no mangled name, or too deep a one."""
+        """The name in the source's words; empty for one that is not mangled, or too deep."""
         if name.startswith("_R"):
             from bpfprobe.target.rust_names import rust_name
 

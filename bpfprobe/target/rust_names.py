@@ -33,7 +33,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class _NoNameError(Exception):
-    """The text is no name of this grammar, or too long a one."""
+    """The text is not a name of this grammar, or too long a one."""
 
 
 def rust_name(mangled: str) -> str:

@@ -239,8 +239,8 @@ class RecordedTarget(_AskedTarget):
             raise TargetError(
                 f"{key} was never asked when {self._source} was recorded",
                 code="NOT_RECORDED",
-                hint="on the machine: target = record_target(LiveTarget()), ask it, "
-                "target.write(path)",
+                hint="record it on that machine: bpfprobe explain --record FILE SPEC, or "
+                "record_target(LiveTarget())",
             )
         answer = self._answers[key]
         if isinstance(answer, TargetError):

@@ -59,7 +59,7 @@ def test_what_is_not_used_says_why(cached: Path, capsys: Any) -> None:
     assert bpfprobe("cache", "list") == 0
     shown = capsys.readouterr().out
     assert "open to others (mode 644)" in shown
-    assert "this is no object of bpfprobe" in shown
+    assert "this is not an object of bpfprobe" in shown
     assert "start-pipe: not a regular file" in shown
     assert "other: none of ours" in shown
 

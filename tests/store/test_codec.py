@@ -104,7 +104,7 @@ def test_what_it_is_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ObjectError, match="something else") as caught:
             decode_start(sealed(content, payload))
         assert caught.value.code == "NOT_AN_OBJECT"
-    with pytest.raises(ObjectError, match="no object of bpfprobe"):
+    with pytest.raises(ObjectError, match="not an object of bpfprobe"):
         decode_start(b"\x7fELF" + DATA)
     monkeypatch.setattr(container, "FORM", 2)
     later = sealed(Content.START, payload)

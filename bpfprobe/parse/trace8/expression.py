@@ -242,7 +242,7 @@ class ExpressionParser:
             return self._numbered(token)
         if token.text in ("args", "ctx") and self._take("->") is not None:
             return self._of_context(token)
-        raise _at(token.span, "NO_BTFARG", f"{token.text} is no name here", _NAMES_HINT)
+        raise _at(token.span, "NO_BTFARG", f"{token.text} is not a name here", _NAMES_HINT)
 
     def _numbered(self, token: Token) -> Expression:
         if self._is_tracepoint:
@@ -305,7 +305,7 @@ class ExpressionParser:
         try:
             value = number_value(token.text)
         except ValueError:
-            raise _at(token.span, "BAD_IMM", f"{token.text} is no octal number") from None
+            raise _at(token.span, "BAD_IMM", f"{token.text} is not an octal number") from None
         if value >= 1 << 64:
             raise _at(token.span, "BAD_IMM", "the number does not fit in 64 bits")
         return value

@@ -69,7 +69,7 @@ def _hole(found: re.Match[str], span: Span) -> Hole:
     if letter is None:
         raise spec_error(
             "BAD_FORMAT",
-            f"{span.text} is no conversion",
+            f"{span.text} is not a conversion",
             span,
             "known are %s %c %d %u %x, with h, l or ll for other sizes, %K and %U for symbols, "
             "and %% for a percent sign; an address is %llx",

@@ -91,7 +91,7 @@ def _split(span: Span) -> tuple[str, str, str]:
     if kind not in ("p", "r", "t", "u"):
         raise spec_error(
             "BAD_PROBE",
-            f"{parts[0]!r} is no kind of probe",
+            f"{parts[0]!r} is not a kind of probe",
             span.source.span(span.start, span.start + len(parts[0])),
             "p, r, t or u; nothing before the first colon means p",
         )
@@ -109,7 +109,7 @@ def _check_no_kind(library: str, span: Span) -> None:
         return
     raise spec_error(
         "BAD_PROBE",
-        f"{library!r} is no kind of probe",
+        f"{library!r} is not a kind of probe",
         span.source.span(span.start, span.start + len(library)),
         (f"did you mean {near[0]}:? " if near else f"kinds are {' '.join(KINDS)}; ")
         + f"for a library of that name write p:{library}:FUNCTION",
@@ -121,7 +121,7 @@ def _offset(function: str, span: Span) -> tuple[str, int]:
     if not plus:
         return name, 0
     if not _OFFSET.fullmatch(text):
-        raise _bad(span, f"{text!r} is no offset", "kfree_skb+56 or kfree_skb+0x38")
+        raise _bad(span, f"{text!r} is not a offset", "kfree_skb+56 or kfree_skb+0x38")
     offset = int(text, 16 if text[:2] in ("0x", "0X") else 10)
     if offset > 0xFFFFFFFF:
         raise _bad(span, "the offset is too large", "kfree_skb+0x38")

@@ -93,13 +93,13 @@ def parse_type(tokens: list[Token]) -> CType:
     if not names or not all(name.isidentifier() for name in names):
         raise spec_error(
             "BAD_SIGNATURE",
-            f"{span.text} is no type that is known here",
+            f"{span.text} is not a type that is known here",
             span,
             "a number (int, u32, size_t ...), or struct NAME, and stars behind it",
         )
     if len(names) > 1 and (is_struct or not set(names) <= INTEGER_WORDS):
         raise spec_error(
-            "BAD_SIGNATURE", f"{' '.join(names)} is no type", span, "write struct NAME *"
+            "BAD_SIGNATURE", f"{' '.join(names)} is not a type", span, "write struct NAME *"
         )
     if words[0] == "enum" and not depth:
         return CType("int", 0, is_struct=False, user=False, span=span)

@@ -36,7 +36,7 @@ SYMBOLS = "Symbols that are not there"
 BEHIND_BRACKETS = "Text behind a bracket"
 SYMBOLS_OF_PROGRAMS = "Two mistakes at once"
 NAMES = "Names of arguments"
-NO_STRING = "What is no string"
+NO_STRING = "What is not a string"
 BARE_FIELDS = "Bare names of fields"
 CARETS = "Carets behind a dereference"
 SILENT = "Errors without a text"
@@ -171,8 +171,8 @@ DIFFERENCES = (
     ),
     Difference(
         STRUCTS,
-        "A struct or an array of the kernel's types is no number: a member or an element has to be "
-        "named, where the kernel takes the first bytes there are",
+        "A struct or an array of the kernel's types is not a number: a member or an element has to "
+        "be named, where the kernel takes the first bytes there are",
         lambda text, kernel, ours: (
             kernel.accepts and ours.code == "BAD_TYPE" and ("->" in text or "." in text)
         ),
@@ -205,7 +205,7 @@ DIFFERENCES = (
     ),
     Difference(
         SYMBOLS_OF_PROGRAMS,
-        "That symbol is no type in a program is said after what is wrong with the value",
+        "That symbol is not a type in a program is said after what is wrong with the value",
         lambda text, kernel, ours: (
             kernel.code == "BAD_TYPE"
             and not ours.accepts
@@ -223,7 +223,7 @@ DIFFERENCES = (
     ),
     Difference(
         NO_STRING,
-        "What is no string is refused at the value where its type is known, else at the type",
+        "What is not a string is refused at the value where its type is known, else at the type",
         lambda text, kernel, ours: {kernel.code, ours.code} == {"BAD_STRING", "BAD_TYPE4STR"},
     ),
     Difference(
