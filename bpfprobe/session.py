@@ -351,8 +351,8 @@ class Session:
         """Have Ctrl-C or SIGTERM end `run` and iterations as ``stop(drain=True)`` does.
 
         ``with session, session.until_interrupted() as signals:``. The list has the number of the
-        signal once it has come; a second one ends the program as usual. Raises `SessionError`
-        outside of the main thread.
+        signal once it has come. A second one ends the program as usual, and so does the first after
+        10 seconds. Raises `SessionError` outside of the main thread.
         """
         return caught_once(lambda: self.stop(drain=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+PATIENCE_S = 10.0
+"""How long after the first signal the second comes by itself."""
 
 
 def exit_on_sigterm() -> Callable[[], None]:
@@ -34,15 +38,21 @@ def exit_on_sigterm() -> Callable[[], None]:
 def caught_once(action: Callable[[], object]) -> Iterator[list[int]]:
     """Call ``action`` at the first SIGINT or SIGTERM; the list then has the signal's number.
 
-    A second signal does what it would have done without this. Raises `SessionError` outside of the
-    main thread, in which alone Python handles signals.
+    A second signal does what it would have done without this, and comes by itself where the program
+    has not left after `PATIENCE_S`: it may hang in a write that nobody reads. Raises `SessionError`
+    outside of the main thread, in which alone Python handles signals.
     """
     if not _in_main_thread():
         raise SessionError(
             "signals can be handled in the main thread only", hint="session.stop(drain=True)"
         )
     numbers: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    again: list[threading.Timer] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # One that is ignored, as SIGINT behind nohup(1), stays so; None is one that C code installed.
+    before = {
+        n: handler for n, handler in handlers.items() if handler not in (signal.SIG_IGN, None)
+    }
 
     def restore() -> None:
         for number, handler in before.items():
@@ -52,6 +62,9 @@ def caught_once(action: Callable[[], object]) -> Iterator[list[int]]:
     def first(number: int, _frame: FrameType | None) -> None:
         restore()
         numbers.append(number)
+        again.append(threading.Timer(PATIENCE_S, os.kill, (os.getpid(), number)))
+        again[0].daemon = True
+        again[0].start()
         action()
 
     for number in before:
@@ -60,6 +73,8 @@ def caught_once(action: Callable[[], object]) -> Iterator[list[int]]:
         yield numbers
     finally:
         restore()
+        for timer in again:
+            timer.cancel()
 
 
 def _in_main_thread() -> bool:

@@ -395,6 +395,35 @@ def test_a_second_interrupt_is_the_usual_one(
     assert signals == [number]
 
 
+def test_an_interrupt_ends_a_program_that_hangs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bpfprobe.signals.PATIENCE_S", 0.1)
+    readable, writable = os.pipe()
+    try:
+        with bench.session as session, session.until_interrupted() as signals:
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                os.read(readable, 1)
+        assert signals == [signal.SIGINT]
+    finally:
+        os.close(readable)
+        os.close(writable)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(bench: Bench) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with bench.session as session, session.until_interrupted() as signals:
+            bench.send(2, 3)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert [event.n for event in session.events(max_events=2)] == [2, 3]
+        assert signals == []
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_interrupts_are_for_the_main_thread(bench: Bench) -> None:
     caught: list[str] = []
 
