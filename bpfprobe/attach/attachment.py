@@ -132,10 +132,13 @@ class Attachment:
         self._links_of[index] = (*self._links_of.get(index, ()), *links)
         return links
 
-    def retract(self, index: int, links: Sequence[Link]) -> None:
-        """Take programs off some of the places that they were attached at."""
+    def give_up(self, index: int, links: Sequence[Link]) -> None:
+        """Own some of the links of a probe no more: whoever has them is to `end` them."""
         self._links_of[index] = tuple(one for one in self._links_of[index] if one not in links)
         self._links = [one for one in self._links if one not in links]
+
+    def end(self, links: Sequence[Link]) -> None:
+        """Take programs off, all at once. It waits for the kernel, in whatever thread."""
         self._engine.detach(links)
 
     def hand(self, parameters: ParameterBlock) -> None:

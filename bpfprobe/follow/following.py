@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError, SessionError
@@ -13,7 +14,7 @@ from bpfprobe.model.place import Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bpfprobe.engine import ProcessWatch
+    from bpfprobe.engine import Link, ProcessWatch
     from bpfprobe.follow.family import Family
     from bpfprobe.follow.probe import FollowedProbe
     from bpfprobe.follow.variants import Variants
@@ -45,6 +46,8 @@ class Following:
         self._exited: dict[int, set[int]] = {}
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._leaving: list[Link] = []
+        self._ending: threading.Thread | None = None
 
     def begin(self) -> None:
         """Go to what is mapped already, and then follow."""
@@ -52,7 +55,7 @@ class Following:
         for probe in self._probes:
             if (awaited := probe.awaited()) is not None:
                 self._notify(Notice("WAITS", str(awaited)))
-        self._thread = threading.Thread(target=self._run, name="bpfprobe-follow", daemon=True)
+        self._thread = threading.Thread(target=self._guarded, args=(self._run,), daemon=True)
         self._thread.start()
 
     def end(self) -> None:
@@ -60,6 +63,10 @@ class Following:
         self._watch.end()
         if self._thread is not None:
             self._thread.join()
+        if self._ending is not None:
+            self._ending.join()
+        leaving, self._leaving = self._leaving, []
+        self._variants.end(leaving)
         self._watch.close()
 
     def check(self) -> None:
@@ -77,11 +84,9 @@ class Following:
         return tuple(one for probe in self._probes if (one := probe.awaited()) is not None)
 
     def _run(self) -> None:
-        try:
-            while records := self._watch.wait():
-                self._take(records)
-        except BaseException as error:  # the caller's thread raises it
-            self._failure = error
+        while records := self._watch.wait():
+            self._take(records)
+            self._end_links()
 
     def _take(self, records: list[ProcessRecord]) -> None:
         lost = 0
@@ -143,7 +148,23 @@ class Following:
 
     def _leave(self, probe: FollowedProbe, pid: int) -> None:
         if links := probe.leave(pid):
-            self._variants.retract(probe.index, links)
+            self._variants.give_up(probe.index, links)
+            self._leaving += links
+
+    def _end_links(self) -> None:
+        """End what nobody needs, beside the rest: the kernel takes its time for it."""
+        if self._leaving and (self._ending is None or not self._ending.is_alive()):
+            leaving, self._leaving = self._leaving, []
+            work = partial(self._variants.end, leaving)
+            self._ending = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            self._ending.start()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """What is raised in a thread of ours is for the caller's to see."""
+        try:
+            work()
+        except BaseException as error:
+            self._failure = error
 
     def _see(self, mapped: Mapped) -> None:
         for probe in self._probes:

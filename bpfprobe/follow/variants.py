@@ -78,9 +78,13 @@ class Variants:
         wiring = in_process(variant.wiring, opened.path, pid)
         return self._attachment.attach_probe(variant.index, wiring, variant.programs)
 
-    def retract(self, index: int, links: Sequence[Link]) -> None:
-        """Take the programs off again."""
-        self._attachment.retract(index, links)
+    def give_up(self, index: int, links: Sequence[Link]) -> None:
+        """See `Attachment.give_up`."""
+        self._attachment.give_up(index, links)
+
+    def end(self, links: Sequence[Link]) -> None:
+        """See `Attachment.end`."""
+        self._attachment.end(links)
 
     def _described(self, index: int, opened: Opened) -> Compilation:
         target = self._files.target(self._target, opened)

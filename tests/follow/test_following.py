@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from bpfprobe.testing import FakeEngine
 from tests.sample_machine import machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from bpfprobe.engine import Link
     from bpfprobe.follow.begin import Followed
     from bpfprobe.target import Target
 
@@ -117,6 +119,8 @@ class Bench:
         (watch,) = self.engine.watches
         watch.push(*records)
         watch.settle()
+        if (ending := self.followed.following._ending) is not None:
+            ending.join()
         return self.attached
 
     @property
@@ -325,3 +329,46 @@ def test_places_are_only_of_sessions_that_follow() -> None:
     for ask in (session.places, session.waits_for):
         with pytest.raises(bp.SessionError, match="does not follow"):
             ask()
+
+
+def test_links_end_beside_the_following(files: FakeFiles, benches: list[Bench]) -> None:
+    """To end one takes the kernel its time: processes that come meanwhile do not wait for it."""
+    files.maps = {pid: [mapped(pid, 100)] for pid in range(7, 12)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    (watch,) = bench.engine.watches
+    may_end, detach, ended = threading.Event(), bench.engine.detach, list[int]()
+
+    def slowly(links: Sequence[Link]) -> None:
+        may_end.wait(60)
+        ended.append(len(links))
+        detach(links)
+
+    bench.engine.detach = slowly  # type: ignore[method-assign]  # as the kernel does it
+    for pid in (8, 9, 10):
+        watch.push(Forked(pid, 7))
+        watch.settle()
+        watch.push(Exited(pid, pid))
+        watch.settle()
+    assert len(bench.attached) == 4, "none has ended yet"
+    assert len(bench.followed.following.places()) == 1
+    may_end.set()
+    bench.followed.following.end()
+    assert ended == [1, 2], "those that came meanwhile end together"
+    assert bench.attached == ["uprobe:/lib/here.so:plug 7"]
+
+
+def test_a_link_that_does_not_end_is_told(files: FakeFiles, benches: list[Bench]) -> None:
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    detach = bench.engine.detach
+    bench.tell(Forked(8, 7))
+
+    def fail(links: Sequence[Link]) -> None:
+        detach(links)
+        raise OSError(errno.EIO, "the test says so")
+
+    bench.engine.detach = fail  # type: ignore[method-assign]  # for this once
+    bench.tell(Exited(8, 8))
+    bench.engine.detach = detach  # type: ignore[method-assign]  # and no more
+    with pytest.raises(OSError, match="the test says so"):
+        bench.followed.following.check()

@@ -275,8 +275,7 @@ def test_a_file_without_the_function_is_refused_until_it_is_another(
             with Host(host_path) as host:
                 host.say(f"load {path}")
                 host.process.wait()
-        until(lambda: len(told) == 2)
-        assert f"{path} has no function plug" in told[1]
+        until(lambda: len(told) > 1)
         path.unlink()
         build_plugin(path)
         with Host(host_path) as host:
@@ -284,7 +283,8 @@ def test_a_file_without_the_function_is_refused_until_it_is_another(
             until(session.places)
             host(f"call {TIMES}")
             assert values(session) == VALUES
-    assert len(told) == 3
+    # Of one that has ended before we came the file may be gone by then, which is told too.
+    assert sum(f"{path} has no function plug" in line for line in told) == 1
 
 
 def test_no_more_places_than_the_limit(host: Host, tmp_path: Path) -> None:
