@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from bpfprobe.model.machine import Binary, BinarySymbol
     from bpfprobe.target import Target
 
 HELP = "show the places that a glob matches, one per line"
@@ -243,8 +244,16 @@ def _user(kind: str, pattern: str, target: Target, pid: int | None, verbose: boo
         source = target.source_name(binary, name)
         yield f"{kind}:{binary.path}:{name}" + (f"  {source}" if source else "")
         for symbol in target.binary_symbols(binary, name) if verbose else ():
-            prototype = target.binary_prototype(binary, symbol.address)
-            yield f"    {prototype or 'no types: there is no debug information of it'}"
+            yield f"    {_types_of(symbol, binary, target)}"
+
+
+def _types_of(symbol: BinarySymbol, binary: Binary, target: Target) -> str:
+    """The prototype of a function of a program, or why there is none."""
+    try:
+        prototype = target.binary_prototype(binary, symbol.address)
+    except TargetError as error:
+        return f"no types: {error.message}"
+    return str(prototype or "no types: there is no debug information of it")
 
 
 def _need_tracefs(target: Target) -> None:

@@ -37,8 +37,11 @@ class DebugArguments:
 
         Raises `SpecError` for one that is not there, or where no program can read it.
         """
-        if self._prototype is None:
-            return None
+        try:
+            if self._prototype is None:
+                return None
+        except TargetError as error:
+            raise spec_error(error.code, error.message, span, error.hint) from error
         found = self._places.get(name)
         if isinstance(found, TargetError):
             raise spec_error(found.code, found.message, span, found.hint)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.machine import VirtualAddress
+from bpfprobe.target.dwarf_alternate import open_alternate
 from bpfprobe.target.dwarf_entries import Entries, children, number
 from bpfprobe.target.dwarf_functions import prototype_of
 from bpfprobe.target.dwarf_sections import check_line_header, open_dwarf
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bpfprobe.model.ktype import Member, Prototype
+    from bpfprobe.target.dwarf_alternate import Alternate
     from bpfprobe.target.dwarf_entries import Die
     from bpfprobe.target.dwarf_sections import Reads
 
@@ -50,14 +52,19 @@ class DwarfFile:
         self.path = path
         self._functions: dict[int, Die | None] = {}
         self._dwarf: Any = None
-        self._reads: Reads | None = None
+        self._reads: list[Reads] = []
+        alternate: Alternate | None = None
         with self._reading():
             elf = ELFFile(file)
             names = (".debug_info", ".zdebug_info")
             self.is_there = any(elf.get_section_by_name(name) is not None for name in names)
             if self.is_there:
-                self._dwarf, self._reads = open_dwarf(elf, path)
-            self._entries = Entries(self._dwarf, mark)
+                self._dwarf, reads = open_dwarf(elf, path)
+                alternate = open_alternate(elf, path)
+                self._reads = [reads]
+                if alternate is not None and alternate.reads is not None:
+                    self._reads.append(alternate.reads)
+            self._entries = Entries(self._dwarf, mark, alternate)
 
     def prototype(self, address: int) -> Prototype | None:
         """The function that begins at an address, None where the file does not describe it."""
@@ -65,7 +72,10 @@ class DwarfFile:
             return None
         with self._reading():
             function = self._function(address)
-            return None if function is None else prototype_of(function, self._entries)
+            if function is None:
+                self._check_split(address)
+                return None
+            return prototype_of(function, self._entries)
 
     def members(self, type_id: int) -> tuple[Member, ...]:
         """The members of a struct that `prototype` named."""
@@ -120,6 +130,20 @@ class DwarfFile:
             if fits:
                 yield from _statements(program, fits)
 
+    def _check_split(self, address: int) -> None:
+        """Raise where what is known of an address was put into a file of its own."""
+        for unit in self._units_of(address):
+            attributes = unit.get_top_DIE().attributes
+            for name in ("DW_AT_dwo_name", "DW_AT_GNU_dwo_name"):
+                if name in attributes:
+                    file = attributes[name].value.decode(errors="surrogateescape")
+                    raise TargetError(
+                        f"the debug information of this function is in {file}, and such files "
+                        "are not read",
+                        code="SPLIT_DWARF",
+                        hint="build the program without -gsplit-dwarf",
+                    )
+
     def _check_lines(self, unit: Any) -> None:
         top, section = unit.get_top_DIE(), self._dwarf.debug_line_sec
         if section is not None and "DW_AT_stmt_list" in top.attributes:
@@ -164,8 +188,8 @@ class DwarfFile:
 
         from elftools.common.exceptions import DWARFError, ELFError
 
-        if self._reads is not None:
-            self._reads.begin()
+        for reads in self._reads:
+            reads.begin()
         try:
             yield
         except (

@@ -5,8 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bpfprobe.errors import TargetError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bpfprobe.target.dwarf_alternate import Alternate
 
 Die = Any
 """An entry of DWARF as pyelftools has it, which has no types of its own."""
@@ -26,10 +30,11 @@ _INFO, _TYPES, _OTHER_FILE = 0, 1, 2
 class Entries:
     """The entries of a file. ``mark`` goes above the ids of its structs.
 
-    ``alternate`` is the DWARF of the file that dwz(1) moved types to, None where there is none.
+    ``alternate`` is the file that dwz(1) moved types and names to, None where there is none. What
+    leads there raises `TargetError` (NO_DWZ_FILE) where it cannot be read.
     """
 
-    def __init__(self, dwarf: Any, mark: int, alternate: Any = None) -> None:
+    def __init__(self, dwarf: Any, mark: int, alternate: Alternate | None = None) -> None:
         self._dwarf = dwarf
         self._mark = mark
         self._alternate = alternate
@@ -37,7 +42,7 @@ class Entries:
     def id_of(self, die: Die) -> int:
         """A number for an entry, which `entry` finds it by."""
         section = _INFO
-        if self._alternate is not None and die.dwarfinfo is self._alternate:
+        if self._alternate is not None and die.dwarfinfo is self._alternate.dwarf:
             section = _OTHER_FILE
         elif type(die.cu).__name__ == "TypeUnit":
             section = _TYPES
@@ -47,7 +52,7 @@ class Entries:
         """The entry that `id_of` gave a number."""
         section, place = (number & ~self._mark) >> _SECTION_SHIFT, number & _PLACE
         if section == _OTHER_FILE:
-            return self._alternate.get_DIE_from_refaddr(place)
+            return self._moved.get_DIE_from_refaddr(place)
         if section != _TYPES:
             return self._dwarf.get_DIE_from_refaddr(place)
         for unit in self._dwarf.iter_TUs():
@@ -68,12 +73,23 @@ class Entries:
     def _referred(self, die: Die, name: str) -> Die | None:
         attribute = die.attributes[name]
         if attribute.form in _ALTERNATE:
-            if self._alternate is None:
-                return None
-            return self._alternate.get_DIE_from_refaddr(attribute.raw_value)
+            return self._moved.get_DIE_from_refaddr(attribute.raw_value)
         if attribute.form == "DW_FORM_ref_sig8":
             return self._by_signature(attribute.raw_value)
         return die.get_DIE_from_attribute(name)
+
+    @property
+    def _moved(self) -> Any:
+        """The DWARF of the other file."""
+        if self._alternate is None or self._alternate.dwarf is None:
+            name = self._alternate.name if self._alternate else "a file that is not named"
+            raise TargetError(
+                f"a part of the debug information is in {name}, which is not there, or of "
+                "another build",
+                code="NO_DWZ_FILE",
+                hint="it comes with the same package, below /usr/lib/debug/.dwz",
+            )
+        return self._alternate.dwarf
 
     def _by_signature(self, signature: int) -> Die | None:
         if signature in self._type_units:
@@ -116,9 +132,7 @@ class Entries:
             return ""
         value = holder.attributes["DW_AT_name"].value
         if isinstance(value, int):  # a place in the strings of the other file
-            if self._alternate is None:
-                return ""
-            value = self._alternate.get_string_from_table(value)
+            value = self._moved.get_string_from_table(value)
         text: str = value.decode(errors="surrogateescape")
         return text
 

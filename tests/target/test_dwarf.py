@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpfprobe.cli.listing import list_points
-from bpfprobe.errors import MissingLibraryError, TargetError
+from bpfprobe.errors import MissingLibraryError, SpecError, TargetError
 from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct
+from bpfprobe.pipeline import describe
+from bpfprobe.probes import probe
 from bpfprobe.target.dwarf import DwarfFile
 from bpfprobe.target.live import LiveTarget
 
@@ -109,6 +111,20 @@ def test_lines(program: Path) -> None:
         target.source_lines(binary, "p.c", 3)
     assert caught.value.code == "NO_CODE_AT_LINE"
     assert re.search(r"lines near it that do: \d+", str(caught.value.hint))
+
+
+@pytest.mark.parametrize("version", ["-gdwarf-4", "-gdwarf-5"])
+def test_split_debug_information_is_called_so(tmp_path: Path, version: str) -> None:
+    (tmp_path / "p.c").write_text(SOURCE.replace("struct inner;", "struct inner in;"))
+    options = ["-g", "-gsplit-dwarf", version, "-o", tmp_path / "p", tmp_path / "p.c"]
+    subprocess.run(["gcc", *options], check=True, cwd=tmp_path)
+    with pytest.raises(SpecError, match=r"is in .*p\.dwo, and such files") as caught:
+        describe([probe(f"uprobe:{tmp_path / 'p'}:look name")], LiveTarget())
+    assert caught.value.code == "SPLIT_DWARF"
+    assert "without -gsplit-dwarf" in str(caught.value.hint)
+    (_, shown) = list_points(f"uprobe:{tmp_path / 'p'}:look", LiveTarget(), 1)
+    assert "no types: the debug information of this function is in" in shown
+    assert len(LiveTarget().source_lines(LiveTarget().binary(str(tmp_path / "p")), "p.c", 13)) == 1
 
 
 def test_no_debug_information(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bpfprobe.errors import SpecError
 from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct, Prototype
+from bpfprobe.pipeline import describe
+from bpfprobe.probes import probe
 from bpfprobe.target.live import LiveTarget
 
 if TYPE_CHECKING:
@@ -163,3 +166,54 @@ def test_a_clone_has_the_arguments_that_it_is_handed(tmp_path: Path, version: st
     assert [(p.name, p.register, p.is_removed) for p in found] == [
         ("x", 5, False), ("unused", -1, True),
     ]  # fmt: skip
+
+
+SHARED = r"""
+struct url { const char *host; unsigned port : 20; struct url *next; double weight; };
+struct request { long id; struct url *url; int codes[3]; };
+__attribute__((noinline, noclone)) long FUNCTION(struct request *req, const char *path)
+{
+    __asm__ volatile("");
+    return req->id;
+}
+int main(void) { struct request r = {0}; return FUNCTION(&r, ""); }
+"""
+
+
+@pytest.mark.skipif(shutil.which("dwz") is None, reason="needs dwz, which moves types")
+@pytest.mark.parametrize("kind", ["there", "absolute", "gone", "of another build"])
+def test_types_that_dwz_moved(tmp_path: Path, kind: str) -> None:
+    programs = []
+    for name in ("handle", "serve"):
+        (tmp_path / name).mkdir()
+        programs.append(
+            built(tmp_path / name, SHARED, "-O1", f"-DFUNCTION={name}", compiler="gcc")
+            .rename(tmp_path / f"{name}.program")
+        )  # fmt: skip
+    alternate = tmp_path / "common"
+    named = ["-M", alternate] if kind == "absolute" else ["-M", "common"]
+    subprocess.run(["dwz", "-m", alternate, *named, *programs], check=True)
+    if kind == "gone":
+        alternate.unlink()
+    if kind == "of another build":
+        content = alternate.read_bytes()
+        at = content.index(b"GNU\0") + 4
+        alternate.write_bytes(content[:at] + bytes(8) + content[at + 8 :])
+    target = LiveTarget()
+    if kind not in ("there", "absolute"):
+        with pytest.raises(SpecError, match="common, which is not there") as caught:
+            describe([probe(f"uprobe:{programs[0]}:handle path")], target)
+        assert caught.value.code == "NO_DWZ_FILE"
+        return
+    found = prototype(programs[0], "handle", target)
+    assert [parameter.name for parameter in found.parameters] == ["req", "path"]
+    pointer = found.parameters[0].type
+    assert isinstance(pointer, KPointer)
+    assert isinstance(pointer.target, KStruct)
+    members = {member.name: member for member in target.members(pointer.target)}
+    assert [*members] == ["id", "url", "codes"]
+    url = members["url"].type
+    assert isinstance(url, KPointer)
+    assert isinstance(url.target, KStruct)
+    inner = {member.name: member for member in target.members(url.target)}
+    assert (inner["port"].bit_size, inner["weight"].type) == (20, KFloat("double", 8))
