@@ -45,6 +45,15 @@ class Setting:
         """The command line of a contestant."""
         return [sys.executable, str(CONTESTANTS / f"{contestant}.py"), *map(str, arguments)]
 
+    def installed(self, contestant: str, *arguments: object) -> list[str]:
+        """The same by the distribution's Python, as installed programs are run.
+
+        The checkout's virtual environment has a bpfprobe that can be edited, and what finds it
+        makes every start longer.
+        """
+        python: str = getattr(sys, "_base_executable", sys.executable)
+        return [python, *self.python(contestant, *arguments)[1:]]
+
     def count(self, events: int) -> int:
         """How many events to ask for where so many are good."""
         return max(events // 10, 1009) if self.quick else events

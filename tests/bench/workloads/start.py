@@ -32,15 +32,15 @@ def contestants(setting: Setting, stack: ExitStack) -> Mapping[str, Turn]:
     def ours_cold() -> Mapping[str, float]:
         cache = Path(tempfile.mkdtemp(dir=setting.folder))
         try:
-            return _start(setting, producer, setting.python("ours_start", program), cache)
+            return _start(setting, producer, setting.installed("ours_start", program), cache)
         finally:
             shutil.rmtree(cache)
 
     def ours() -> Mapping[str, float]:
-        return _start(setting, producer, setting.python("ours_start", program))
+        return _start(setting, producer, setting.installed("ours_start", program))
 
     def bcc() -> Mapping[str, float]:
-        return _start(setting, producer, setting.python("bcc_start", program))
+        return _start(setting, producer, setting.installed("bcc_start", program))
 
     def bpftrace() -> Mapping[str, float]:
         action = '{ printf("%llu %d %d %s %d\\n", nsecs, pid, tid, comm, arg0); }'
