@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from typing import TYPE_CHECKING
@@ -33,6 +32,8 @@ def matching_names(pattern: str, names: Iterable[str]) -> tuple[str, ...]:
 
 def nearest_names(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """At most five of ``names``, compiler variants of ``name`` first, then the nearest first."""
+    import difflib  # costs more than all else here, and only mistakes want it
+
     pool = {candidate for candidate in names if candidate != name}
     found = sorted(candidate for candidate in pool if is_variant(candidate, name))
     near = difflib.get_close_matches(name, _promising(name, pool), n=2 * MOST, cutoff=0.6)
