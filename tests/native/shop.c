@@ -28,6 +28,15 @@ PROBED void sell_from_memory(int number, long price, const char *what)
     stock++;
 }
 
+PROBED void weigh(double weight, float share, int number)
+{
+    unsigned bits; /* compilers move floats to plain registers for a marker */
+    memcpy(&bits, &share, sizeof(bits));
+    asm volatile("" : "+m"(weight));
+    MARKER("shop", "weighed", "0", "8f@%0 4f@%1 8f@%2 -4@%3", "m"(weight), "r"(bits), "x"(weight),
+           "r"(number));
+}
+
 PROBED void close_shop(void) { MARKER("shop", "closed", "0", "", "i"(0)); }
 
 int main(void)
@@ -42,6 +51,8 @@ int main(void)
                 sell(-5 - (int)i, 3000000000 + i, names[i % 3]);
             if (asked[0] == 'm')
                 sell_from_memory(-5 - (int)i, 3000000000 + i, names[i % 3]);
+            if (asked[0] == 'w')
+                weigh(i / 8.0, -0.5f * i, -(int)i);
             if (asked[0] == 'c')
                 close_shop();
         }

@@ -89,6 +89,23 @@ def test_each_place_with_its_own_operands(flags: list[str], tmp_path: Path) -> N
     assert session.statistics().produced == 42
 
 
+def test_floats_in_memory_and_in_plain_registers(shop: str) -> None:
+    probe = bp.usdt(
+        shop, "weighed", weight="$arg1", share="$arg2", number="$arg4", bits="$arg1:f64"
+    )
+    with Shop(shop) as running, bp.Session(probe, pid=running.pid) as session:
+        running.ask("w", 23)
+        (batch,) = session.batches(duration=0)
+        assert batch.array["weight"].tolist() == [n / 8 for n in range(23)]
+        assert batch.array["share"].dtype.str == "<f4"
+        events = batch.events()
+    assert [(e.weight, e.share, e.number, e.bits) for e in events] == [
+        (n / 8, -n / 2, -n, n / 8) for n in range(23)
+    ]
+    with pytest.raises(bp.SpecError, match="in a register that a probe does not see"):
+        bp.Session(bp.usdt(shop, "weighed", weight="$arg3")).__enter__()
+
+
 def test_one_program_where_places_agree(shop: str) -> None:
     probe = bp.usdt(shop, "sold", stock="$arg5:u64", filter="$arg5 >= 5000000010")
     with Shop(shop) as running, bp.Session(probe, pid=running.pid) as session:
