@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from contextlib import ExitStack
 
-from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
 from bpfprobe.model.site import KernelSite
@@ -60,10 +59,9 @@ class Attachment:
     ) -> dict[int, list[Link]]:
         """Create the maps, compile, load, attach; undo all if any of it fails.
 
-        Gives the links of each probe, but of those that are ``waiting``, which are not attached.
-
         The maps come first: whoever may not create them is told before a compiler has run. With
         the ``source`` that is compiled, what the verifier refuses has a place in a description.
+        Gives the links of each probe, but of those that are ``waiting``: they are not attached.
         """
         with ExitStack() as undo:
             undo.callback(self.close)
@@ -122,7 +120,7 @@ class Attachment:
         try:
             for fd, site in places:
                 links.append(self._engine.attach(fd, site))
-        except BpfprobeError:
+        except BaseException:  # Ctrl-C too: nobody else knows of these links
             self._engine.detach(links)
             raise
         # Tuples, since another thread may be counting.

@@ -66,7 +66,7 @@ class Following:
         if self._ending is not None:
             self._ending.join()
         leaving, self._leaving = self._leaving, []
-        self._variants.end(leaving)
+        self._guarded(partial(self._variants.end, leaving))
         self._watch.close()
 
     def check(self) -> None:
