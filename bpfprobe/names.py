@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import LoadError, PrivilegeError
 from bpfprobe.model.symbol import Location
+from bpfprobe.starting import live_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bpfprobe.engine.process_watch import ProcessWatch
+    from bpfprobe.model.machine import SymbolRange
     from bpfprobe.model.mapping import ProcessRecord
     from bpfprobe.model.symbol import Symbolizer
     from bpfprobe.target import Target
@@ -55,6 +57,14 @@ class Names:
         told: Callable[[], list[ProcessRecord]] | None = self._told if self._watch else None
         self._live = LiveSymbolizer(told=told)
         return self._live
+
+    def symbol_at(self, address: int) -> SymbolRange | None:
+        """The kernel's function around an address, as the target has it or this machine."""
+        return self._machine.symbol_at(address)
+
+    @cached_property
+    def _machine(self) -> Target:
+        return self._target or live_target()
 
     def listen(self) -> None:
         """Take what the kernel told, of which it keeps only so much: several times a second."""

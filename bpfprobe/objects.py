@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfprobe.errors import ObjectError
+from bpfprobe.model.noun import replace
+from bpfprobe.probes import Probe
 from bpfprobe.store.digest import SEAL_BYTES, digest
 from bpfprobe.store.folder import MAX_FILE_BYTES
 from bpfprobe.store.object_file_codec import decode_object_file
@@ -26,6 +28,20 @@ class BuiltObject(NamedTuple):
     path: str
     file: ObjectFile
     origin: bytes
+
+    def probes(self, pid: int | None = None) -> list[Probe]:
+        """As they were described; with ``pid`` those of programs for that process alone."""
+        return [Probe(replace(described, pid=pid)) for described in self.file.descriptions]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of a session, as they were when it was built."""
+        file = self.file
+        return {
+            "transport": file.transport,
+            "buffer_bytes": file.buffer_bytes,
+            "inflight": file.inflight,
+        }
 
     def programs_for(self, made: Compilation, target: Target) -> tuple[Bytecode, ...]:
         """The programs of what was described on this machine, ``target``.

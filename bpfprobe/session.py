@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from bpfprobe.delivery import Delivery
 from bpfprobe.elsewhere import tell_of_other_files
 from bpfprobe.errors import SessionError
-from bpfprobe.model.noun import replace
 from bpfprobe.model.options import Options
 from bpfprobe.model.statistics import Statistics
-from bpfprobe.probes import Probe
 from bpfprobe.signals import caught_once, exit_on_sigterm
 from bpfprobe.starting import attach, live_target
+from bpfprobe.user_addresses import may_have_user_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.symbol import Symbolizer
     from bpfprobe.names import Names
     from bpfprobe.objects import BuiltObject
+    from bpfprobe.probes import Probe
     from bpfprobe.target import Target
     from bpfprobe.update import InForce
 
@@ -76,7 +76,6 @@ class Session:
         self._options = Options(**options)
         self._target = target
         self._engine = engine
-        self._symbols: Target | None = None
         self._built: BuiltObject | None = None
         self._callbacks: dict[int, Callback] = {}
         self._attachment: Attachment | None = None
@@ -108,14 +107,8 @@ class Session:
         from bpfprobe.objects import read_object
 
         built = read_object(path)
-        file, pid = built.file, options.get("pid")
-        probes = [Probe(replace(description, pid=pid)) for description in file.descriptions]
-        as_built = {
-            "transport": file.transport,
-            "buffer_bytes": file.buffer_bytes,
-            "inflight": file.inflight,
-        }
-        session = cls(*probes, target=target, engine=engine, **as_built | options)
+        probes = built.probes(options.get("pid"))
+        session = cls(*probes, target=target, engine=engine, **built.options | options)
         session._built = built
         return session
 
@@ -162,7 +155,7 @@ class Session:
 
     def _begin_names(self) -> None:
         """Programs that end before their events are read keep their names, where any are wanted."""
-        if any(_may_have_user_addresses(probe) for probe in self.probes):
+        if any(may_have_user_addresses(probe) for probe in self.probes):
             self._known_names().watch()
 
     def _known_names(self) -> Names:
@@ -178,9 +171,7 @@ class Session:
 
     def _symbol_at(self, address: int) -> SymbolRange | None:
         """For an event whose address is asked for its symbol, which may be after the session."""
-        if self._symbols is None:
-            self._symbols = self._target or live_target()
-        return self._symbols.symbol_at(address)
+        return self._known_names().symbol_at(address)
 
     def c_source(self) -> str:
         """The C that BCC would compile on this target. Attaches nothing and needs no root."""
@@ -449,15 +440,3 @@ class Session:
             return
         with self:
             yield
-
-
-def _may_have_user_addresses(probe: Probe | ProbeSpec) -> bool:
-    """By the words of the description, as one that was compiled before is not parsed again."""
-    words = repr(probe.description if isinstance(probe, Probe) else probe)
-    return "ustack" in words or ("%" in words and "U" in words and _has_user_symbol(words))
-
-
-def _has_user_symbol(words: str) -> bool:
-    import re  # few messages print addresses
-
-    return re.search(r"%[-+ #0-9.]*U", words) is not None
