@@ -1,4 +1,4 @@
-"""The stages in their order; those above the waterline are called here.
+"""The stages in their order. Nothing else calls resolve, plan or render.
 
 ::
 

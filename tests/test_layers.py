@@ -142,6 +142,15 @@ def test_the_stages_are_called_from_one_file() -> None:
     assert callers == {"pipeline.py"}
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_and_functions_can_be_read_at_once(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 450
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno < 80, node.name
+
+
 def test_importing_the_package_is_light() -> None:
     heavy = ("bcc", "numpy", "elftools", "hypothesis", "asyncio", "bpfprobe.engine.live",
              "bpfprobe.lab", "bpfprobe.target.live")  # fmt: skip
