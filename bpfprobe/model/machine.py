@@ -90,6 +90,19 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSymbol:
+    """A symbol of an ELF file that is no function of its own.
+
+    ``kind`` is ``imported`` (a function of a library that it is linked with), ``data``, or
+    ``label`` (a place in the code that is not said to be a function); ``address`` is 0 for the
+    first.
+    """
+
+    kind: str
+    address: VirtualAddress
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """What stands at a place of a program's code.
 

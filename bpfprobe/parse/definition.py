@@ -9,8 +9,9 @@
                | "e" [":" name] WS CATEGORY ("/" | ".") EVENT { argument } [ "if" expression ]
     name       = [GROUP ("/" | ".")] [EVENT]
     kplace     = ([MODULE ":"] FUNCTION ["+" OFFSET] | ADDRESS) ["%return"]
-    uplace     = PATH ":" (OFFSET | SYMBOL ["+" OFFSET]) ["%return"] ["(" COUNTER ")"]
-               | PATH ":" FILE ":" LINE
+    uplace     = path ":" (OFFSET | SYMBOL ["+" OFFSET]) ["%return"] ["(" COUNTER ")"]
+               | path ":" FILE ":" LINE
+    path       = PATH | '"' PATH '"'
     argument   = [NAME "="] expression [":" type]
 
 Arguments are separated by white space; inside brackets and quotes white space is free.

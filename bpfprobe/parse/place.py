@@ -30,7 +30,10 @@ _FUNCTION = re.compile(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffi
 _SOURCE = r"[^:]+\.(?:c|cc|cpp|cxx|c\+\+|C|h|hh|hpp|hxx|inc|rs|go|S|s|d|f|f90|adb|m|zig)"
 _LINE = re.compile(rf"(?P<file>{_SOURCE}):(?P<line>[1-9][0-9]*)(?P<suffix>%.*)?")
 _IN_SOURCE = re.compile(rf"(?P<path>.+?):{_LINE.pattern}")
-_USDT = re.compile(r"(?P<path>.+?):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)")
+_USDT = re.compile(
+    r"(?:\"(?P<quoted>[^\"]+)\"|(?P<path>.+?)):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)"
+)
+_QUOTED = re.compile(r"\"(?P<path>[^\"]+)\":.", re.DOTALL)
 _EVENT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
 _TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
 _SYSCALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
@@ -113,6 +116,8 @@ def _kernel(span: Span, *, returns: bool) -> KernelPoint:
 
 
 def _user(span: Span, *, returns: bool) -> UserPoint:
+    if quoted := _QUOTED.match(span.text):
+        return parse_function(quoted["path"], span, quoted.end() - 1, returns=returns)
     path = path_of(span.text)
     if not path:
         raise _no_user_place(span)
@@ -172,7 +177,10 @@ def _line(path: str, found: re.Match[str], span: Span, *, returns: bool) -> User
 
 
 def _no_user_place(span: Span) -> SpecError:
-    return _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", "/bin/bash:readline")
+    example = "/bin/bash:readline"
+    if ":" not in span.text and "/" in span.text:  # it ended at white space
+        example += ', or with spaces "/opt/my prog":main'
+    return _bad(span, "a user-space place is PATH:SYMBOL or PATH:0xOFFSET", example)
 
 
 def _counter(span: Span, start: int) -> tuple[int, int]:
@@ -205,8 +213,9 @@ def _usdt(span: Span) -> UsdtPoint:
     found = _USDT.fullmatch(span.text)
     if found is None:
         raise _bad(span, "a marker is PATH:PROVIDER:NAME", "usdt:python3:python:gc__start")
-    check_path(found["path"], span)
-    return UsdtPoint(found["path"], found["provider"] or "", found["name"])
+    path = found["quoted"] or found["path"]
+    check_path(path, span)
+    return UsdtPoint(path, found["provider"] or "", found["name"])
 
 
 def check_path(path: str, span: Span) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 
 if TYPE_CHECKING:
-    from bpfprobe.model.machine import Binary, BinarySymbol, DebugSymbols
+    from bpfprobe.model.machine import Binary, BinarySymbol, DebugSymbols, OtherSymbol
     from bpfprobe.model.span import Span
     from bpfprobe.target import Target
 
@@ -17,6 +17,9 @@ MOST_SHOWN = 10
 
 def no_such_function(symbol: str, span: Span, target: Target, binary: Binary) -> SpecError:
     """The refusal of a function that no symbol table has."""
+    other = target.other_symbol(binary, symbol)
+    if other is not None:
+        return spec_error("BAD_PROBE_ADDR", *_no_function(symbol, span, binary, other))
     near = target.similar_binary_symbols(binary, symbol)
     hints = [f"did you mean {' or '.join(near[:3])}?"] if near else []
     message = f"{binary.path} has no function {symbol}"
@@ -31,6 +34,25 @@ def no_such_function(symbol: str, span: Span, target: Target, binary: Binary) ->
             f"bpfprobe list 'uprobe:{binary.path}:*' shows those it has; others were inlined"
         )
     return spec_error("BAD_PROBE_ADDR", message, span, "; ".join(hints))
+
+
+def _no_function(
+    symbol: str, span: Span, binary: Binary, other: OtherSymbol
+) -> tuple[str, Span, str]:
+    """What a symbol is that is no function of the file, and the way out."""
+    if other.kind == "imported":
+        return (
+            f"{binary.path} calls {symbol}, but it is a function of a library",
+            span,
+            f"uprobe:LIBRARY:{symbol.partition('@')[0]}, with one of those that ldd(1) lists (c)",
+        )
+    if other.kind == "data":
+        message = f"{symbol} of {binary.path} is data, not a function"
+        return message, span, "probe a function that uses it"
+    message = f"{symbol} of {binary.path} is a label in the code, and not said to be a function"
+    offset = next(o + other.address - at for o, size, at in binary.text
+                  if at <= other.address < at + size)  # fmt: skip
+    return message, span, f"by its place in the file it can be probed: {offset:#x}"
 
 
 def several_functions(

@@ -260,7 +260,7 @@ def _refuse_go(point: UserPoint, span: Span, binary: Binary) -> None:
 def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -> tuple[str, int]:
     if point.symbol:
         found = _one_symbol(point, span, target, binary)
-        if point.plus and point.plus >= max(found.size, 1):
+        if found.size and point.plus >= found.size:  # functions in assembler may have no size
             raise spec_error(
                 "BAD_UPROBE_OFFS",
                 f"{point.symbol} is {found.size} bytes long",

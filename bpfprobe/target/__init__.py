@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FileOffset,
         Instruction,
         MachineFacts,
+        OtherSymbol,
         Symbol,
         SymbolRange,
         Tracepoint,
@@ -131,6 +132,10 @@ class Target(Protocol):
 
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """Whether an ELF file was stripped, and where the symbols are that it lacks."""
+        ...
+
+    def other_symbol(self, binary: Binary, name: str) -> OtherSymbol | None:
+        """What a name of an ELF file is that no function has; None where no symbol has it."""
         ...
 
     def instruction_at(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import Binary
 from bpfprobe.target.elf import ElfFile
-from bpfprobe.target.elf_variables import read_variable
+from bpfprobe.target.elf_kinds import refuse_unrunnable
+from bpfprobe.target.elf_variables import read_other_symbol, read_variable
 from bpfprobe.target.file_bytes import FileBytes, opened
 from bpfprobe.target.function_table import FunctionTable
 from bpfprobe.target.locator import Locator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         DebugSymbols,
         FileOffset,
         Instruction,
+        OtherSymbol,
         UsdtMarker,
         VirtualAddress,
     )
@@ -61,6 +63,7 @@ class LiveBinaries:
                 f"{path} is a program for {elf.machine}, this machine is {self._machine}",
                 code="OTHER_MACHINE",
             )
+        refuse_unrunnable(elf)
         self._open[str(path)] = elf
         return Binary(str(path), elf.machine, elf.text, elf.is_go)
 
@@ -88,6 +91,10 @@ class LiveBinaries:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """See `Target.debug_symbols`."""
         return self._debug.find(self.elf(binary))[0]
+
+    def other_symbol(self, binary: Binary, name: str) -> OtherSymbol | None:
+        """See `Target.other_symbol`."""
+        return self._reread(binary, lambda elf, data: read_other_symbol(elf, data, name))
 
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False

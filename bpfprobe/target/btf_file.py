@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         DebugSymbols,
         FileOffset,
         Instruction,
+        OtherSymbol,
         SymbolRange,
         Tracepoint,
         UsdtMarker,
@@ -133,6 +134,10 @@ class BtfFileTarget:
         self._lacks(f"what is in {binary.path}")
 
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
+    def other_symbol(self, binary: Binary, name: str) -> OtherSymbol | None:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")
 

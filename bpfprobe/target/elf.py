@@ -111,7 +111,7 @@ class ElfFile:
         head = self._unpack("HHIQQQIHHHHHH" if self.is_64 else "HHIIIIIHHHHHH", 16, "ELF header")
         self._phoff, self._shoff = head[4], head[5]
         self._phentsize, self._phnum, self._shentsize, self._shnum, self._shstrndx = head[8:13]
-        number = head[1]
+        self.kind, number = head[:2]
         self.machine = MACHINES.get(number, f"machine {number}")
         self.segments: tuple[Segment, ...] = (
             program.segments if program else tuple(self._read_segments())

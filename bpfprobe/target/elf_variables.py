@@ -1,17 +1,19 @@
-"""Where a variable of an ELF file is: asked so seldom that tables are read for each question."""
+"""Symbols that are no functions: asked about so seldom that tables are read for each question."""
 
 from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.machine import VirtualAddress
+from bpfprobe.model.machine import OtherSymbol, VirtualAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bpfprobe.target.elf import Bytes, ElfFile
 
 _SHT_SYMTAB, _SHT_DYNSYM = 2, 11
-_STT_NOTYPE, _STT_OBJECT, _STT_COMMON = 0, 1, 5
+_STT_NOTYPE, _STT_OBJECT, _STT_FUNC, _STT_COMMON, _STT_TLS = 0, 1, 2, 5, 6
 
 
 def read_variable(elf: ElfFile, data: Bytes, name: str) -> VirtualAddress | None:
@@ -19,9 +21,30 @@ def read_variable(elf: ElfFile, data: Bytes, name: str) -> VirtualAddress | None
 
     ``data`` is what ``elf`` was read from. Variables of threads have no address of their own.
     """
+    kinds = (_STT_NOTYPE, _STT_OBJECT, _STT_COMMON)
+    found = {address for kind, section, address in _named(elf, data, name)
+             if section and kind in kinds}  # fmt: skip
+    return VirtualAddress(found.pop()) if len(found) == 1 else None
+
+
+def read_other_symbol(elf: ElfFile, data: Bytes, name: str) -> OtherSymbol | None:
+    """See `Target.other_symbol`; ``data`` is as above."""
+    is_imported = False
+    for kind, section, address in _named(elf, data, name.partition("@")[0]):
+        if not section:
+            is_imported |= kind in (_STT_NOTYPE, _STT_FUNC)
+        elif kind in (_STT_OBJECT, _STT_COMMON, _STT_TLS):
+            return OtherSymbol("data", VirtualAddress(address))
+        elif kind == _STT_NOTYPE:
+            is_code = elf.offset_of(address) is not None
+            return OtherSymbol("label" if is_code else "data", VirtualAddress(address))
+    return OtherSymbol("imported", VirtualAddress(0)) if is_imported else None
+
+
+def _named(elf: ElfFile, data: Bytes, name: str) -> Iterator[tuple[int, int, int]]:
+    """Type, section (0 for none) and address of each symbol of a name, whatever its version."""
     layout = struct.Struct(elf.order + ("IBBHQQ" if elf.is_64 else "IIIBBH"))
-    wanted = name.encode("utf-8", "surrogateescape") + b"\0"
-    found: set[int] = set()
+    text = name.encode("utf-8", "surrogateescape")
     tables = {table.kind: table for table in reversed(elf.sections)}  # at most one of either kind
     for kind in (_SHT_SYMTAB, _SHT_DYNSYM):
         table = tables.get(kind)
@@ -34,7 +57,6 @@ def read_variable(elf: ElfFile, data: Bytes, name: str) -> VirtualAddress | None
                 at, info, _, section, address, _ = fields
             else:
                 at, address, _, info, _, section = fields
-            is_variable = info & 0xF in (_STT_NOTYPE, _STT_OBJECT, _STT_COMMON)
-            if section and is_variable and strings.startswith(wanted, at):
-                found.add(address)
-    return VirtualAddress(found.pop()) if len(found) == 1 else None
+            # In .symtab the version is a part of the name: puts@GLIBC_2.2.5.
+            if strings.startswith((text + b"\0", text + b"@"), at):
+                yield info & 0xF, section, address

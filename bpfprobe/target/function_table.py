@@ -43,12 +43,13 @@ class FunctionTable:
     def named(self, name: str) -> tuple[BinarySymbol, ...]:
         """Functions of that name, each address once, by address.
 
-        A name without a version means the default version where there is one; a name that no symbol
-        has may be that of a C++ or Rust source, then each function found goes by its mangled name.
+        A name without a version means the default version where there is one; one ``@`` or two are
+        the same, as programs say one of either kind. A name that no symbol has may be that of a C++
+        or Rust source, then each function found goes by its mangled name.
         Raises `TargetError`: IFUNC where the name is only that of a function that chooses another
         at run time, NO_DEMANGLER.
         """
-        whole = [entry for entry in self.entries if entry.name + entry.version == name]
+        whole = [entry for entry in self.entries if _goes_by(entry, name)]
         plain = [entry for entry in self.entries if entry.name == name]
         default = [entry for entry in plain if not _is_old(entry)]
         chosen = whole or default or plain
@@ -72,8 +73,8 @@ class FunctionTable:
             f"{name} in {self._path} has no code of its own: at run time a chooser (IFUNC) "
             "picks one of several functions",
             code="IFUNC",
-            hint=f"`bpfprobe list 'uprobe:{self._path}:*{name}*'` shows those that have names; "
-            "a stripped library has none, then probe by file offset",
+            hint=f"`bpfprobe list 'uprobe:{self._path}:*{name.partition('@')[0]}*'` shows "
+            "those that have names; a stripped library has none, then probe by file offset",
         )
 
     def source_name(self, name: str) -> str:
@@ -114,7 +115,11 @@ class FunctionTable:
         return tuple(sorted(mangled for mangled, some in forms.items() if fits.intersection(some)))
 
     def similar(self, name: str) -> tuple[str, ...]:
-        """At most five names of functions that look like ``name``."""
+        """At most five names of functions that look like ``name``, other versions of it first."""
+        plain, mark, _ = name.partition("@")
+        versions = {e.name + e.version for e in self.entries if e.name == plain and e.version}
+        if mark and versions:
+            return tuple(sorted(versions)[:5])
         if not looks_like_source(name):
             return nearest_names(name, self._names)
         sources = self.source_names.all.values()
@@ -142,6 +147,11 @@ class FunctionTable:
 
     def _address_of(self, offset: int) -> int | None:
         return next((offset - o + at for o, size, at in self._text if 0 <= offset - o < size), None)
+
+
+def _goes_by(entry: FunctionEntry, name: str) -> bool:
+    plain, _, version = name.partition("@")
+    return entry.name == plain and entry.version.lstrip("@") == version.lstrip("@")
 
 
 def _is_old(entry: FunctionEntry) -> bool:

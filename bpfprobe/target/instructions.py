@@ -37,7 +37,7 @@ def instruction_at(
         return Instruction(FileOffset(offset // _ARM64_BYTES * _ARM64_BYTES), _ARM64_BYTES)
     start = _of_function(elf, data, function, offset)
     if start is None:
-        unknown = "neither a symbol nor .eh_frame says which function it is in"
+        unknown = "no symbol with a size, nor .eh_frame, says which function it is in"
     elif start == offset:
         return beginning_at(data, offset)
     elif elf.machine != "x86_64":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         DebugSymbols,
         FileOffset,
         Instruction,
+        OtherSymbol,
         Symbol,
         SymbolRange,
         Tracepoint,
@@ -150,6 +151,10 @@ class LiveTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """By build-id, then by ``.gnu_debuglink``."""
         return self._binaries.debug_symbols(binary)
+
+    def other_symbol(self, binary: Binary, name: str) -> OtherSymbol | None:
+        """From ``.symtab`` and ``.dynsym``."""
+        return self._binaries.other_symbol(binary, name)
 
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False

@@ -42,10 +42,11 @@ class Locator:
         root = self._files.root if pid is None else self._root_of(pid)
         if "/" in name:
             return self._as_path(name, root, pid)
+        replaced = {} if pid is None else self._replaced(pid)
         tried = 0
         for candidate in self._candidates(name, root, pid):
             tried += 1
-            found = _shortest(candidate, root)
+            found = replaced.get(candidate) or _shortest(candidate, root)
             if _is_regular(found):
                 return found
         where = f" of process {pid}" if pid is not None else ""
@@ -56,15 +57,30 @@ class Locator:
         )
 
     def _as_path(self, name: str, root: Path, pid: int | None) -> Path:
-        if name.startswith("/"):
-            return _shortest(name, root)
         if pid is None:
-            return Path(name).absolute()  # still right when the directory is changed
-        try:
-            start = self._files.real(f"/proc/{pid}/cwd").readlink()
-        except OSError as error:
-            raise refusal(error, f"/proc/{pid}/cwd") from error
-        return _shortest(str(start / name), root)
+            # A relative one is still right when the directory is changed.
+            return _shortest(name, root) if name.startswith("/") else Path(name).absolute()
+        if name.startswith("/proc/"):
+            return Path(name)  # its links lead to files, also where their text leads nowhere
+        if not name.startswith("/"):
+            try:
+                start = self._files.real(f"/proc/{pid}/cwd").readlink()
+            except OSError as error:
+                raise refusal(error, f"/proc/{pid}/cwd") from error
+            name = str(start / name)
+        return self._replaced(pid).get(name) or _shortest(name, root)
+
+    def _replaced(self, pid: int) -> dict[str, Path]:
+        """The files that a process runs from paths where they are no longer, or others are.
+
+        So it is with programs and libraries that were upgraded.
+        """
+        maps = f"/proc/{pid}/map_files"
+        return {
+            mapping.path: self._files.real(f"{maps}/{mapping.start:x}-{mapping.end:x}")
+            for mapping in self._mappings(pid)
+            if mapping.is_deleted and mapping.executable
+        }
 
     def _candidates(self, name: str, root: Path, pid: int | None) -> Iterator[str]:
         """Paths as seen from ``root``."""

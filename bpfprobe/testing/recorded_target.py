@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         FileOffset,
         Instruction,
         MachineFacts,
+        OtherSymbol,
         Symbol,
         SymbolRange,
         Tracepoint,
@@ -120,6 +121,10 @@ class _AskedTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """See `Target.debug_symbols`."""
         return cast("DebugSymbols", self._ask("debug_symbols", binary))
+
+    def other_symbol(self, binary: Binary, name: str) -> OtherSymbol | None:
+        """See `Target.other_symbol`."""
+        return cast("OtherSymbol | None", self._ask("other_symbol", binary, name))
 
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False

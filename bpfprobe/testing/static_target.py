@@ -29,7 +29,7 @@ from bpfprobe.testing.static_types import StaticTypes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bpfprobe.model.machine import UsdtMarker
+    from bpfprobe.model.machine import OtherSymbol, UsdtMarker
     from bpfprobe.testing.c_declarations import Declared
     from bpfprobe.testing.static_types import Members
 
@@ -99,8 +99,8 @@ class StaticTarget:
     in steps of 0x40, or of `BinarySymbol`s, or the `TargetError` that asking for it raises; it is
     found by path or by name, ``c`` and ``libc`` both meaning ``/usr/lib/libc.so.6``. ``markers``,
     ``variables`` (addresses by name), ``debug_symbols``, ``binary_functions`` (prototypes of its
-    functions), ``lines`` (addresses by ``FILE:LINE``) and ``instructions`` (at all other places
-    one begins) go by the path of a binary.
+    functions), ``lines`` (addresses by ``FILE:LINE``), ``instructions`` (at all other places one
+    begins) and ``other_symbols`` go by the path of a binary.
     ``processes`` maps a pid to the paths that it has mapped. The C that is understood is that of
     `bpfprobe.testing.c_declarations`.
     """
@@ -121,6 +121,7 @@ class StaticTarget:
         binary_functions: Mapping[str, Iterable[Prototype]] | None = None,
         lines: Mapping[str, Mapping[str, Iterable[int]]] | None = None,
         instructions: Mapping[str, Iterable[Instruction]] | None = None,
+        other_symbols: Mapping[str, Mapping[str, OtherSymbol]] | None = None,
         blacklisted: Iterable[str] | None = (),
         untraceable: Iterable[str] | None = (),
         facts: MachineFacts = FACTS,
@@ -149,6 +150,7 @@ class StaticTarget:
         self._variables = variables or {}
         self._debug_symbols = debug_symbols or {}
         self._lines = lines or {}
+        self._other_symbols = other_symbols or {}
         self._instructions = {path: tuple(given) for path, given in (instructions or {}).items()}
         for path, known in (binary_functions or {}).items():
             self._prototypes.update({(path, one.name): one for one in known})
@@ -244,6 +246,10 @@ class StaticTarget:
     def debug_symbols(self, binary: Binary) -> DebugSymbols:
         """What was given for the path; else the file was not stripped."""
         return self._debug_symbols.get(binary.path, DebugSymbols(is_stripped=False))
+
+    def other_symbol(self, binary: Binary, name: str) -> OtherSymbol | None:
+        """The one that was given for the path."""
+        return self._other_symbols.get(binary.path, {}).get(name)
 
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False

@@ -133,7 +133,10 @@ def test_versions() -> None:
     assert [symbol.address for symbol in elf.functions.named("f")] == [new]
     assert [symbol.address for symbol in elf.functions.named("f@V1")] == [old]
     assert [symbol.address for symbol in elf.functions.named("f@@V2")] == [new]
+    assert [symbol.address for symbol in elf.functions.named("f@V2")] == [new]
+    assert [symbol.address for symbol in elf.functions.named("f@@V1")] == [old]
     assert elf.functions.named("f@V3") == ()
+    assert elf.functions.similar("f@V3") == ("f@@V2", "f@V1")
     static = read(make_elf([Sym("f@@V2", new), Sym("f@V1", old)]))
     assert [symbol.address for symbol in static.functions.named("f")] == [new]
     assert static.functions.matching("*") == ("f",)

@@ -7,19 +7,19 @@ import shutil
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
 import pytest
 
+import bpfprobe as bp
 from bpfprobe.errors import SpecError
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import UserPoint
 from bpfprobe.parse.place import parse_kind_place
+from bpfprobe.pipeline import describe
 from bpfprobe.resolve.sites import user_site
 from bpfprobe.target.live import LiveTarget
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
@@ -27,7 +27,13 @@ SOURCE = """
 __attribute__((noinline)) int work(int a) { return a * 3; }
 static __attribute__((noinline)) int twin(int a) { return a + work(a); }
 int other(int);
-int main(int c, char **v) { return twin(c) + other(c); }
+int puts(const char *), some_data = 3;
+static int one(int a) { return a; }
+static int (*choose(void))(int) { return one; }
+int chosen(int) __attribute__((ifunc("choose")));
+__asm__(".text\\n.globl bare, label\\n.type bare, @function\\n"
+        "bare: nop\\nnop\\nlabel: nop\\nret\\n");
+int main(int c, char **v) { return twin(c) + other(c) + chosen(c) + puts(*v) + some_data; }
 """
 OTHER = """
 static __attribute__((noinline)) int twin(int a) { __asm__ volatile(""); return a - 1; }
@@ -75,6 +81,17 @@ def make(cause: str, path: Path, program: Path) -> None:
             path.write_bytes(content[: len(content) // 2])
         case "arm64":
             path.write_bytes(machine_changed(content, 183))
+        case "object":
+            command = ["gcc", "-c", "-o", path, "-x", "c", program.with_name("o.c")]
+            subprocess.run(command, check=True)
+        case "debug":
+            subprocess.run(["objcopy", "--only-keep-debug", program, path], check=True)
+        case "core":
+            path.write_bytes(content[:16] + bytes([4, 0]) + content[18:])
+        case "s390x":
+            path.write_bytes(b"\x7fELF\x02\x02\x01" + bytes(9) + b"\0\x02\0\x16" + bytes(44))
+        case "head":
+            path.write_bytes(content[:10])
         case "stripped":
             path.write_bytes(content)
             subprocess.run(["strip", path], check=True)
@@ -93,6 +110,11 @@ FILES = {
     "empty": ("NOT_ELF", "it is empty"),
     "truncated": ("TRUNCATED_ELF", "would end at byte"),
     "arm64": ("OTHER_MACHINE", "a program for aarch64"),
+    "s390x": ("OTHER_MACHINE", "a program for s390x"),
+    "head": ("TRUNCATED_ELF", "its first 16 bytes"),
+    "object": ("NOT_RUN", "has not been linked"),
+    "debug": ("NOT_RUN", "a debug file: its code was left out"),
+    "core": ("NOT_RUN", "the memory of a program that crashed"),
     "stripped": ("BAD_PROBE_ADDR", "is stripped"),
 }
 PLACES = {
@@ -102,6 +124,12 @@ PLACES = {
     "0x10": ("BAD_UPROBE_OFFS", "its code is at"),
     "0x7fffffff": ("BAD_UPROBE_OFFS", "is not code"),
     "nowhere::f": ("BAD_PROBE_ADDR", "has no function nowhere::f"),
+    "puts": ("BAD_PROBE_ADDR", "calls puts, but it is a function of a library"),
+    "puts@GLIBC_2.2.5": ("BAD_PROBE_ADDR", "uprobe:LIBRARY:puts, with"),
+    "some_data": ("BAD_PROBE_ADDR", "is data, not a function"),
+    "label": ("BAD_PROBE_ADDR", "is a label in the code"),
+    "chosen": ("IFUNC", "a chooser (IFUNC)"),
+    "work+1": ("BAD_INSN_BNDRY", "is inside of "),
 }
 
 
@@ -153,3 +181,72 @@ def test_a_process(program: Path) -> None:
     other = refusal(f"{program}:work", os.getpid())
     assert other.code == "PID_NOT_MAPPED"
     assert f"process {os.getpid()} does not run code from {program}" in str(other)
+
+
+def test_a_label_is_reached_by_the_place_that_is_named(program: Path) -> None:
+    place = str(refusal(f"{program}:label").hint).rpartition(" ")[2]
+    plan = describe([bp.probe(f"uprobe:{program}:{place}")], LiveTarget()).plan
+    inside = describe([bp.probe(f"uprobe:{program}:bare+2")], LiveTarget()).plan
+    assert plan.probes[0].site.offset == inside.probes[0].site.offset  # type: ignore[union-attr]
+    # How long the function is nobody says, nor where its instructions begin.
+    assert "no symbol with a size" in inside.probes[0].bound.notes[0]
+    assert refusal(f"{program}:bare+0x10000").code == "BAD_UPROBE_OFFS"
+
+
+STRANGE = [
+    "with space",
+    "a'b",
+    'q"uote',
+    "new\nline",
+    "co:lon",
+    "b\udcffd",
+    "p(x)",
+    "100%",
+    "a+b",
+    "*",
+]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_path_with(name: str, program: Path, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.symlink_to(program)
+    probes = [bp.uprobe(str(path), "work")]
+    if '"' in name:
+        probes.append(bp.probe(f"uprobe:{path}:work"))
+    else:
+        probes.append(bp.probe(f'uprobe:"{path}":work'))
+        probes.append(bp.probe(f'p:event "{path}":work'))
+        probes.append(bp.probe(f'uprobe:"{path}":work+3'))
+    sites = [planned.site for planned in describe(probes, LiveTarget()).plan.probes]
+    assert {site.path for site in sites} == {str(path)}  # type: ignore[union-attr]
+
+
+def test_a_path_that_ends_at_white_space() -> None:
+    with pytest.raises(SpecError) as caught:
+        bp.probe("uprobe:/opt/my prog:main")
+    assert 'with spaces "/opt/my prog":main' in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reaches files without a name")
+def test_a_file_that_a_process_runs_and_that_is_no_longer_there(
+    program: Path, tmp_path: Path
+) -> None:
+    """As after an upgrade, with another file at its path or none."""
+    path = tmp_path / "sleeper"
+    shutil.copy("/bin/sleep", path)
+    with subprocess.Popen([path, "600"]) as process:
+        while Path(f"/proc/{process.pid}/exe").readlink() != path:
+            time.sleep(0.01)
+        target = LiveTarget()
+        wanted = path.stat().st_ino
+        for replacement in (None, program):
+            path.unlink()
+            if replacement is not None:
+                shutil.copy(replacement, path)
+            for name in (str(path), "sleeper", f"/proc/{process.pid}/exe"):
+                found = target.binary(name, process.pid)
+                assert Path(found.path).stat().st_ino == wanted, name
+                assert target.process_maps_binary(process.pid, found), name
+            path.touch()
+        process.kill()

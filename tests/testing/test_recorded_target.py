@@ -69,6 +69,7 @@ nouns: dict[str, st.SearchStrategy[Any]] = {
         machine.Binary, text, text, st.lists(st.tuples(small, small, small)).map(tuple),
         st.booleans(),
     ),
+    "OtherSymbol": st.builds(machine.OtherSymbol, text, small.map(machine.VirtualAddress)),
     "Instruction": st.builds(
         machine.Instruction, small.map(machine.FileOffset), small, text, text, text
     ),
