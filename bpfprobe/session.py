@@ -280,17 +280,11 @@ class Session:
             self._notice_action(notice)
 
     def places(self) -> tuple[Place, ...]:
-        """The files that the probes of a session that follows are attached in, now.
-
-        Raises `SessionError` where nothing is followed, or the session has not been opened.
-        """
+        """The files that the probes are attached in now. Raises `SessionError` without follow."""
         return self._opened_following().places()
 
     def waits_for(self) -> tuple[Awaited, ...]:
-        """The probes of a session that follows which are attached nowhere, and their files.
-
-        Raises as `places` does.
-        """
+        """The probes that are attached nowhere, and their files. Raises as `places` does."""
         return self._opened_following().waits_for()
 
     def _opened_following(self) -> Following:
