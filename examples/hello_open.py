@@ -1,11 +1,11 @@
-"""The smallest tracer: every file that is opened, as it happens."""
+"""The smallest tracer: every file that cat opens, as it happens."""
 
 import bpfprobe as bp
 
 opened = bp.kretprobe(
-    "do_sys_openat2", path="filename:ustring", flags="how->flags:x64", fd="$retval:s32"
+    "do_sys_openat2", path="filename:ustring", fd="$retval:s32", filter='comm == "cat"'
 )
 
-with bp.Session(opened) as session:
+with bp.Session(opened) as session, session.until_interrupted():
     for event in session:
-        print(event.time, event.pid, event.comm, event.path, event.fd)
+        print(event.pid, event.comm, event.path, event.fd)

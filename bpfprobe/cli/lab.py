@@ -26,7 +26,7 @@ out, 125 when there is no guest to be had, 130 after Ctrl-C.
 examples:
   bpfprobe lab -- uname -r
   bpfprobe lab --kernel 5.10 -- bpfprobe trace 'p:open do_sys_openat2'
-  bpfprobe lab --kernel newest --timeout 60 -- python3 examples/hello_open.py
+  bpfprobe lab --kernel newest --timeout 60 -- python3 examples/opensnoop.py -d 5
   bpfprobe lab --headers -- execsnoop-bpfcc
   bpfprobe lab --shell
   bpfprobe lab --list
