@@ -14,7 +14,7 @@ from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.machine import VirtualAddress
 from bpfprobe.target.dwarf_alternate import open_alternate
 from bpfprobe.target.dwarf_entries import Entries, children, number
-from bpfprobe.target.dwarf_functions import prototype_of
+from bpfprobe.target.dwarf_functions import entry_of, prototype_of
 from bpfprobe.target.dwarf_sections import check_line_header, open_dwarf
 from bpfprobe.target.dwarf_types import members_of
 
@@ -75,7 +75,7 @@ class DwarfFile:
             if function is None:
                 self._check_split(address)
                 return None
-            return prototype_of(function, self._entries)
+            return prototype_of(function, address, self._entries)
 
     def members(self, type_id: int) -> tuple[Member, ...]:
         """The members of a struct that `prototype` named."""
@@ -209,9 +209,7 @@ def _find_function(parent: Die, address: int, depth: int) -> Die | None:
     inner: list[Die] = []
     for child in children(parent):
         if child.tag == "DW_TAG_subprogram":
-            if "DW_AT_high_pc" in child.attributes and _extent(child)[0] == address:
-                return child
-            if "DW_AT_ranges" in child.attributes and number(child, "DW_AT_low_pc") == address:
+            if entry_of(child) == address:
                 return child
         elif child.tag in _NESTED:
             inner.append(child)

@@ -11,7 +11,7 @@ from bpfprobe.target.dwarf_passing import passing_of
 from bpfprobe.target.dwarf_types import type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bpfprobe.target.dwarf_entries import Die, Entries
 
@@ -20,13 +20,33 @@ _FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5
 _PARAMETER_REF = 0xFA  # DW_OP_GNU_parameter_ref: what the caller would have handed over
 
 
-def prototype_of(function: Die, entries: Entries) -> Prototype:
-    """What a function's entry says. Of a clone, what the compiler took away is marked."""
+def entry_of(function: Die) -> int | None:
+    """Where a function begins, None for one that has no code of its own.
+
+    Of the pieces that a compiler makes of it, the seldom ones elsewhere, the first has its entry.
+    """
+    if "DW_AT_low_pc" in function.attributes:
+        return number(function, "DW_AT_low_pc")
+    ranges = function.attributes.get("DW_AT_ranges")
+    if ranges is None or not isinstance(ranges.value, int):
+        return None
+    lists = function.dwarfinfo.range_lists()
+    if lists is None:
+        return None
+    found = lists.get_range_list_at_offset(ranges.value, cu=function.cu)
+    return next((start for start, _, _ in _placed(function.cu, found)), None)
+
+
+def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
+    """What a function that begins at an address is handed, as its own entry says.
+
+    Of a clone, what the compiler took away is marked.
+    """
     own = _parameters(function)
     there = [one for one in own if not _is_removed(one)]
     if len(own) > _MOST_PARAMETERS:
         raise ValueError(f"a function has {len(own)} parameters")
-    parameters = [_parameter(one, entries, function) for one in there]
+    parameters = [_parameter(one, entries, address) for one in there]
     names = {parameter.name for parameter in parameters}
     for one in [*_parameters_in_source(function, entries), *own]:
         if (name := entries.name_of(one)) and name not in names:
@@ -49,8 +69,8 @@ def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
     return _parameters(origin) if origin is not None else []
 
 
-def _parameter(die: Die, entries: Entries, function: Die) -> Parameter:
-    register = _register_at(number(function, "DW_AT_low_pc"), die)
+def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
+    register = _register_at(address, die)
     return Parameter(entries.name_of(die), _handed(die, entries), register)
 
 
@@ -94,11 +114,16 @@ def _places(parameter: Die) -> Iterator[tuple[int, int, Sequence[int]]]:
     if isinstance(found, LocationExpr):
         yield 0, 1 << 64, found.loc_expr
         return
+    for start, end, entry in _placed(unit, found):
+        yield start, end, entry.loc_expr
+
+
+def _placed(unit: Any, found: Iterable[Any]) -> Iterator[tuple[int, int, Any]]:
+    """The entries of a list with their first address and the one behind their last."""
     base = number(unit.get_top_DIE(), "DW_AT_low_pc")
-    entries: list[Any] = found
-    for entry in entries:
+    for entry in found:
         if hasattr(entry, "base_address"):
             base = entry.base_address
         elif hasattr(entry, "begin_offset"):
             start = 0 if getattr(entry, "is_absolute", False) else base
-            yield start + entry.begin_offset, start + entry.end_offset, entry.loc_expr
+            yield start + entry.begin_offset, start + entry.end_offset, entry

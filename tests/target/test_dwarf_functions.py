@@ -168,6 +168,33 @@ def test_a_clone_has_the_arguments_that_it_is_handed(tmp_path: Path, version: st
     ]  # fmt: skip
 
 
+COLD = r"""
+#include <stdio.h>
+#include <stdlib.h>
+__attribute__((cold, noinline)) void bad(int x) { fprintf(stderr, "%d", x); exit(x); }
+__attribute__((noinline, noclone)) int work(int n, const char *s)
+{
+    if (n > 100) {
+        bad(n + s[0]);
+        abort();
+    }
+    return n * s[0];
+}
+int main(int c, char **v) { return work(c, v[0]); }
+"""
+
+
+@pytest.mark.parametrize("version", ["-gdwarf-4", "-gdwarf-5"])
+def test_a_function_whose_seldom_part_is_elsewhere(tmp_path: Path, version: str) -> None:
+    program = built(tmp_path, COLD, "-O2", version, compiler="gcc")
+    names = subprocess.run(["nm", program], check=True, capture_output=True, text=True).stdout
+    if "work.cold" not in names:
+        pytest.skip("needs a gcc that takes functions apart")
+    found = prototype(program, "work")
+    assert str(found) == "int work(int n, const char *s)"
+    assert [parameter.register for parameter in found.parameters] == [5, 4]
+
+
 SHARED = r"""
 struct url { const char *host; unsigned port : 20; struct url *next; double weight; };
 struct request { long id; struct url *url; int codes[3]; };
