@@ -56,7 +56,9 @@ def _of_function(
     known = [] if function is None or not function.size else [function.offset]
     address = elf.address_of(offset)
     if address is not None and (frame := frame_at(elf, data, address)) is not None:
-        known.append(FileOffset(offset - (address - frame[0])))
+        start = elf.offset_of(frame[0])
+        if start is not None and start <= offset:  # a damaged table may say anything
+            known.append(FileOffset(start))
     return max(known, default=None)
 
 

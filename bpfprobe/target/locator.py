@@ -105,12 +105,17 @@ class Locator:
         try:
             root.readlink()
         except OSError as error:
-            raise self._process_refusal(pid, error.errno or 0, str(error)) from error
+            problem = f"{root}: {error.strerror}"
+            raise self._process_refusal(pid, error.errno or 0, problem) from error
         return root
 
     def _process_refusal(self, pid: int, errno: int, problem: str) -> TargetError:
         if not self._files.real(f"/proc/{pid}").exists() or errno == 3:  # ESRCH
             return TargetError(f"there is no process {pid}", code="NO_PROCESS")
+        if errno == 2:  # ENOENT: of a zombie nothing is left but its exit status
+            return TargetError(
+                f"process {pid} has ended, and its parent has not asked how", code="NO_PROCESS"
+            )
         return TargetError(
             f"process {pid} cannot be looked into: {problem}",
             code="NO_ACCESS",

@@ -178,6 +178,13 @@ def test_a_process(program: Path) -> None:
     gone.wait()
     missing = refusal(f"{program}:work", gone.pid)
     assert missing.code == "NO_PROCESS"
+    zombie = subprocess.Popen(["true"])
+    while "Z (zombie)" not in Path(f"/proc/{zombie.pid}/status").read_text():
+        time.sleep(0.01)
+    ended = refusal(f"{program}:work", zombie.pid)
+    zombie.wait()
+    assert ended.code == "NO_PROCESS"
+    assert "has ended, and its parent has not asked how" in str(ended)
     other = refusal(f"{program}:work", os.getpid())
     assert other.code == "PID_NOT_MAPPED"
     assert f"process {os.getpid()} does not run code from {program}" in str(other)

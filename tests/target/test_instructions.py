@@ -11,7 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import BinarySymbol, FileOffset, Instruction, VirtualAddress
 from bpfprobe.target.elf import ElfFile, InMemory
 from bpfprobe.target.frames import frame_at
@@ -188,3 +191,26 @@ def test_a_damaged_table_of_frames(program: Path) -> None:
     assert frame_at(elf, InMemory(content), address) is None
     elf.segments = ()
     assert frame_at(elf, InMemory(content), address) is None
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_program_with_other_bytes_costs_an_error_at_most(
+    program: Path, data: st.DataObject
+) -> None:
+    content = bytearray(program.read_bytes())
+    whole = ElfFile(InMemory(bytes(content)), "p")
+    table = next(part for part in whole.segments if part.kind == 0x6474E550)
+    frames = table.offset + table.size + 0x100  # .eh_frame follows
+    places = st.integers(table.offset, frames) | st.integers(0, 0x400)
+    for at, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=20)):
+        content[at] = byte
+    start, size, _ = whole.text[0]
+    offset = FileOffset(data.draw(st.integers(start, start + size - 1)))
+    damaged = InMemory(bytes(content))
+    try:
+        elf = ElfFile(damaged, "p")
+    except TargetError:
+        return
+    found = instruction_at(elf, damaged, elf.functions.function_at(offset), offset)
+    assert found.unknown or found.start <= offset < found.start + max(found.size, 1)
