@@ -126,7 +126,7 @@ class ProcessWatch:
     def _refused(self, cpu: int, error: OSError) -> BpfprobeError:
         code, kb = error.errno or 0, self._buffer_bytes // 1024
         if code == errno.EACCES:
-            return explain_refusal("tell of processes", read_privileges())
+            return explain_refusal("watch processes", read_privileges())
         if code in (errno.EPERM, errno.ENOMEM):
             limit = memlock_kb()
             return LoadError(
