@@ -66,7 +66,10 @@ def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
     if "DW_AT_abstract_origin" not in function.attributes:
         return []
     origin = entries.referred(function, "DW_AT_abstract_origin")
-    return _parameters(origin) if origin is not None else []
+    if origin is None:
+        return []
+    # Of what C++ adds for virtual bases not every copy of a constructor has all.
+    return [one for one in _parameters(origin) if not entries.name_of(one).startswith("__")]
 
 
 def _parameter(die: Die, entries: Entries, address: int) -> Parameter:

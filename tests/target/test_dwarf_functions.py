@@ -168,6 +168,27 @@ def test_a_clone_has_the_arguments_that_it_is_handed(tmp_path: Path, version: st
     ]  # fmt: skip
 
 
+VIRTUAL = r"""
+struct Base { virtual ~Base() {} int n; };
+struct Shop : virtual Base {
+    int total;
+    __attribute__((noinline)) Shop(int first, const char *name) : total(first + *name) {}
+};
+struct Mall : Shop { Mall() : Shop(1, "a") {} };
+int main() { Shop shop(2, "b"); Mall mall; return shop.total + mall.total; }
+"""
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1"])
+def test_constructors_of_what_has_virtual_bases(tmp_path: Path, level: str) -> None:
+    program = built(tmp_path, VIRTUAL, level)
+    names = {"_ZN4ShopC1EiPKc": [], "_ZN4ShopC2EiPKc": ["__vtt_parm"]}
+    for symbol, more in names.items():
+        found = prototype(program, symbol).parameters
+        assert [p.name for p in found] == ["this", *more, "first", "name"]
+        assert not any(p.is_removed for p in found)
+
+
 COLD = r"""
 #include <stdio.h>
 #include <stdlib.h>
