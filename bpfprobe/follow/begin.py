@@ -83,6 +83,7 @@ def begin_following(
             made, attachment, attachment.programs, programs, options, as_target, files
         )
         following = Following(followed.values(), variants, watch, files, notify)
+        undo.callback(following.end)
         following.begin()
         undo.pop_all()
     return Followed(attachment, following, as_target)
