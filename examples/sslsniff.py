@@ -44,17 +44,17 @@ def probe(name: str, library: str, args: argparse.Namespace) -> bp.Probe:
 
 def rows(event: bp.Event, args: argparse.Namespace, start_ns: int) -> str:
     line = f"{CALLS[event.probe][0]:<12} {(event.time - start_ns) / 1e9:<18.9f} "
-    line += f"{bp.escape(event.comm):<16} "
-    line += f"{event.pid:<7d} {event.len:<6d}" + f" {event.uid:<7d} {event.tid:<7d}" * args.extra
+    line += f"{bp.escape(event.comm):<16} {event.pid:<7d} {event.len:<6d}"
+    line += f" {event.uid:<7d} {event.tid:<7d}" * args.extra
     line += f" {event.took / 1e6:<7.3f}" * args.latency
     if event.data is None:
         return f"{line}\n{DATA}\n(fault)\n{END}\n"
     lost = event.len - len(event.data)
     end = f"----- END DATA (TRUNCATED, {lost} bytes lost) -----" if lost else END
-    text = event.data.decode("utf-8", "surrogateescape")
-    shown = "\n".join(map(bp.escape, text.split("\n")))
-    if args.hexdump:
-        shown = textwrap.fill(event.data.hex(), 32)
+    shown = textwrap.fill(event.data.hex(), 32)
+    if not args.hexdump:
+        text = event.data.decode("utf-8", "surrogateescape")
+        shown = "\n".join(map(bp.escape, text.split("\n")))
     return f"{line}\n{DATA}\n{shown}\n{end}\n"
 
 
@@ -64,9 +64,8 @@ def main() -> None:
     probes = [probe(name, library, args) for library in libraries for name in CALLS]
     session = bp.Session(*probes, uid=bp.user_id(args.uid), ordered=True)
     with session, session.until_interrupted():
-        title = f"{'FUNC':<12} {'TIME(s)':<18} {'COMM':<16} {'PID':<7} {'LEN':<7}"
-        title += f" {'UID':<7} {'TID':<7}" * args.extra + f" {'LAT(ms)':<7}" * args.latency
-        print(title, flush=True)
+        more = f" {'UID':<7} {'TID':<7}" * args.extra + f" {'LAT(ms)':<7}" * args.latency
+        print(f"{'FUNC':<12} {'TIME(s)':<18} {'COMM':<16} {'PID':<7} {'LEN':<7}{more}", flush=True)
         session.on_idle(sys.stdout.flush)
         for event in session:
             start_ns = start_ns or event.time
