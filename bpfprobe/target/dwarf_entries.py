@@ -81,11 +81,12 @@ class Entries:
     @property
     def _moved(self) -> Any:
         """The DWARF of the other file."""
-        if self._alternate is None or self._alternate.dwarf is None:
-            name = self._alternate.name if self._alternate else "a file that is not named"
+        if self._alternate is None:
+            raise ValueError("it refers to another file, and names none")
+        if self._alternate.dwarf is None:
             raise TargetError(
-                f"a part of the debug information is in {name}, which is not there, or of "
-                "another build",
+                f"a part of the debug information is in {self._alternate.name}, which is not "
+                "there, or of another build",
                 code="NO_DWZ_FILE",
                 hint="it comes with the same package, below /usr/lib/debug/.dwz",
             )

@@ -34,7 +34,7 @@ needs_gcc = pytest.mark.skipif(
 )
 CODES = (
     "", "NOT_ELF", "TRUNCATED_ELF", "USDT_NOTE", "IFUNC", "BAD_DWARF", "TOO_BIG", "NO_SOURCE_FILE",
-    "NON_UNIQ_FILE", "NO_CODE_AT_LINE",
+    "NON_UNIQ_FILE", "NO_CODE_AT_LINE", "NO_DWZ_FILE", "SPLIT_DWARF",
 )  # fmt: skip
 
 
