@@ -127,8 +127,26 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def keep_newest(paths: list[Path], keep: int, idle_s: float, now: float) -> list[Path]:
     """Those of ``paths`` to remove: beyond the ``keep`` last used, and idle for ``idle_s``."""
-    aged = sorted(((path.stat().st_mtime, path) for path in paths if path.exists()), reverse=True)
-    return [path for used, path in aged[keep:] if now - used > idle_s]
+    used = {path: at for path in paths if (at := last_used(path)) is not None}
+    newest_first = sorted(used, key=lambda path: (used[path], path), reverse=True)
+    return [path for path in newest_first[keep:] if now - used[path] > idle_s]
+
+
+def last_used(path: Path) -> float | None:
+    """When a file or directory was touched last; None for one that another process removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def touched(path: Path) -> bool:
+    """Whether a file or directory is there, which from now on counts as just used."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def bytes_used(directory: Path) -> int:

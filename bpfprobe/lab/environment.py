@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.cache import fingerprint, keep_newest
+from bpfprobe.lab.cache import fingerprint, keep_newest, touched
 from bpfprobe.lab.filesystem import make_ext4
 
 if TYPE_CHECKING:
@@ -90,12 +90,11 @@ def environment_images(
     images = []
     for root in environment.roots:
         target = directory / environment_key(root)
-        if not target.is_dir():
+        if not touched(target):
             with cache.lock("environments"):
-                if not target.is_dir():
+                if not touched(target):
                     with progress.step(f"packing {root}"), cache.building(target) as scratch:
                         make_ext4(tools, root, scratch / "image")
-        os.utime(target)
         images.append(EnvironmentImage(root, target / "image"))
     cache.prune(keep_newest(list(directory.glob("[!.]*")), KEPT_IMAGES, IDLE_S, time.time()))
     return images

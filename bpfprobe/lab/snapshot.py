@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab import emulator
 from bpfprobe.lab.agent.wire import CHUNK, Decoder, Kind
-from bpfprobe.lab.cache import fingerprint, keep_newest
+from bpfprobe.lab.cache import fingerprint, keep_newest, touched
 from bpfprobe.lab.console import fault_in
 from bpfprobe.lab.errors import GuestFault, GuestLost, GuestTimeout
 
@@ -74,15 +73,14 @@ def saved_guest(cache: Cache, recipe: Recipe, tools: Tools, progress: Progress) 
     """The guest of a recipe, started and saved when it is not in the cache."""
     parent = cache.directory("saved")
     target = parent / f"{recipe.release}.{recipe.key}"
-    if not target.is_dir():
+    if not touched(target):
         with cache.lock(f"saved-{target.name}"):
-            if not target.is_dir():
+            if not touched(target):
                 with (
                     progress.step(f"starting and saving a guest, kernel {recipe.release}"),
                     cache.building(target) as scratch,
                 ):
                     _save(recipe, tools, scratch, cache)
-    os.utime(target)
     cache.prune(keep_newest(list(parent.glob("[!.]*")), KEPT, IDLE_S, time.time()))
     return Snapshot(target, recipe)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.cache import fingerprint, keep_newest
+from bpfprobe.lab.cache import fingerprint, keep_newest, touched
 from bpfprobe.lab.errors import LabUnavailable
 from bpfprobe.lab.filesystem import MIB, make_ext4
 
@@ -98,11 +98,10 @@ def checkout_image(cache: Cache, tools: Tools, checkout: Path) -> Path:
     facts = [(file.name, file.mode, file.size, file.mtime_ns) for file in files]
     base = cache.directory("checkouts", fingerprint(str(checkout)))
     image = base / f"{fingerprint(facts)}.img"
-    if not image.exists():
+    if not touched(image):
         with cache.lock(f"checkout-{base.name}"):
-            if not image.exists():
+            if not touched(image):
                 _build(checkout, files, base, tools, image)
-    os.utime(image)
     cache.prune(keep_newest(list(base.glob("*.img")), KEPT_IMAGES, IDLE_S, time.time()))
     return image
 

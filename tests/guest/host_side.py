@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,8 @@ class Runner:
             return [failure(item, error.message, "skipped")]
         except LabError as error:
             return [failure(item, str(error))]
+        except Exception:  # a mistake of the lab's own fails one test, not the run
+            return [failure(item, traceback.format_exc())]
         reports = [
             report for line in result.reports.splitlines() if (report := revived(item, line))
         ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfprobe.lab.cache import Cache, default_root, keep_newest
+from bpfprobe.lab.cache import Cache, default_root, keep_newest, touched
 from bpfprobe.lab.errors import LabUnavailable
 
 
@@ -89,3 +89,26 @@ def test_what_is_old_and_surplus_is_removed(tmp_path):
         os.utime(path, (1000 - int(path.name),) * 2)
     assert keep_newest(paths, keep=1, idle_s=15, now=1000) == paths[2:]
     assert keep_newest(paths, keep=4, idle_s=0, now=1000) == []
+
+
+def test_what_another_process_removes_meanwhile_is_no_error(tmp_path):
+    class Going(type(tmp_path)):
+        def stat(self, **options):
+            found = super().stat(**options)
+            self.unlink()
+            return found
+
+    going = Going(tmp_path / "going")
+    going.touch()
+    surplus = keep_newest([going, tmp_path / "gone"], keep=0, idle_s=0, now=time.time() + 1)
+    assert surplus == [going]
+    Cache(tmp_path / "lab").prune(surplus)
+
+
+def test_what_is_there_counts_as_just_used(tmp_path):
+    path = tmp_path / "image"
+    assert not touched(path)
+    path.touch()
+    os.utime(path, (1000, 1000))
+    assert touched(path)
+    assert path.stat().st_mtime > 1000
