@@ -270,6 +270,11 @@ class TextAt:
     space: Space
     size: int = 0
 
+    @property
+    def most(self) -> int:
+        """Bytes with the NUL, which need not stand in the array; 0 for no bound."""
+        return self.size + 1 if self.size else 0
+
 
 @dataclass(frozen=True, slots=True)
 class CommText:

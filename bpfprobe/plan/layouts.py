@@ -102,7 +102,7 @@ def _shape(capture: BoundCapture, string_bytes: int, mark: int) -> Field:
     if isinstance(value, PlaceText):
         return Field(name, FieldKind.NAME, 0, 4, names=value.names)
     if isinstance(value, TextAt):
-        capacity = min(string_bytes, value.size) if value.size else string_bytes
+        capacity = min(string_bytes, value.most) if value.size else string_bytes
         return Field(name, FieldKind.STRING, 0, 4, capacity=capacity, mark=mark)
     if isinstance(value, BytesAt):
         return Field(name, FieldKind.BYTES, 0, 4, capacity=string_bytes, mark=mark)

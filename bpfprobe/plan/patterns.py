@@ -81,5 +81,5 @@ def _wanted(asked: TextEquals | TextMatches) -> bytes:
 
 def _within(text: TextValue, room: int) -> int:
     if isinstance(text, TextAt) and text.size:
-        return min(room, -(-text.size // 8) * 8)
+        return min(room, -(-text.most // 8) * 8)
     return room

@@ -127,7 +127,7 @@ class CaptureWriter:
             self._mark_fault(field, "1")
             write.line(f"{text_bytes} = 0;")
             write.line("branched();")
-        if not value.size or value.size > size:
+        if not value.size or value.most > size:
             with write.block(f"if ({length} == {size})"):
                 self._mark_longer(field, value.space, f"{pointer.text} + {size - 1}")
         self._locate(field, text_bytes)

@@ -141,7 +141,7 @@ class StringWriter:
         return held.place, f"{held.length} > 0{fault}"
 
     def _read_apart(self, text: TextAt, room: int) -> HeldText:
-        size = min(room, text.size) if text.size else room
+        size = min(room, text.most) if text.size else room
         if room > self._stack_bytes:
             if room > self._scratch_bytes:
                 raise BpfprobeError("the plan left too little scratch for a comparison")

@@ -162,4 +162,4 @@ def _longest(text: TextValue) -> int | None:
     """How long the text can be without its NUL, None where there is no bound."""
     if isinstance(text, CommText):
         return MAX_COMM_BYTES
-    return text.size - 1 if isinstance(text, TextAt) and text.size else None
+    return text.size if isinstance(text, TextAt) and text.size else None

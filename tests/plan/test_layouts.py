@@ -67,7 +67,7 @@ def test_marks_take_a_word_for_each_16_captures_that_can_fail(count: int, comm: 
         ("x=func", FieldKind.CONSTANT, 0, 0),
         ("x=+0($arg1):s32[4]", FieldKind.ARRAY, 16, 0),
         ("x=$arg1:string", FieldKind.STRING, 4, 4096),
-        ("x=$current->comm", FieldKind.STRING, 4, 16),
+        ("x=$current->comm", FieldKind.STRING, 4, 17),
         ("x=$arg1:bytes[$arg2]", FieldKind.BYTES, 4, 4096),
         ("x=argv", FieldKind.STRINGS, 4, 16384),
         ("x=pid == 4", FieldKind.INTEGER, 1, 0),
@@ -82,7 +82,7 @@ def test_the_tail_holds_all_strings_at_their_longest() -> None:
     probe = bp.kprobe("untyped", a="$arg1:string", b="$arg2:ustring", string_bytes=100)
     assert layout(probe).tail_size == 200
     probe = bp.kprobe("untyped", a="argv", b="$current->comm", string_bytes=100)
-    assert layout(probe).tail_size == 416
+    assert layout(probe).tail_size == 417
     assert layout(probe).slack_size == 100
 
 

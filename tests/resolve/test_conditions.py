@@ -90,7 +90,7 @@ def test_a_signed_value_compares_with_a_negative_one() -> None:
         ('argv == "x"', "EXPECT_DIGIT", "argv"),
         ("argv == 1", "BAD_TYPE", "argv"),
         ('comm == "sixteen-bytes-xx"', "MEANINGLESS", '"sixteen-bytes-xx"'),
-        ('file->f_path.dentry->d_iname == "' + "x" * 32 + '"', "MEANINGLESS", f'"{"x" * 32}"'),
+        ('file->f_path.dentry->d_iname == "' + "x" * 33 + '"', "MEANINGLESS", f'"{"x" * 33}"'),
         ('func ~ "v*"', "MEANINGLESS", 'func ~ "v*"'),
         ("count < 0", "MEANINGLESS", "count < 0"),
         ("pid == -1", "ILLEGAL_INTVAL", "pid == -1"),
