@@ -96,6 +96,15 @@ class Member:
     bit_size: int = 0
 
 
+def bit_field(name: str, type_: KType, first: int, bits: int) -> Member:
+    """The member whose ``bits`` begin ``first`` bits from the start of the struct."""
+    unit = 8 * type_.size or 8
+    bit = first % unit
+    if bit + bits > unit:  # of a packed struct: no aligned unit holds it
+        bit = first % 8
+    return Member(name, type_, (first - bit) // 8, bit, bits)
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a function; ``name`` is empty where BTF has none.

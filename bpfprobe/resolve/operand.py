@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
@@ -116,6 +116,8 @@ def value_of(operand: Operand) -> Value | None:
         scalar = element_of_type(operand.ktype)
         if scalar is None:
             return None
+        while operand.bit_offset + operand.bit_size > 8 * scalar.size:
+            scalar = replace(scalar, size=2 * scalar.size)  # a bit field that is in two units
         return Load(
             operand.base,
             operand.offset,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bpfprobe.resolve.scope import Scope
 
 _SHOWN_MEMBERS = 12
+_MOST_BITS = 64
 
 
 def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand:
@@ -36,6 +37,13 @@ def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand
             f"{struct.spelling} has no member {expression.name}",
             expression.name_span,
             f"did you mean {' or '.join(near)}?" if near else _members_hint(struct, scope),
+        )
+    if member.bit_offset + member.bit_size > _MOST_BITS:
+        raise spec_error(
+            "BAD_TYPE",
+            f"{expression.name} is {member.bit_size} bits in nine bytes; eight are read at once",
+            expression.name_span,
+            "take the bytes: +OFFSET(ADDRESS):x8[9]",
         )
     path = f"{prefix}.{expression.name}" if prefix else expression.name
     if struct.in_program:  # no relocation, and what a file calls things stays out of C

@@ -15,6 +15,7 @@ from bpfprobe.model.ktype import (
     Member,
     Parameter,
     Prototype,
+    bit_field,
 )
 from bpfprobe.target.libbpf_btf import Kind, RawBtf, RawType
 from bpfprobe.target.nearness import nearest_names
@@ -158,7 +159,7 @@ class BtfTypes:
             case Kind.ARRAY:
                 element_id, _, count = struct.unpack("=III", raw.tail)
                 element = self.ktype(element_id, depth + 1)
-                return KArray(spelling, element, count, count * _size(element))
+                return KArray(spelling, element, count, count * element.size)
             case Kind.FWD:
                 return self._defined(spelling, raw)
             case Kind.FLOAT:
@@ -204,11 +205,7 @@ class BtfTypes:
         name = self.raw.name(name_offset)
         if not bit_size:
             return Member(name, type_, bits // 8)
-        unit = 8 * _size(type_) or 8
-        bit = bits % unit
-        if bit + bit_size > unit:  # of a packed struct: no aligned unit holds it
-            bit = bits % 8
-        return Member(name, type_, (bits - bit) // 8, bit, bit_size)
+        return bit_field(name, type_, bits, bit_size)
 
     def _narrow(self, type_id: int) -> tuple[int, int]:
         """(bits, first bit) of an integer narrower than its storage, as old compilers wrote."""
@@ -271,10 +268,6 @@ def _integer(spelling: str, raw: RawType) -> KInt:
     is_char = raw.name == "char" or bool(encoding & _INT_CHAR)
     is_bool = bool(encoding & _INT_BOOL)
     return KInt(spelling, raw.reference, bool(encoding & _INT_SIGNED), is_char, is_bool)
-
-
-def _size(type_: KType) -> int:
-    return type_.size
 
 
 def _keyword(raw: RawType) -> str:

@@ -13,6 +13,7 @@ from bpfprobe.model.ktype import (
     KStruct,
     KType,
     Member,
+    bit_field,
 )
 from bpfprobe.target.dwarf_entries import children, number
 
@@ -41,7 +42,7 @@ _STRUCTS = {
     "DW_TAG_union_type": "union ",
 }
 # DW_ATE_* of DWARF 5, 7.8.
-_BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 8, 16
+_BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 16
 VOID = KOther("void")
 _ELSEWHERE = KOther("a type of another file")
 
@@ -99,7 +100,8 @@ def _base(name: str, size: int, encoding: int) -> KType:
     if encoding in (_FLOAT, _COMPLEX):
         return KOther(name, size)
     signed = encoding in (_SIGNED, _SIGNED_CHAR)
-    is_char = encoding in (_SIGNED_CHAR, _UNSIGNED_CHAR, _UTF) and size == 1
+    # A signed or unsigned char is a small number: int8_t and uint8_t are no more than names for it.
+    is_char = size == 1 and (encoding == _UTF or name.lower().startswith("char"))
     return KInt(name, size, signed, is_char, encoding == _BOOLEAN)
 
 
@@ -136,9 +138,7 @@ def _members(struct: Die, entries: Entries) -> Iterator[Member]:
         if not bit_size:
             yield Member(name, ktype, offset)
             continue
-        first = _first_bit(child, ktype, 8 * offset, bit_size)
-        unit = 8 * max(ktype.size, 1)
-        yield Member(name, ktype, first // unit * unit // 8, first % unit, bit_size)
+        yield bit_field(name, ktype, _first_bit(child, ktype, 8 * offset, bit_size), bit_size)
 
 
 def _member_offset(member: Die) -> int | None:

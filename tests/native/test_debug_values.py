@@ -20,12 +20,22 @@ pytest.importorskip("elftools", reason="needs pyelftools")
 pytestmark = [*needs_uprobes, pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")]
 
 SOURCE = r"""
+#include <cstdint>
 #include <string>
 #include <unistd.h>
 #define PROBED extern "C" __attribute__((noinline, noclone, noipa))
 struct Pair { long a; int b; };
 struct Point { double x; float y; };
 struct Big { long a, b; double c; };
+struct __attribute__((packed)) Tight
+{
+    unsigned a : 20, b : 20;
+    int c : 13;
+    unsigned long d : 40;
+    unsigned char e : 5, f : 6;
+    signed char g : 7;
+};
+struct Text { char full[8]; char name[8]; int8_t numbers[3]; };
 struct Sample { int n; double weight; float shares[3]; Point at; };
 struct Till {
     long total;
@@ -47,6 +57,7 @@ PROBED void many(double a, double b, double c, double d, double e, double f, dou
 {
     asm volatile("");
 }
+PROBED void small(int8_t i, uint8_t u, char c, Tight *t, Text *x) { asm volatile(""); }
 PROBED void measured(Sample *s) { asm volatile(""); }
 static __attribute__((noinline)) long pick(int mode, long x, const char *t)
 {
@@ -66,6 +77,9 @@ int main(int argc, char **argv)
             sum += by_address(i, std::string(40, 'a' + i), 2 * i);
             sum += hidden(i).size() + till.name(2 * i).size();
             many(1, 2, 3, 4, 5, 6, 7, 8, i / 4.0, i + 0.5f, i);
+            Tight tight = {0xfff00u + i, 0x54300u + i, -i, 0xa500000000 + i, 21, 43, -33};
+            Text text = {{'1', '2', '3', '4', '5', '6', '7', char('a' + i)}, "1234567", {-1, 2, -3}};
+            small(-i, 255 - i, 'a' + i, &tight, &text);
             measured(&sample);
             sum += pick(1, 100 + i, argv[0]) + pick(1, 200 + i, argv[0]);
         }
@@ -134,6 +148,36 @@ def test_floats_in_memory(program: Path) -> None:
     ]
     assert columns(seen, "y", "all") == [(f32(0.1), (0.5, -1.5))] * 23
     assert columns(stacked, "ninth", "tenth", "n") == [(i / 4, i + 0.5, i) for i in numbers]
+
+
+def test_numbers_of_a_byte_and_bits_of_packed_structs(program: Path) -> None:
+    (seen, below) = run(
+        program,
+        f"uprobe:{program}:small i u c arr=x->numbers a=t->a b=t->b n=t->c d=t->d e=t->e f=t->f "
+        "g=t->g",
+        f"uprobe:{program}:small i if i < -10 && t->c < -10 && t->g == -33",
+    )
+    numbers = range(23)
+    assert columns(seen, "i", "u", "c") == [(-i, 255 - i, chr(ord("a") + i)) for i in numbers]
+    assert columns(seen, "a", "b", "n", "d") == [
+        (0xFFF00 + i, 0x54300 + i, -i, 0xA500000000 + i) for i in numbers
+    ]
+    assert columns(seen, "e", "f", "g", "arr") == [(21, 43, -33, (-1, 2, -3))] * 23
+    assert columns(below, "i") == [(-i,) for i in numbers[11:]]
+
+
+def test_an_array_without_a_nul(program: Path) -> None:
+    (seen, equal, globbed) = run(
+        program,
+        f"uprobe:{program}:small full=x->full name=x->name:string",
+        f'uprobe:{program}:small if x->full == "1234567c"',
+        f'uprobe:{program}:small if x->full ~ "*7d"',
+    )
+    assert columns(seen, "full", "name") == [
+        (f"1234567{chr(ord('a') + i)}", "1234567") for i in range(23)
+    ]
+    assert not any(event.truncated for event in seen)
+    assert (len(equal), len(globbed)) == (1, 1)
 
 
 def test_a_clone_of_the_compiler(program: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bpfprobe.cli.listing import list_points
 from bpfprobe.errors import MissingLibraryError, SpecError, TargetError
 from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct
+from bpfprobe.model.scalar import CHAR, S8, U8
 from bpfprobe.pipeline import describe
 from bpfprobe.probes import probe
 from bpfprobe.target.dwarf import DwarfFile
@@ -91,6 +92,25 @@ def test_a_function_and_its_types(program: Path) -> None:
     # What gcc does with them, measured by setting each and looking at the bytes.
     assert (bits["a"], bits["b"], bits["c"]) == (0, 3, 10)
     assert dwarf.prototype(1) is None
+
+
+def test_small_numbers_and_packed_bits(tmp_path: Path) -> None:
+    source = """#include <stdint.h>
+    struct __attribute__((packed)) tight { unsigned a : 20, b : 20; unsigned char c : 5, d : 6; };
+    struct __attribute__((packed)) wide { unsigned char a : 7; unsigned long b : 60; };
+    void look(int8_t i, uint8_t u, char c, struct tight *t, struct wide *w) {}
+    int main(void) { return 0; }"""
+    (tmp_path / "p.c").write_text(source)
+    subprocess.run(["gcc", "-g", "-w", "-o", tmp_path / "p", tmp_path / "p.c"], check=True)
+    made = describe(
+        [probe(f"uprobe:{tmp_path / 'p'}:look i u c a=t->a b=t->b d=t->d")], LiveTarget()
+    )
+    values = [one.value for one in made.bound.probes[0].captures]
+    assert [one.type for one in values[:3]] == [S8, U8, CHAR]
+    bits = [(8 * v.offset + v.bit_offset, v.bit_size, v.type.size) for v in values[3:]]
+    assert bits == [(0, 20, 4), (20, 20, 4), (45, 6, 2)]
+    with pytest.raises(SpecError, match="b is 60 bits in nine bytes"):
+        describe([probe(f"uprobe:{tmp_path / 'p'}:look w->b")], LiveTarget())
 
 
 def test_listed_with_types(program: Path) -> None:
