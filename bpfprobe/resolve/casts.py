@@ -9,7 +9,13 @@ from bpfprobe.model.ktype import KInt, KOther, KPointer, KStruct, KType
 from bpfprobe.model.scalar import S64, U64, X64, Scalar, Style, scalar_named
 from bpfprobe.model.value import BinaryOperation, Constant, Space, View
 from bpfprobe.resolve.members import find_member
-from bpfprobe.resolve.operand import NumberOperand, Operand, not_a_number, number_of
+from bpfprobe.resolve.operand import (
+    NumberOperand,
+    Operand,
+    leads_into,
+    not_a_number,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from bpfprobe.model import expression as ast
@@ -55,9 +61,9 @@ def cast(inner: Operand, expression: ast.Cast, scope: Scope) -> Operand:
     if expression.depth == 0:
         if scalar is None or expression.is_struct:
             raise _bad_cast(expression, scope)
-        return NumberOperand(View(value, scalar))
+        return NumberOperand(View(value, scalar), None, leads_into(inner, scope.space))
     if scalar is not None and not expression.is_struct:
-        is_char = expression.type_name.endswith("char")
+        is_char = expression.type_name == "char"
         target: KType = KInt(expression.type_name, scalar.size, scalar.signed, is_char)
     elif expression.type_name == "void":
         target = KOther("void")
@@ -68,8 +74,8 @@ def cast(inner: Operand, expression: ast.Cast, scope: Scope) -> Operand:
         target = struct
     for _ in range(expression.depth):
         target = KPointer(f"{target.spelling} *".replace("* *", "**"), target)
-    into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
-    return NumberOperand(value, target, Space.USER if expression.user else into)
+    into = Space.USER if expression.user else leads_into(inner, scope.space)
+    return NumberOperand(value, target, into)
 
 
 def struct_view(inner: Operand, expression: ast.StructView, scope: Scope) -> Operand:
@@ -102,7 +108,7 @@ def struct_view(inner: Operand, expression: ast.StructView, scope: Scope) -> Ope
             here = member.type
     if offset:
         value = BinaryOperation("-", value, Constant(offset), X64)
-    into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
+    into = leads_into(inner, scope.space)
     return NumberOperand(value, KPointer(f"{struct.spelling} *", struct), into)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
@@ -19,6 +20,7 @@ from bpfprobe.model.value import (
     Truth,
     UnaryOperation,
     Value,
+    View,
 )
 from bpfprobe.model.walk import walk
 from bpfprobe.resolve import atoms
@@ -32,6 +34,7 @@ from bpfprobe.resolve.operand import (
     TextOperand,
     describe,
     ktype_of,
+    leads_into,
     not_a_number,
     number_of,
     value_of,
@@ -39,9 +42,22 @@ from bpfprobe.resolve.operand import (
 from bpfprobe.resolve.reach import element_of, member_of, pointed_to
 
 if TYPE_CHECKING:
+    from bpfprobe.model.scalar import Scalar
     from bpfprobe.resolve.scope import Scope
 
 _OF_THIS_CPU = ("this_cpu_ptr", "this_cpu_read")
+_OPERATIONS = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.floordiv,
+    "%": operator.mod,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+}
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "~", "&&", "||"})
 
 
@@ -89,7 +105,10 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
 
 def resolve_number(expression: ast.Expression, scope: Scope) -> Value:
     """The expression as a number. Raises `SpecError` where it is none."""
-    operand = resolve_operand(expression, scope)
+    return _number(expression, resolve_operand(expression, scope))
+
+
+def _number(expression: ast.Expression, operand: Operand) -> Value:
     value = number_of(operand)
     if value is not None:
         return value
@@ -105,9 +124,7 @@ def _offset(expression: ast.Offset, scope: Scope) -> Operand:
             expression.base.span,
             "leave out the +OFFSET(...) around it",
         )
-    base = number_of(inner)
-    if base is None:
-        raise not_a_number(inner, expression.base.span)
+    base = _number(expression.base, inner)
     space = scope.space
     if isinstance(inner, MemoryOperand):
         space = inner.space
@@ -147,14 +164,11 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
             "leave out entry(...) around it",
         )
     ktype = ktype_of(inner)
-    into = inner.points_into if isinstance(inner, NumberOperand) else scope.space
-    return NumberOperand(Kept(value), ktype, into)
+    return NumberOperand(Kept(value), ktype, leads_into(inner, scope.space))
 
 
 def _of_this_cpu(inner: Operand, expression: ast.Call, scope: Scope) -> Operand:
-    address = number_of(inner)
-    if address is None:
-        raise not_a_number(inner, expression.arguments[0].span)
+    address = _number(expression.arguments[0], inner)
     place = atoms.this_cpu(address, expression.span, scope)
     ktype = ktype_of(inner)
     if expression.function == "this_cpu_ptr":
@@ -174,24 +188,27 @@ def _unary(expression: ast.Unary, scope: Scope) -> Operand:
         return _truth(expression, scope)
     if expression.operator == "*":
         return pointed_to(resolve_operand(expression.operand, scope), expression)
-    value = resolve_number(expression.operand, scope)
+    inner = resolve_operand(expression.operand, scope)
+    value = _number(expression.operand, inner)
     if isinstance(value, Constant):
         result = -value.value if expression.operator == "-" else ~value.value
-        return NumberOperand(Constant((result + (1 << 63)) % (1 << 64) - (1 << 63)))
-    return NumberOperand(UnaryOperation(expression.operator, value, S64))
+        return NumberOperand(_wrapped(result))
+    negative = UnaryOperation(expression.operator, value, S64)
+    return NumberOperand(negative, None, leads_into(inner, scope.space))
 
 
 def _binary(expression: ast.Binary, scope: Scope) -> Operand:
     if expression.operator in _COMPARISONS:
         return _truth(expression, scope)
-    left = resolve_number(expression.left, scope)
-    right = resolve_number(expression.right, scope)
-    if isinstance(right, Constant):
-        if expression.operator in ("/", "%") and right.value == 0:
+    operands = [resolve_operand(side, scope) for side in (expression.left, expression.right)]
+    left, right = _number(expression.left, operands[0]), _number(expression.right, operands[1])
+    known = _known(right)
+    if known is not None:
+        if expression.operator in ("/", "%") and known == 0:
             raise spec_error(
                 "BAD_IMM", "division by zero", expression.right.span, "divide by something else"
             )
-        if expression.operator in ("<<", ">>") and not 0 <= right.value < 64:
+        if expression.operator in ("<<", ">>") and not 0 <= known < 64:
             raise spec_error(
                 "BAD_IMM",
                 "a shift goes from 0 to 63 bits",
@@ -202,7 +219,34 @@ def _binary(expression: ast.Binary, scope: Scope) -> Operand:
     result = U64 if unsigned else S64
     if expression.operator in ("/", "%") and not unsigned:
         raise_signed_division(left, right, expression)
-    return NumberOperand(BinaryOperation(expression.operator, left, right, result))
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        return NumberOperand(_calculated(expression.operator, left.value, right.value, result))
+    into = Space.USER in [leads_into(side, scope.space) for side in operands]
+    return NumberOperand(
+        BinaryOperation(expression.operator, left, right, result),
+        None,
+        Space.USER if into else scope.space,
+    )
+
+
+def _known(value: Value) -> int | None:
+    """The number, where it is known now: what C leaves open is refused, not compiled."""
+    if isinstance(value, View) and isinstance(value.value, Constant):
+        low = value.value.value % (1 << 8 * value.type.size)
+        return low - (low >> 8 * value.type.size - 1 << 8 * value.type.size) * value.type.signed
+    return value.value if isinstance(value, Constant) else None
+
+
+def _calculated(sign: str, left: int, right: int, result: Scalar) -> Constant:
+    """What the program would come to."""
+    if result == U64:
+        return Constant(_OPERATIONS[sign](left % (1 << 64), right % (1 << 64)) % (1 << 64))
+    return _wrapped(_OPERATIONS[sign](left, right))
+
+
+def _wrapped(number: int) -> Constant:
+    """The number in 64 bits, signed."""
+    return Constant((number + (1 << 63)) % (1 << 64) - (1 << 63))
 
 
 def raise_signed_division(left: Value, right: Value, expression: ast.Binary) -> None:

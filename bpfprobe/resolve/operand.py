@@ -169,6 +169,17 @@ def pointer_space(found_in: Space, pointer: KPointer) -> Space:
     return Space.USER if pointer.user or found_in is Space.USER else Space.KERNEL
 
 
+def leads_into(operand: Operand, space: Space) -> Space:
+    """Which memory a number is an address in, at a place in ``space``."""
+    ktype = ktype_of(operand)
+    if space is Space.USER or (isinstance(ktype, KPointer) and ktype.user):
+        return Space.USER
+    if isinstance(operand, NumberOperand):
+        return operand.points_into
+    is_user = isinstance(operand, MemoryOperand) and operand.space is Space.USER
+    return Space.USER if is_user else space
+
+
 def address_of(operand: MemoryOperand) -> Value:
     """The address of what is in memory, as a number."""
     if operand.offset == 0:

@@ -312,3 +312,50 @@ def test_registers_are_those_of_the_processor() -> None:
     assert wrong.code == "BAD_REG_NAME"
     assert all(name in (wrong.hint or "") for name in X86_64.registers)
     assert NO.present is False
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7 * 6 - 2", 40),
+        ("5 - 6", -1),
+        ("1 << 63", -(1 << 63)),
+        ("(1 << 63) >> 63", -1),
+        ("-9 >> 1", -5),
+        ("0xffffffffffffffff - 1", (1 << 64) - 2),
+        ("0xffffffffffffffff + 2", 1),
+        ("0xffffffffffffffff / -1", 1),
+        ("17 / 5 + 17 % 5", 5),
+        ("(6 | 1) & 3 ^ 0x10", 0x13),
+        ("~0", -1),
+    ],
+)
+def test_numbers_alone_are_calculated_at_once(text: str, number: int) -> None:
+    assert value(bp.kprobe("untyped", x=text)) == Constant(number)
+
+
+@pytest.mark.parametrize(
+    "pointer", ["$arg1", "($arg1 + 8)", "(8 + $arg1)", "-(-$arg1)", "(u64)$arg1", "0x7000", "%di"]
+)
+@pytest.mark.parametrize("form", ["((file *){})->f_inode", "(file)({})->f_inode", "*(long *){}"])
+def test_all_pointers_of_a_program_lead_into_its_memory(form: str, pointer: str) -> None:
+    taken = value(bp.uprobe("/bin/bash", "readline", x=form.format(pointer)))
+    assert isinstance(taken, Load)
+    assert taken.space is USER
+
+
+def test_a_number_found_in_user_memory_leads_into_it() -> None:
+    for text in ("((file *)+u8(%si))->f_inode", "((file *)(+u8(%si) + 16))->f_inode"):
+        taken = value(f"p untyped {text}")
+        assert isinstance(taken, Load)
+        assert taken.space is USER
+    taken = value("p untyped ((file *)(%si+16))->f_inode")
+    assert isinstance(taken, Load)
+    assert taken.space is KERNEL
+
+
+def test_a_small_number_of_c_is_no_character() -> None:
+    for text, scalar in (("char", CHAR), ("signed char", S8), ("unsigned char", U8)):
+        assert value(bp.kprobe("untyped", x=f"*({text} *)$arg1")) == Load(
+            Argument(1), 0, scalar, KERNEL
+        )

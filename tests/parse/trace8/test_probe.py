@@ -104,7 +104,7 @@ def meaning(text: str, **options: bool) -> list[str]:
         # C's own precedence, and its constants
         ("vfs_read (arg3 & 4 == 4)", ["if (argument 3 & 4 == 4) != 0"]),
         ("vfs_read ((arg3 & 4) == 4)", ["if (argument 3 & 4) == 4"]),
-        ("vfs_read (arg3 + 2 * 3 << 1 == 20UL)", ["if ((argument 3 + (2 * 3)) << 1) == 20"]),
+        ("vfs_read (arg3 + 2 * 3 << 1 == 20UL)", ["if ((argument 3 + 6) << 1) == 20"]),
         ("vfs_read (arg1 == NULL || true)", ["if (argument 1 == 0) || (1 != 0)"]),
         ("vfs_read (arg3 == 'a' || arg3 == -1LL)", ["if (argument 3 == 97) || (argument 3 == -1)"]),
         ("vfs_read (~arg3 == +0x10u)", ["if ~argument 3 == 16"]),
