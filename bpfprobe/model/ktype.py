@@ -110,13 +110,15 @@ class Parameter:
     """A parameter of a function; ``name`` is empty where BTF has none.
 
     ``register`` is DWARF's number of the one that holds it on entry, -1 where none is named;
-    ``is_removed`` where the compiler made the function do without it.
+    ``is_removed`` where the compiler made the function do without it, ``is_unplaced`` where it may
+    have: the debug information has no place for it.
     """
 
     name: str
     type: KType
     register: int = -1
     is_removed: bool = False
+    is_unplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

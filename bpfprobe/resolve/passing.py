@@ -7,6 +7,7 @@ where it is: compilers change the conventions of functions that only they call.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
@@ -32,9 +33,13 @@ def argument_places(
     prototype: Prototype, arch: Arch, *, returns: bool
 ) -> Iterator[tuple[Parameter, Operand | TargetError]]:
     """Each parameter with its place, or with the reason why no program can take it."""
+    believed = _believed(prototype, arch)
     places = _Places(prototype, arch, returns=returns)
-    for parameter in prototype.parameters:
-        yield parameter, places.next(parameter)
+    for n, parameter in enumerate(prototype.parameters):
+        if n >= believed and parameter.register not in arch.dwarf_arguments:
+            yield parameter, _removed(parameter, prototype.name)
+        else:
+            yield parameter, places.next(parameter)
 
 
 class _Places:
@@ -44,21 +49,17 @@ class _Places:
         self._arch = arch
         self._is_x86 = arch.name == "x86_64"
         self._returns = returns
-        self._function = prototype.name
-        self._is_clone = any(parameter.is_removed for parameter in prototype.parameters)
-        self._numbers = int(self._is_x86 and _is_returned_in_memory(prototype.returns))
+        self.numbers = int(self._is_x86 and _is_returned_in_memory(prototype.returns))
         self._floats = 0
         self._slots = 0
-        self._lost = ""
+        self._lost = _lost_by_return(prototype.returns) if self._is_x86 else ""
 
     def next(self, parameter: Parameter) -> Operand | TargetError:
         """The place of the next parameter."""
         ktype, scalar = parameter.type, scalar_of(parameter.type)
         if parameter.register in self._arch.dwarf_arguments and scalar is not None:
-            self._numbers = self._arch.dwarf_arguments.index(parameter.register) + 1
-            return _operand(Argument(self._numbers, scalar), parameter)
-        if self._is_clone:
-            return _removed(parameter, self._function)
+            self.numbers = self._arch.dwarf_arguments.index(parameter.register) + 1
+            return _operand(Argument(self.numbers, scalar), parameter)
         if self._lost:
             return _behind(parameter, self._lost)
         if scalar is not None:
@@ -72,13 +73,14 @@ class _Places:
         elif self._is_x86 and ktype.size == 16 and isinstance(ktype, KInt):
             self._take("II", 16, aligned=True)
         else:
-            self._lost = parameter.name or "one without a name"
+            name = parameter.name or "one without a name"
+            self._lost = f"comes after {name}, whose place is not known, and neither is its own"
         return _by_value(parameter)
 
     def _number(self, parameter: Parameter, scalar: Scalar) -> Operand | TargetError:
-        if self._numbers < len(self._arch.arguments):
-            self._numbers += 1
-            return _operand(Argument(self._numbers, scalar), parameter)
+        if self.numbers < len(self._arch.arguments):
+            self.numbers += 1
+            return _operand(Argument(self.numbers, scalar), parameter)
         return self._on_stack(parameter, scalar)
 
     def _float(self, parameter: Parameter, ktype: KFloat) -> Operand | TargetError:
@@ -114,18 +116,42 @@ class _Places:
 
     def _take(self, passing: str, size: int, *, aligned: bool = False) -> bool:
         """Registers for all of it, or room on the stack; whether it is in registers."""
-        numbers = self._numbers + passing.count("I")
+        numbers = self.numbers + passing.count("I")
         floats = self._floats + passing.count("F")
         fits = numbers <= len(self._arch.arguments) and floats <= _FLOAT_REGISTERS
         if passing == "M" or not fits:
             self._take_slots(size, aligned=aligned)
             return False
-        self._numbers, self._floats = numbers, floats
+        self.numbers, self._floats = numbers, floats
         return True
 
     def _take_slots(self, size: int, *, aligned: bool) -> None:
         self._slots += self._slots % 2 if aligned else 0  # the first slot is where 16 divides
         self._slots += -(-size // 8)
+
+
+def _believed(prototype: Prototype, arch: Arch) -> int:
+    """How many parameters, from the first, are where the convention puts them.
+
+    A compiler may change what a function is handed where it knows all who call it. The registers
+    that the debug information names bear out what comes before them, or belie it all.
+    """
+    places = _Places(prototype, arch, returns=False)
+    open_questions: list[tuple[int, bool]] = []
+    for n, parameter in enumerate(prototype.parameters):
+        if parameter.is_removed:
+            return 0
+        before = places.numbers
+        place = places.next(replace(parameter, register=-1))
+        if parameter.is_unplaced:
+            open_questions.append((n, places.numbers > before))
+        elif parameter.register in arch.dwarf_arguments and isinstance(place, NumberOperand):
+            number = arch.dwarf_arguments.index(parameter.register) + 1
+            if not isinstance(place.value, Argument) or place.value.number != number:
+                return 0
+            # Without those before that take registers, this one would be in another.
+            open_questions = [(at, takes) for at, takes in open_questions if not takes]
+    return min((at for at, _ in open_questions), default=len(prototype.parameters))
 
 
 def stack_argument(slot: int, scalar: Scalar, arch: Arch, *, returns: bool) -> Value | None:
@@ -152,6 +178,13 @@ def _is_returned_in_memory(ktype: KType) -> bool:
     return ktype.passing in ("M", "R") or (not ktype.passing and ktype.size > _IN_MEMORY)
 
 
+def _lost_by_return(ktype: KType) -> str:
+    """Why no argument has a place that is known: whether a hidden one comes first is not."""
+    if not isinstance(ktype, KStruct) or ktype.passing or ktype.size > _IN_MEMORY:
+        return ""
+    return f"has no place that is known, as it is not known how {ktype.spelling} is returned"
+
+
 def _is_long_double(ktype: KType) -> bool:
     return isinstance(ktype, KOther) and ktype.spelling == "long double"
 
@@ -163,6 +196,11 @@ def _operand(value: Value, parameter: Parameter) -> Operand:
 def _removed(parameter: Parameter, function: str) -> TargetError:
     if parameter.is_removed:
         cause = f"the compiler took {parameter.name} away from {function}, as all its callers agree"
+    elif parameter.is_unplaced:
+        cause = (
+            f"the debug information says nowhere that {parameter.name} is: the compiler may have "
+            f"taken it away from {function}"
+        )
     else:
         cause = (
             f"the compiler changed what {function} is handed, and its debug information does not "
@@ -181,6 +219,13 @@ def _in_vector(parameter: Parameter) -> TargetError:
 
 
 def _by_value(parameter: Parameter) -> TargetError:
+    if isinstance(parameter.type, KStruct) and not parameter.type.size:
+        return TargetError(
+            f"{parameter.name} is a {parameter.type.spelling}, of which the debug information has "
+            "no more than the name: how it is handed over is not known",
+            code="STRUCT_ARGUMENT",
+            hint=f"Clang has it all with -fstandalone-debug; {_REGISTERS_HINT}",
+        )
     kind = "by value" if isinstance(parameter.type, (KStruct, KArray)) else "in several registers"
     return TargetError(
         f"{parameter.name} is a {parameter.type.spelling} handed over {kind}: what its members are "
@@ -193,8 +238,7 @@ def _by_value(parameter: Parameter) -> TargetError:
 def _behind(parameter: Parameter, lost: str) -> TargetError:
     what = "pointer" if isinstance(parameter.type, KPointer) else parameter.type.spelling
     return TargetError(
-        f"{parameter.name} ({what}) comes after {lost}, whose place is not known, and neither is "
-        "its own",
+        f"{parameter.name} ({what}) {lost}",
         code="STRUCT_ARGUMENT",
         hint=f"{_REGISTERS_HINT}, $stackN is the stack",
     )

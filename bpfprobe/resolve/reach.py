@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import spec_error
+from bpfprobe.errors import TargetError, spec_error
 from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
 from bpfprobe.model.value import Space, Value
 from bpfprobe.resolve.members import all_members, find_member, similar_members
@@ -29,7 +29,10 @@ _MOST_BITS = 64
 def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand:
     """``inner->name`` or ``inner.name``."""
     base, offset, space, struct, prefix, outer = _struct_of(inner, expression)
-    member = find_member(scope.target, struct, expression.name)
+    try:
+        member = find_member(scope.target, struct, expression.name)
+    except TargetError as error:
+        raise spec_error(error.code, error.message, expression.name_span, error.hint) from error
     if member is None:
         near = similar_members(scope.target, struct, expression.name)
         raise spec_error(

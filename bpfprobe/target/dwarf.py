@@ -14,7 +14,7 @@ from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.machine import VirtualAddress
 from bpfprobe.target.dwarf_alternate import open_alternate
 from bpfprobe.target.dwarf_entries import Entries, children, number
-from bpfprobe.target.dwarf_functions import entry_of, prototype_of
+from bpfprobe.target.dwarf_functions import entry_of, is_described, prototype_of
 from bpfprobe.target.dwarf_sections import check_line_header, open_dwarf
 from bpfprobe.target.dwarf_types import members_of
 
@@ -74,6 +74,8 @@ class DwarfFile:
             function = self._function(address)
             if function is None:
                 self._check_split(address)
+                return None
+            if not is_described(function):
                 return None
             return prototype_of(function, address, self._entries)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bpfprobe.target.dwarf_alternate import Alternate
+    from bpfprobe.target.dwarf_definitions import Definitions
 
 Die = Any
 """An entry of DWARF as pyelftools has it, which has no types of its own."""
@@ -20,6 +21,7 @@ _DEEPEST = 40
 
 _ALTERNATE = ("DW_FORM_GNU_ref_alt", "DW_FORM_ref_sup4", "DW_FORM_ref_sup8")
 _TYPE_UNIT = "DW_UT_type"
+_PLUS_UCONST = 0x23  # DW_OP_plus_uconst
 
 # Above the place of an entry in its section stands which section that is.
 _SECTION_SHIFT = 36
@@ -108,6 +110,20 @@ class Entries:
             if unit.header.get("unit_type") == _TYPE_UNIT and "type_signature" in unit.header
         }
 
+    def definition(self, struct: Die) -> Die:
+        """Where a struct is defined, which may only be declared here.
+
+        Raises `TargetError` (INCOMPLETE_TYPE) where that is not known.
+        """
+        return self._definitions.of(struct) if is_declaration(struct) else struct
+
+    @cached_property
+    def _definitions(self) -> Definitions:
+        from bpfprobe.target.dwarf_definitions import Definitions  # which takes entries itself
+
+        moved = self._alternate.dwarf if self._alternate is not None else None
+        return Definitions([one for one in (self._dwarf, moved) if one is not None], self)
+
     def holder(self, die: Die, name: str) -> Die | None:
         """The entry that has the attribute: this one, or one that it stands for."""
         for _ in range(_DEEPEST):
@@ -146,6 +162,26 @@ def children(die: Die) -> Iterator[Die]:
             raise ValueError("its entries run in a circle")
         last = child.offset
         yield child
+
+
+def is_declaration(struct: Die) -> bool:
+    """Whether an entry has no more than the name."""
+    return "DW_AT_declaration" in struct.attributes
+
+
+def member_offset(member: Die) -> int | None:
+    """Bytes from the start of the struct; None where only a program for a stack machine says."""
+    found = member.attributes.get("DW_AT_data_member_location")
+    if found is None:
+        return 0
+    value: int | list[int] = found.value
+    if isinstance(value, int):
+        return value
+    operation, *operand = value or [0]
+    if operation != _PLUS_UCONST:
+        return None
+    # What DWARF 2 has for every member: a number of seven bits a byte, the lowest first.
+    return sum((byte & 0x7F) << 7 * n for n, byte in enumerate(operand))
 
 
 def number(die: Die, name: str, default: int = 0) -> int:

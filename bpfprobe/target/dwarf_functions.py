@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
 from bpfprobe.target.dwarf_entries import children, number
 from bpfprobe.target.dwarf_passing import passing_of
@@ -57,6 +58,15 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
     return Prototype(entries.name_of(function), tuple(parameters), returns, variadic)
 
 
+def is_described(function: Die) -> bool:
+    """Whether types are described at all: for a stack with lines (``-g1``) names are enough."""
+    if {"DW_AT_type", "DW_AT_prototyped"} & function.attributes.keys() or _parameters(function):
+        return True
+    return any(
+        child.tag.endswith(("_type", "_unit")) for child in children(function.cu.get_top_DIE())
+    )
+
+
 def _parameters(function: Die) -> list[Die]:
     return [child for child in children(function) if child.tag == "DW_TAG_formal_parameter"]
 
@@ -73,16 +83,24 @@ def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
 
 
 def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
-    register = _register_at(address, die)
-    return Parameter(entries.name_of(die), _handed(die, entries), register)
+    name, ktype, register = entries.name_of(die), _handed(die, entries), _register_at(address, die)
+    is_unplaced = "DW_AT_location" not in die.attributes and _is_of_llvm(die)
+    return Parameter(name, ktype, register, is_unplaced=is_unplaced)
 
 
 def _handed(die: Die, entries: Entries) -> KType:
     """The type of a parameter or of what is returned, a struct with how that is done."""
     ktype = type_of(die, entries)
-    if isinstance(ktype, KStruct):
-        return replace(ktype, passing=passing_of(entries.entry(ktype.type_id), entries))
-    return ktype
+    if not isinstance(ktype, KStruct):
+        return ktype
+    try:
+        struct = entries.definition(entries.entry(ktype.type_id))
+    except TargetError as error:
+        if error.code != "INCOMPLETE_TYPE":
+            raise
+        return ktype
+    size, passing = number(struct, "DW_AT_byte_size"), passing_of(struct, entries)
+    return replace(ktype, size=size, type_id=entries.id_of(struct), passing=passing)
 
 
 def _is_removed(parameter: Die) -> bool:
@@ -90,6 +108,16 @@ def _is_removed(parameter: Die) -> bool:
     if "DW_AT_const_value" in parameter.attributes:
         return True
     return any(place[:1] == [_PARAMETER_REF] for _, _, place in _places(parameter))
+
+
+def _is_of_llvm(parameter: Die) -> bool:
+    """Whether the compiler is one that leaves a function its name when it changes what it takes.
+
+    LLVM does so with functions that no other file calls. GCC makes clones, with names of their own.
+    """
+    producer = parameter.cu.get_top_DIE().attributes.get("DW_AT_producer")
+    text = producer.value if producer is not None else b""
+    return isinstance(text, bytes) and any(name in text for name in (b"clang", b"LLVM"))
 
 
 def _register_at(address: int, parameter: Die) -> int:

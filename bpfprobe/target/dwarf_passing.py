@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.errors import TargetError
+from bpfprobe.target.dwarf_definitions import STRUCTS
+from bpfprobe.target.dwarf_entries import children, member_offset, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,6 @@ _MOST_ENTRIES = 65536
 # DW_CC_* of DWARF 5, 7.15, which Clang gives; DW_DEFAULTED_*, 7.17.
 _PASS_BY_REFERENCE, _PASS_BY_VALUE, _DEFAULTED_IN_CLASS = 4, 5, 1
 _FLOAT = 4  # DW_ATE_float
-_STRUCTS = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
 _NAMES = (
     "DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type",
     "DW_TAG_restrict_type",
@@ -38,7 +39,12 @@ _Number = tuple[int, int, bool]
 
 def passing_of(struct: Die, entries: Entries) -> str:
     """What `bpfprobe.model.ktype.KStruct` calls ``passing``; ``struct`` is where it is defined."""
-    return _Struct(struct, entries).passing()
+    try:
+        return _Struct(struct, entries).passing()
+    except TargetError as error:
+        if error.code != "INCOMPLETE_TYPE":
+            raise
+        return ""
 
 
 class _Struct:
@@ -110,7 +116,9 @@ class _Struct:
         ktype = self._plain(member)
         if ktype is not None and ktype.tag == "DW_TAG_array_type":
             ktype = self._plain(ktype)
-        return ktype if ktype is not None and ktype.tag in _STRUCTS else None
+        if ktype is None or ktype.tag not in STRUCTS:
+            return None
+        return self._entries.definition(ktype)
 
     def _plain(self, die: Die) -> Die | None:
         """The type of an entry without its names and qualifiers."""
@@ -126,9 +134,13 @@ class _Struct:
         for child in self._children(struct):
             if not _is_in_object(child):
                 continue
-            offset = base + number(child, "DW_AT_data_member_location")
+            place = member_offset(child)
+            if place is None:
+                yield base, 0, False
+                continue
+            offset = base + place
             if "DW_AT_bit_size" in child.attributes:
-                first = number(child, "DW_AT_data_bit_offset", 8 * (offset - base))
+                first = number(child, "DW_AT_data_bit_offset", 8 * place)
                 yield base + first // 8, 1, False
             else:
                 yield from self._parts(self._plain(child), offset)
@@ -137,10 +149,12 @@ class _Struct:
         self._step()
         if ktype is None:
             yield offset, 0, False
-        elif ktype.tag in _STRUCTS:
-            yield from self._numbers(ktype, offset)
+        elif ktype.tag in STRUCTS:
+            yield from self._numbers(self._entries.definition(ktype), offset)
         elif ktype.tag == "DW_TAG_array_type":
             element = self._plain(ktype)
+            if element is not None and element.tag in STRUCTS:
+                element = self._entries.definition(element)
             size = number(element, "DW_AT_byte_size") if element is not None else 0
             for place in range(min(self._count(ktype), _MOST_BYTES) if size else 1):
                 yield from self._parts(element if size else None, offset + place * size)

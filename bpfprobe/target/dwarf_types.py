@@ -15,7 +15,7 @@ from bpfprobe.model.ktype import (
     Member,
     bit_field,
 )
-from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.target.dwarf_entries import children, member_offset, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +48,11 @@ _ELSEWHERE = KOther("a type of another file")
 
 
 def members_of(struct: Die, entries: Entries) -> tuple[Member, ...]:
-    """The members of a struct; what it inherits stands there without a name."""
-    return tuple(_members(struct, entries))
+    """The members of a struct; what it inherits stands there without a name.
+
+    Raises `TargetError` (INCOMPLETE_TYPE) for one that is only declared.
+    """
+    return tuple(_members(entries.definition(struct), entries))
 
 
 def type_of(die: Die, entries: Entries, depth: int = 0) -> KType:
@@ -88,8 +91,6 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
 
 def _struct(die: Die, name: str, entries: Entries) -> KType:
     spelling = _STRUCTS[die.tag] + (name or "{...}")
-    if "DW_AT_declaration" in die.attributes:
-        return KOther(spelling)
     size, is_union = number(die, "DW_AT_byte_size"), die.tag == "DW_TAG_union_type"
     return KStruct(spelling, name, size, entries.id_of(die), is_union, True)
 
@@ -129,7 +130,7 @@ def _members(struct: Die, entries: Entries) -> Iterator[Member]:
             continue
         if "DW_AT_external" in child.attributes or "DW_AT_declaration" in child.attributes:
             continue  # one for all objects, which stands elsewhere
-        offset = _member_offset(child)
+        offset = member_offset(child)
         if offset is None:
             continue  # of a virtual base: only the object itself says where
         ktype = type_of(child, entries)
@@ -139,14 +140,6 @@ def _members(struct: Die, entries: Entries) -> Iterator[Member]:
             yield Member(name, ktype, offset)
             continue
         yield bit_field(name, ktype, _first_bit(child, ktype, 8 * offset, bit_size), bit_size)
-
-
-def _member_offset(member: Die) -> int | None:
-    """Bytes from the start of the struct; None where only a program for a stack machine says."""
-    found = member.attributes.get("DW_AT_data_member_location")
-    if found is None:
-        return 0
-    return found.value if isinstance(found.value, int) else None
 
 
 def _first_bit(member: Die, ktype: KType, base: int, bit_size: int) -> int:

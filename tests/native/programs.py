@@ -91,10 +91,10 @@ class Program:
     path: str
 
     @staticmethod
-    def build(folder: Path, *options: str) -> Program:
+    def build(folder: Path, *options: str, compiler: str = "gcc") -> Program:
         source, path = folder / "program.c", folder / "program"
         source.write_text(SOURCE)
-        subprocess.run(["gcc", "-O1", *options, "-o", path, source], check=True)
+        subprocess.run([compiler, "-O1", *options, "-o", path, source], check=True)
         return Program(str(path))
 
     @cached_property
@@ -194,6 +194,13 @@ def kernel_things(pid: int | str = "self") -> list[str]:
             continue
     held += [line.split()[-1] for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
     return [name for name in held if re.match(r"anon_inode:.*(bpf|perf)", name)]
+
+
+def compiler(name: str, *options: str) -> list[str]:
+    """A compiler's command; skips the test where it is not there."""
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    return [name, *options]
 
 
 def real(name: str, package: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bpfprobe as bp
-from tests.native.programs import needs_uprobes
+from tests.native.programs import compiler, needs_uprobes
 from tests.native.test_debug_information import run
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ SOURCE = r"""
 #include <cstdint>
 #include <string>
 #include <unistd.h>
-#define PROBED extern "C" __attribute__((noinline, noclone, noipa))
+#define KEPT __attribute__((weak, noinline, noipa)) /* which may be another: nothing is known of it */
+#define PROBED extern "C" KEPT
 struct Pair { long a; int b; };
 struct Point { double x; float y; };
 struct Big { long a, b; double c; };
@@ -39,7 +40,7 @@ struct Text { char full[8]; char name[8]; int8_t numbers[3]; };
 struct Sample { int n; double weight; float shares[3]; Point at; };
 struct Till {
     long total;
-    __attribute__((noinline, noclone, noipa)) std::string name(int n)
+    KEPT std::string name(int n)
     {
         asm volatile("");
         return std::string(n, 'x');
@@ -90,9 +91,11 @@ int main(int argc, char **argv)
 }
 """  # noqa: E501  # C
 FLAVOURS = {
-    "-O1": ["-O1"],
-    "-O2": ["-O2", "-gdwarf-4"],
-    "-O0, type units": ["-O0", "-fdebug-types-section"],
+    "-O1": ["g++", "-O1"],
+    "-O2": ["g++", "-O2", "-gdwarf-4"],
+    "-O0, type units": ["g++", "-O0", "-fdebug-types-section"],
+    "clang -O2": ["clang++", "-O2"],
+    "clang -O0, type units": ["clang++", "-O0", "-fdebug-types-section", "-fstandalone-debug"],
 }
 
 
@@ -101,7 +104,8 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder: Path = tmp_path_factory.mktemp("values")
     source, path = folder / "values.cc", folder / "values"
     source.write_text(SOURCE)
-    subprocess.run(["g++", "-g", *FLAVOURS[request.param], "-o", path, source], check=True)
+    command = compiler(*FLAVOURS[request.param])
+    subprocess.run([*command, "-w", "-g", "-o", path, source], check=True)
     return path
 
 

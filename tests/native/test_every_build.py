@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bpfprobe as bp
-from tests.native.programs import SOURCE, Program, Worker, needs_uprobes
+from tests.native.programs import SOURCE, Program, Worker, compiler, needs_uprobes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ BUILDS = {
     "static": ["-static", "-fno-pie", "-no-pie"],
     "static-PIE": ["-static-pie", "-fPIE"],
     "stripped": ["-fPIE", "-pie"],
+    "clang": ["-O2", "-w"],
 }
 ENTERED = [(1000 + n, -3) for n in range(23)]
 LINE = 1 + SOURCE.splitlines().index("    return n * factor;")
@@ -42,8 +43,9 @@ def separate(program: Program) -> None:
 
 
 def build(name: str, folder: Path) -> Program:
+    (command,) = compiler("clang" if name == "clang" else "gcc")
     try:
-        program = Program.build(folder, "-g", *BUILDS[name])
+        program = Program.build(folder, "-g", *BUILDS[name], compiler=command)
     except subprocess.CalledProcessError:
         pytest.skip(f"gcc cannot build a {name} program here: needs libc.a")
     assert {*program.symbols} >= {"hot", "hot_inside"}  # nm(1) is asked while there are some

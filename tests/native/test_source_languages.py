@@ -10,7 +10,7 @@ import pytest
 
 import bpfprobe as bp
 from bpfprobe.target.demangler import the_demangler
-from tests.native.programs import needs_uprobes
+from tests.native.programs import compiler, needs_uprobes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,11 +85,11 @@ def events_of(program: Path, *probes: bp.Probe) -> list[list[Any]]:
     return [[event for event in events if event.probe == probe.name] for probe in probes]
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-def test_cpp(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["g++", "clang++"])
+def test_cpp(tmp_path: Path, name: str) -> None:
     source, program = tmp_path / "p.cc", tmp_path / "p"
     source.write_text(CPP)
-    subprocess.run(["g++", "-O1", "-o", program, source], check=True)
+    subprocess.run([*compiler(name, "-O1"), "-o", program, source], check=True)
     path = str(program)
     named, mangled, returned, narrow, wide = events_of(
         program,

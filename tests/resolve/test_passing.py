@@ -29,6 +29,7 @@ DOUBLE = KFloat("double", 8)
 VOID = KOther("void")
 SMALL = KStruct("struct small", "small", 16, 1, in_program=True)
 BIG = KStruct("struct big", "big", 24, 2, in_program=True)
+BIG_VALUE = KStruct("struct big", "big", 24, 2, in_program=True, passing="M")
 STACK = RegisterValue(arch_named("x86_64").stack_pointer)
 POINTER = KPointer("struct big *", BIG, user=True)
 
@@ -78,11 +79,65 @@ def test_the_ninth_float_is_memory() -> None:
 
 def test_a_large_struct_is_returned_through_a_hidden_argument() -> None:
     assert places([INT], BIG) == [Argument(2, Scalar(4, True))]
-    assert places([INT], SMALL) == [Argument(1, Scalar(4, True))]
+    assert places([INT], by_value(16, "II")) == [Argument(1, Scalar(4, True))]
     assert places([INT], BIG, "aarch64") == [Argument(1, Scalar(4, True))]
 
     for passing in "MR":  # what C++ cannot copy is returned so whatever its size
         assert places([INT], by_value(8, passing)) == [Argument(2, Scalar(4, True))]
+
+
+def test_where_no_one_knows_how_it_returns_nothing_is_guessed() -> None:
+    """Its address may come first."""
+    declared = KStruct("class Till", "Till", 0, 4, in_program=True)
+    for returned in (SMALL, declared):
+        assert places([INT, DOUBLE], returned) == ["STRUCT_ARGUMENT", "STRUCT_ARGUMENT"]
+    assert places([INT], declared, "aarch64") == [Argument(1, INT4)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        # Nothing was taken away: the registers are those that the convention says.
+        ([(INT, 5), (DOUBLE, 17), (INT, 4)], [1, "FLOAT_ARGUMENT", 2]),
+        # The first has no place, and the second is in the first's register.
+        ([(INT, None), (INT, 5)], ["NO_BTFARG", 1]),
+        # The first has no place, but the second is where it is if there is a first.
+        ([(INT, None), (INT, 4)], [1, 2]),
+        ([(INT128, None), (INT, 1)], ["STRUCT_ARGUMENT", 3]),
+        # Nothing tells whether the last is there; or whether a float is, which moves no number.
+        ([(INT, 5), (INT, None)], [1, "NO_BTFARG"]),
+        ([(DOUBLE, None), (INT, 5)], ["NO_BTFARG", 1]),
+        # What is behind on the stack depends on all of them.
+        ([*[(INT, -1)] * 6, (BIG_VALUE, None), (INT, -1)], [*range(1, 7), *["NO_BTFARG"] * 2]),
+        # One that the convention has on the stack is in a register.
+        ([*[(INT, None)] * 6, (INT, 5)], [*["NO_BTFARG"] * 6, 1]),
+    ],
+)
+def test_what_a_compiler_took_away_without_a_word(
+    parameters: list[tuple[KType, int | None]], found: list[object]
+) -> None:
+    """As LLVM does: the name of the function stays, and a parameter has no place any more."""
+    given = tuple(
+        Parameter(
+            f"p{n}", ktype, -1 if register is None else register, is_unplaced=register is None
+        )
+        for n, (ktype, register) in enumerate(parameters)
+    )
+    places = argument_places(Prototype("f", given, VOID), arch_named("x86_64"), returns=False)
+    numbers = [shown(place) for _, place in places]
+    assert [one.number if isinstance(one, Argument) else one for one in numbers] == found
+
+
+def test_a_class_that_is_only_declared() -> None:
+    declared = Parameter("till", KStruct("class Till", "Till", 0, 4, in_program=True))
+    ((_, refusal), (_, behind)) = argument_places(
+        Prototype("f", (declared, Parameter("n", INT)), VOID), arch_named("x86_64"), returns=False
+    )
+    assert isinstance(refusal, TargetError)
+    assert "class Till, of which the debug information has no more than the name" in str(refusal)
+    assert "-fstandalone-debug" in str(refusal)
+    assert isinstance(behind, TargetError)
+    assert "n (int) comes after till, whose place is not known" in behind.message
 
 
 @pytest.mark.parametrize("struct", [SMALL, BIG, KOther("_Complex", 16)])
