@@ -70,10 +70,14 @@ class KFloat:
 
 @dataclass(frozen=True, slots=True)
 class KOther:
-    """What cannot be read as a value: void, a function, a forward declaration, a long double."""
+    """What cannot be read as a value: void, a function, a forward declaration, a long double.
+
+    ``is_float`` for floats of other sizes than `KFloat` has, and for complex numbers.
+    """
 
     spelling: str
     size: int = 0
+    is_float: bool = False
 
 
 KType = KInt | KFloat | KPointer | KStruct | KArray | KOther

@@ -6,8 +6,9 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import TargetError, spec_error
+from bpfprobe.errors import MissingLibraryError, TargetError, spec_error
 from bpfprobe.resolve.passing import argument_places
+from bpfprobe.resolve.returned import return_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,19 @@ class DebugArguments:
                 "NO_BTFARG", f"{self._prototype.name} has no argument {name}", span, hint
             )
         return found
+
+    def check_return(self, span: Span) -> None:
+        """Raise `SpecError` where ``$retval`` would be something else than what is returned.
+
+        Where that is not known, or not to be read, it may be.
+        """
+        try:
+            prototype = self._prototype
+        except (MissingLibraryError, TargetError):
+            return
+        why = return_refusal(prototype, self._arch) if prototype is not None else None
+        if why is not None:
+            raise spec_error(why.code, why.message, span, why.hint)
 
     def way_to_names(self) -> str:
         """What would make the arguments known by name."""

@@ -165,6 +165,8 @@ class Scope:
                 span,
                 "a return probe has it: kretprobe, uretprobe, r:, or syscall",
             )
+        if self.debug_arguments is not None:
+            self.debug_arguments.check_return(span)
         return self.retval
 
     def argument(self, number: int, span: Span) -> Operand:

@@ -99,7 +99,7 @@ def _base(name: str, size: int, encoding: int) -> KType:
     if encoding == _FLOAT and size in (4, 8):
         return KFloat(name, size)
     if encoding in (_FLOAT, _COMPLEX):
-        return KOther(name, size)
+        return KOther(name, size, is_float=True)
     signed = encoding in (_SIGNED, _SIGNED_CHAR)
     # A signed or unsigned char is a small number: int8_t and uint8_t are no more than names for it.
     is_char = size == 1 and (encoding == _UTF or name.lower().startswith("char"))
@@ -148,5 +148,8 @@ def _first_bit(member: Die, ktype: KType, base: int, bit_size: int) -> int:
         return base + number(member, "DW_AT_data_bit_offset")
     if "DW_AT_bit_offset" in member.attributes:
         unit = 8 * number(member, "DW_AT_byte_size", ktype.size)
-        return base + unit - number(member, "DW_AT_bit_offset") - bit_size
+        before = number(member, "DW_AT_bit_offset")
+        if before >= 1 << 63:  # in a packed struct Clang counts from behind the unit's end
+            before -= 1 << 64
+        return base + unit - before - bit_size
     return base

@@ -59,6 +59,11 @@ PROBED void many(double a, double b, double c, double d, double e, double f, dou
     asm volatile("");
 }
 PROBED void small(int8_t i, uint8_t u, char c, Tight *t, Text *x) { asm volatile(""); }
+PROBED double ratio(int n) { return n / 8.0; }
+PROBED long double precise(int n) { return n; }
+PROBED Point spot(int n) { return {n / 8.0, 0.5f}; }
+PROBED Pair halves(int n) { return {-n, 2}; }
+PROBED Big triple(int n) { return {n, 7, 0.5}; }
 PROBED void measured(Sample *s) { asm volatile(""); }
 static __attribute__((noinline)) long pick(int mode, long x, const char *t)
 {
@@ -78,10 +83,11 @@ int main(int argc, char **argv)
             sum += by_address(i, std::string(40, 'a' + i), 2 * i);
             sum += hidden(i).size() + till.name(2 * i).size();
             many(1, 2, 3, 4, 5, 6, 7, 8, i / 4.0, i + 0.5f, i);
-            Tight tight = {0xfff00u + i, 0x54300u + i, -i, 0xa500000000 + i, 21, 43, -33};
+            Tight tight = {0xfff00u + i, 0x54300u + i, -i, 0xa500000000u + i, 21, 43, -33};
             Text text = {{'1', '2', '3', '4', '5', '6', '7', char('a' + i)}, "1234567", {-1, 2, -3}};
             small(-i, 255 - i, 'a' + i, &tight, &text);
             measured(&sample);
+            sum += ratio(i) + precise(i) + spot(i).x + halves(i).a + triple(i).b;
             sum += pick(1, 100 + i, argv[0]) + pick(1, 200 + i, argv[0]);
         }
         if (write(1, "k", 1) != 1)
@@ -182,6 +188,25 @@ def test_an_array_without_a_nul(program: Path) -> None:
     ]
     assert not any(event.truncated for event in seen)
     assert (len(equal), len(globbed)) == (1, 1)
+
+
+def test_what_is_returned(program: Path) -> None:
+    floats, first, address = run(
+        program,
+        f"uretprobe:{program}:ratio n register=%ax:x64",
+        f"uretprobe:{program}:halves half=$retval",
+        f"uretprobe:{program}:triple first=+0($retval):s64 second=+8($retval):s64",
+    )
+    assert columns(floats, "n") == [(i,) for i in range(23)]
+    assert columns(first, "half") == [(-i,) for i in range(23)]
+    assert columns(address, "first", "second") == [(i, 7) for i in range(23)]
+    for name, spelling in (
+        ("ratio", "double"), ("precise", "long double"), ("spot", "struct Point")
+    ):  # fmt: skip
+        for asked in ("$retval", "$retval:u64", "n if $retval == 1"):
+            with pytest.raises(bp.SpecError, match=f"{name} returns a {spelling}") as caught:
+                bp.Session(bp.probe(f"uretprobe:{program}:{name} {asked}")).__enter__()
+            assert caught.value.code == "FLOAT_ARGUMENT"
 
 
 def test_a_clone_of_the_compiler(program: Path) -> None:

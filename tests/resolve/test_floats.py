@@ -6,12 +6,14 @@ import pytest
 
 from bpfprobe.cli.event_format import event_format
 from bpfprobe.cli.plan_text import layout_text
-from bpfprobe.model.ktype import KFloat, KInt, KPointer, Parameter
+from bpfprobe.model.arch import arch_named
+from bpfprobe.model.ktype import KFloat, KInt, KOther, KPointer, KStruct, KType, Parameter
 from bpfprobe.model.ktype import Prototype as Function
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.machine import FileOffset, UsdtLocation, UsdtMarker, VirtualAddress
 from bpfprobe.model.scalar import F32, F64, U64
-from bpfprobe.model.value import ArrayValue, ByPlace, Kept, Load, RegisterValue, View
+from bpfprobe.model.value import ArrayValue, ByPlace, Kept, Load, RegisterValue, ReturnValue, View
+from bpfprobe.resolve.returned import return_refusal
 from bpfprobe.testing.static_target import StaticTarget
 from tests.sample_machine import bound, compiled, complaint
 
@@ -32,9 +34,31 @@ def marker(name: str, *places: str) -> UsdtMarker:
     return UsdtMarker("scale", name, locations, VirtualAddress(0), FileOffset(0))
 
 
+def by_value(passing: str, size: int = 16) -> KStruct:
+    return KStruct("struct s", "s", size, 1, in_program=True, passing=passing)
+
+
+RETURNS: dict[str, KType] = {
+    "share": KFloat("float", 4),
+    "half": KOther("_Float16", 2, is_float=True),
+    "precise": KOther("long double", 16, is_float=True),
+    "turned": KOther("complex double", 16, is_float=True),
+    "spot": by_value("FF"),
+    "mixed": by_value("FI"),
+    "pair": by_value("II"),
+    "large": by_value("M", 24),
+    "unclear": by_value(""),
+    "nothing": KOther("void"),
+    "address": KPointer("double *", DOUBLE, user=True),
+}
 TARGET = StaticTarget(
-    binaries={PATH: ["weigh"]},
-    binary_functions={PATH: [Function("weigh", PARAMETERS, DOUBLE)]},
+    binaries={PATH: ["weigh", "bare", *RETURNS]},
+    binary_functions={
+        PATH: [
+            Function("weigh", PARAMETERS, DOUBLE),
+            *[Function(name, (), ktype) for name, ktype in RETURNS.items()],
+        ]
+    },
     markers={
         PATH: [
             marker("read", "8f@16(%rsp) 4f@%eax 8f@%xmm1 8@%rbx -4@%ecx 2f@%ax 8f@$1"),
@@ -42,6 +66,8 @@ TARGET = StaticTarget(
         ]
     },
 )
+
+(WEIGH,) = TARGET.binary_symbols(TARGET.binary(PATH), "weigh")
 
 
 def values(text: str) -> list[object]:
@@ -91,7 +117,17 @@ def test_arguments_of_markers() -> None:
     [
         (f"uprobe:{PATH}:weigh factor", "FLOAT_ARGUMENT", "factor is a double: it is handed over"),
         (f"uprobe:{PATH}:weigh $arg1:f64", "FLOAT_ARGUMENT", "+0($arg1):f64"),
-        (f"uretprobe:{PATH}:weigh $retval:f64", "FLOAT_ARGUMENT", "vector registers"),
+        (f"uretprobe:{PATH}:bare $retval:f64", "FLOAT_ARGUMENT", "vector registers"),
+        (f"uretprobe:{PATH}:weigh $retval:f64", "FLOAT_ARGUMENT", "weigh returns a double"),
+        (f"uretprobe:{PATH}:weigh retval:u64", "FLOAT_ARGUMENT", "%ax takes the register as it is"),
+        (f"uretprobe:{PATH}:weigh n if $retval > 1", "FLOAT_ARGUMENT", "weigh returns a double"),
+        (f"r {PATH}:{WEIGH.offset:#x} $retval", "FLOAT_ARGUMENT", "weigh returns a double"),
+        (f"uretprobe:{PATH}:share $retval", "FLOAT_ARGUMENT", "share returns a float"),
+        (f"uretprobe:{PATH}:half $retval", "FLOAT_ARGUMENT", "half returns a _Float16"),
+        (f"uretprobe:{PATH}:precise $retval", "FLOAT_ARGUMENT", "precise returns a long double"),
+        (f"uretprobe:{PATH}:turned $retval", "FLOAT_ARGUMENT", "turned returns a complex double"),
+        (f"uretprobe:{PATH}:spot +0($retval):u64", "FLOAT_ARGUMENT", "spot returns a struct s"),
+        (f"uretprobe:{PATH}:nothing $retval", "NO_RETVAL", "nothing returns nothing (void)"),
         (f"uprobe:{PATH}:weigh weights:f64", "BAD_TYPE", "a pointer (double *), not f64"),
         (f"uprobe:{PATH}:weigh weights[0]:f32", "BAD_TYPE", "a float (double), not f32"),
         (f"uprobe:{PATH}:weigh weights[0]:u64", "BAD_TYPE", "a float (double), not a number"),
@@ -115,6 +151,27 @@ def test_what_is_refused_by_name(text: str, code: str, words: str) -> None:
     diagnostic = complaint(text, TARGET)
     assert diagnostic.code == code
     assert words in str(diagnostic)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[f"{name} $retval" for name in ("bare", "mixed", "pair", "large", "unclear", "address")],
+        "weigh %ax:x64",
+    ],
+)
+def test_what_the_register_of_return_values_has(text: str) -> None:
+    """Numbers, addresses, what is partly a number, and what nobody knows."""
+    (value,) = values(f"uretprobe:{PATH}:{text}")
+    assert isinstance(value, (ReturnValue, RegisterValue, View))
+
+
+def test_on_arm64_a_struct_is_not_judged_by_another_convention() -> None:
+    arch = arch_named("aarch64")
+    assert return_refusal(Function("spot", (), RETURNS["spot"]), arch) is None
+    refusal = return_refusal(Function("weigh", (), DOUBLE), arch)
+    assert refusal is not None
+    assert "%x0 takes the register" in str(refusal)
 
 
 def test_the_record_and_its_words() -> None:

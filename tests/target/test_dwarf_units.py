@@ -183,6 +183,25 @@ def test_places_of_members_as_dwarf_2_has_them(tmp_path: Path, compiler: str) ->
     ]  # fmt: skip
 
 
+PACKED = r"""
+struct __attribute__((packed)) tight { unsigned a : 20, b : 20; int c : 13; unsigned long d : 40; };
+__attribute__((noinline)) long look(struct tight *s) { return s->d; }
+int main(void) { struct tight s = {0}; return look(&s); }
+"""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("version", ["-gdwarf-4", "-gdwarf-5"])
+def test_bits_of_a_packed_struct(tmp_path: Path, compiler: str, version: str) -> None:
+    """Clang counts them from the high end of a unit, in which not all of them are."""
+    program = build(tmp_path, compiler, version, user=PACKED)
+    target = LiveTarget()
+    found = target.members(struct_behind(prototype(program, "look", target), 0))
+    assert [(m.name, 8 * m.offset + m.bit_offset, m.bit_size) for m in found] == [
+        ("a", 0, 20), ("b", 20, 20), ("c", 40, 13), ("d", 53, 40),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("function", ["look", "main"])
 def test_lines_without_types_say_nothing_of_arguments(
