@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def close_together(links: Sequence[Link]) -> None:
             except OSError as error:
                 failures.append(error)
 
-    threads = [threading.Thread(target=close_some) for _ in links[:MOST_THREADS]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    threads = [threading.Thread(target=close_some) for _ in links[1:MOST_THREADS]]
+    begun = []
+    with suppress(RuntimeError):  # no more threads are to be had
+        for thread in threads:
+            thread.start()
+            begun.append(thread)
+    close_some()
+    for thread in begun:
         thread.join()
     if failures:
         raise failures[0]
