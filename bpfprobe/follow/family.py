@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,9 +16,10 @@ class Family:
 
     def __init__(self, head: int, parents: Mapping[int, int]) -> None:
         self.head = head
-        self._parents: dict[int, int] = {}
         self._members = {head}
-        self._ended: deque[int] = deque()
+        self._ended: dict[int, None] = {}  # members, in this order
+        self._parents: dict[int, int] = {}  # of all others that live
+        self._children: dict[int, set[int]] = {}  # the same the other way round
         self.learn(parents)
 
     def __contains__(self, pid: int) -> bool:
@@ -31,39 +31,51 @@ class Family:
 
     def learn(self, parents: Mapping[int, int]) -> None:
         """Each process that lives now, with its parent; all others have ended."""
-        self._parents = dict(parents)
         self._members = {pid for pid in self._members if pid in parents or pid == self.head}
-        self._ended.clear()
-        for pid in parents:
-            self._join(pid)
+        for memory in (self._ended, self._parents, self._children):
+            memory.clear()
+        for pid in parents.keys() - self._members:
+            self._note(pid, parents[pid])
+        for pid in tuple(self._members):
+            self._adopt(pid)
 
     def forked(self, pid: int, parent: int) -> tuple[int, ...]:
         """The processes that are found to belong to it now."""
-        before = set(self._members)
-        if pid in self._ended:  # a number that is used again
-            self._ended.remove(pid)
-            self._members.discard(pid)
-            before.discard(pid)
-        self._parents[pid] = parent
-        for known in tuple(self._parents) if parent in self._members else ():
-            self._join(known)
-        return tuple(sorted(self._members - before))
+        self._forget(pid)  # its number may have been another's
+        self._members.discard(pid)
+        self._note(pid, parent)
+        return self._adopt(parent) if parent in self._members else ()
 
     def ended(self, pid: int) -> None:
         """A process has ended."""
-        self._parents.pop(pid, None)
-        if pid in self._members and pid not in self._ended:
-            self._ended.append(pid)
+        self._forget(pid)
+        if pid in self._members:
+            self._ended[pid] = None
             if len(self._ended) > REMEMBERED:
-                self._members.discard(self._ended.popleft())
+                oldest = next(iter(self._ended))
+                del self._ended[oldest]
+                self._members.discard(oldest)
 
-    def _join(self, pid: int) -> None:
-        """Take in a process, and those between it and one that belongs, if any of them does."""
-        line = []
-        while pid not in self._members:
-            line.append(pid)
-            parent = self._parents.get(pid)
-            if parent is None or parent in line:
-                return
-            pid = parent
-        self._members.update(line)
+    def goes_on(self, pid: int) -> None:
+        """It seemed to have ended, and has not."""
+        self._ended.pop(pid, None)
+
+    def _note(self, pid: int, parent: int) -> None:
+        self._parents[pid] = parent
+        self._children.setdefault(parent, set()).add(pid)
+
+    def _forget(self, pid: int) -> None:
+        self._ended.pop(pid, None)
+        if (parent := self._parents.pop(pid, None)) is not None:
+            self._children[parent].discard(pid)
+            if not self._children[parent]:
+                del self._children[parent]
+
+    def _adopt(self, pid: int) -> tuple[int, ...]:
+        """Take in the children of a member, and theirs."""
+        joined = list(self._children.pop(pid, ()))
+        for one in joined:
+            del self._parents[one]
+            joined += self._children.pop(one, ())
+        self._members.update(joined)
+        return tuple(sorted(joined))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError, SessionError
-from bpfprobe.model.mapping import Exited, Forked, Mapped, RecordsLost
+from bpfprobe.model.mapping import Executed, Exited, Forked, Mapped, RecordsLost
 from bpfprobe.model.notice import Notice
 from bpfprobe.model.place import Place
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bpfprobe.engine import Link, ProcessWatch
-    from bpfprobe.follow.family import Family
     from bpfprobe.follow.probe import FollowedProbe
     from bpfprobe.follow.variants import Variants
     from bpfprobe.model.mapping import ProcessRecord
@@ -46,8 +45,9 @@ class Following:
         self._exited: dict[int, set[int]] = {}
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
-        self._leaving: list[Link] = []
+        self._leaving: dict[int, list[Link]] = {}
         self._ending: threading.Thread | None = None
+        self._ending_of: frozenset[int] = frozenset()
 
     def begin(self) -> None:
         """Go to what is mapped already, and then follow."""
@@ -55,8 +55,13 @@ class Following:
         for probe in self._probes:
             if (awaited := probe.awaited()) is not None:
                 self._notify(Notice("WAITS", str(awaited)))
-        self._thread = threading.Thread(target=self._guarded, args=(self._run,), daemon=True)
-        self._thread.start()
+        self._thread = self._begun(self._run)
+        if self._thread is None:
+            raise SessionError(
+                "to follow takes a thread of its own, and none could be started",
+                hint="ulimit -u, or pids.max of the cgroup",
+                code="FOLLOW_THREAD",
+            )
 
     def end(self) -> None:
         """Attach nothing more. Doing it twice does nothing."""
@@ -65,8 +70,7 @@ class Following:
             self._thread.join()
         if self._ending is not None:
             self._ending.join()
-        leaving, self._leaving = self._leaving, []
-        self._guarded(partial(self._variants.end, leaving))
+        self._guarded(self._links_left())
         self._watch.close()
 
     def check(self) -> None:
@@ -96,6 +100,8 @@ class Following:
                     self._see(record)
                 case Forked(pid, parent):
                     self._fork(pid, parent)
+                case Executed(pid):
+                    self._execute(pid)
                 case Exited(pid, tid):
                     self._exit(pid, tid)
                 case RecordsLost(count):
@@ -113,6 +119,7 @@ class Following:
                 self._leave(probe, pid)
         for family in self._families.values():
             family.learn(parents)
+        self._exited.clear()
         if all(probe.family is not None for probe in self._probes):
             pids = {pid for family in self._families.values() for pid in family.members()}
         else:
@@ -131,40 +138,80 @@ class Following:
         for one in sorted(joined):
             self._look(one)
 
+    def _execute(self, pid: int) -> None:
+        """A thread has become the whole process, and its first one has ended if it was another."""
+        for family in self._families.values():
+            family.goes_on(pid)
+        if pid in self._exited.pop(pid, ()):
+            self._renew(pid)
+
     def _exit(self, pid: int, tid: int) -> None:
         """A process has ended with the last of its threads, which need not be its first."""
-        in_families: list[Family] = [f for f in self._families.values() if pid in f]
-        if pid != tid and not in_families:
+        in_families = any(pid in family for family in self._families.values())
+        if in_families:
+            living = self._files.threads(pid)
+            exited = living & {tid, *self._exited.pop(pid, ())}
+            if living - exited:
+                self._exited[pid] = exited
+                return
+        elif pid != tid:
             return
-        exited = self._exited.setdefault(pid, set())
-        exited.add(tid)
-        if in_families and self._files.threads(pid) - exited:
-            return
-        del self._exited[pid]
         for family in self._families.values():
             family.ended(pid)
+        if in_families:
+            self._renew(pid)
+
+    def _renew(self, pid: int) -> None:
+        """The kernel has bound what was attached to the first thread of a process, which is gone.
+
+        Where another thread has taken its place by an exec, the process goes on.
+        """
         for probe in self._probes:
             self._leave(probe, pid)
+        self._look(pid)
 
     def _leave(self, probe: FollowedProbe, pid: int) -> None:
         if links := probe.leave(pid):
             self._variants.give_up(probe.index, links)
-            self._leaving += links
+            self._leaving.setdefault(pid, []).extend(links)
 
     def _end_links(self) -> None:
         """End what nobody needs, beside the rest: the kernel takes its time for it."""
-        if self._leaving and (self._ending is None or not self._ending.is_alive()):
-            leaving, self._leaving = self._leaving, []
-            work = partial(self._variants.end, leaving)
-            self._ending = threading.Thread(target=self._guarded, args=(work,), daemon=True)
-            self._ending.start()
+        if not self._leaving or (self._ending is not None and self._ending.is_alive()):
+            return
+        self._ending_of = frozenset(self._leaving)
+        work = self._links_left()
+        self._ending = self._begun(work)
+        if self._ending is None:
+            self._guarded(work)
+
+    def _links_left(self) -> Callable[[], None]:
+        """What ends them."""
+        leaving, self._leaving = self._leaving, {}
+        return partial(self._variants.end, [one for links in leaving.values() for one in links])
+
+    def _end_links_of(self, pid: int) -> None:
+        """Before a process is gone to again: or each call would be seen by both links."""
+        if links := self._leaving.pop(pid, None):
+            self._variants.end(links)
+        if self._ending is not None and pid in self._ending_of:
+            self._ending.join()
+
+    def _begun(self, work: Callable[[], None]) -> threading.Thread | None:
+        """A thread that does it, if one can be had."""
+        thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return None
+        return thread
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """What is raised in a thread of ours is for the caller's to see."""
         try:
             work()
         except BaseException as error:
-            self._failure = error
+            self._failure = self._failure or error
 
     def _see(self, mapped: Mapped) -> None:
         for probe in self._probes:
@@ -196,11 +243,14 @@ class Following:
                     probe.is_full = True
                     self._refuse(probe, mapped, _full(), opened.path)
                 return
+            if pid is not None:
+                self._end_links_of(pid)
             links = self._variants.attach(variant, opened, pid)
         except BpfprobeError as error:
             if self._has_ended(mapped.pid, pid):
                 return
-            probe.refused.add((opened.key, opened.changed_ns))
+            if error.code != "NO_PROCESS":  # which is no fault of the file
+                probe.refused.add((opened.key, opened.changed_ns))
             self._refuse(probe, mapped, error, opened.path)
             return
         key = opened.key

@@ -60,3 +60,30 @@ def test_a_look_at_all_says_who_lives() -> None:
 
 def test_parents_in_a_circle_end() -> None:
     assert Family(2, {3: 4, 4: 3}).members() == (2,)
+
+
+def test_a_number_that_is_used_again_before_its_end_is_told() -> None:
+    family = Family(2, TREE)
+    assert family.forked(3, 5) == ()
+    assert family.forked(3, 2) == (3,)
+    assert family.forked(2, 5) == (), "the head's own"
+    assert 2 not in family
+
+
+def test_one_that_goes_on_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 1)
+    family = Family(2, TREE)
+    family.ended(3)
+    family.goes_on(3)
+    for pid in (11, 12):
+        family.forked(pid, 2)
+        family.ended(pid)
+    assert family.members() == (2, 3, 4, 12)
+
+
+def test_strangers_are_forgotten_when_they_end() -> None:
+    family = Family(2, {2: 1})
+    for pid in range(10, 40):
+        family.forked(pid, 9)
+        family.ended(pid)
+    assert (family._parents, family._children) == ({}, {})

@@ -13,7 +13,15 @@ import pytest
 import bpfprobe as bp
 from bpfprobe.errors import TargetError
 from bpfprobe.follow.begin import begin_following
-from bpfprobe.model.mapping import Exited, FileKey, Forked, Mapped, Mapping, RecordsLost
+from bpfprobe.model.mapping import (
+    Executed,
+    Exited,
+    FileKey,
+    Forked,
+    Mapped,
+    Mapping,
+    RecordsLost,
+)
 from bpfprobe.model.wanted import Wanted
 from bpfprobe.testing import FakeEngine
 from tests.sample_machine import machine
@@ -67,6 +75,11 @@ class FakeFiles:
     def leads_to(self, wanted: Wanted, mapped: Mapped) -> bool:
         self.asked.append(mapped.mapping.path)
         return mapped.mapping.path == f"/link/to{wanted.name}"
+
+    def end(self, pid: int, tid: int) -> Exited:
+        """The last thread of a process ends, and all that it had mapped is gone."""
+        self.maps.pop(pid, None)
+        return Exited(pid, tid)
 
     def key(self, path: str) -> FileKey | None:
         return FileKey(1, 100)
@@ -202,10 +215,53 @@ def test_a_process_and_what_it_starts(files: FakeFiles, benches: list[Bench]) ->
     assert bench.tell(mapped(8, 102))[2:] == ["uprobe:/proc/self/fd/1:plug 8"]
     files.alive[8] = {8, 81}
     assert len(bench.tell(Exited(8, 8))) == 3, "its other thread lives"
-    assert bench.tell(Exited(8, 81)) == own
-    assert bench.tell(Exited(7, 7)) == []
+    assert bench.tell(files.end(8, 81)) == own
+    assert bench.tell(files.end(7, 7)) == []
     (awaited,) = bench.followed.following.waits_for()
     assert str(awaited) == "plug waits for /lib/here.so in process 7"
+
+
+@pytest.mark.parametrize("is_seen_late", [False, True])
+def test_an_exec_of_another_thread_than_the_first(
+    files: FakeFiles, benches: list[Bench], is_seen_late: bool
+) -> None:
+    """Links of the kernel are of a process's first thread, which such an exec replaces."""
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    bench.tell(Forked(8, 7))
+    own, first = bench.engine.links
+    files.alive[8] = {8} if is_seen_late else {8, 81}
+    bench.tell(Exited(8, 8))
+    assert first.is_open is not is_seen_late
+    files.alive[8] = {8}
+    bench.tell(Executed(8), mapped(8, 100))
+    assert [link.is_open for link in bench.engine.links] == [True, False, True]
+    files.alive[8] = {8, 82}
+    assert len(bench.tell(Exited(8, 82))) == 2, "a thread of the new program"
+    files.alive[8] = {8}
+    bench.tell(files.end(8, 8))
+    assert [link.is_open for link in (own, *bench.engine.links[1:])] == [True, False, False]
+
+
+def test_a_process_that_is_replaced_meanwhile_says_nothing_of_the_file(
+    files: FakeFiles, benches: list[Bench]
+) -> None:
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    bench.engine.refuse("fd/0", errno.ESRCH)
+    bench.tell(Forked(8, 7), mapped(8, 101))
+    assert "[NO_PROCESS]" in bench.told[-1]
+    assert len(bench.tell(Executed(8), mapped(8, 101))) == 2
+
+
+def test_threads_that_have_ended_are_forgotten(files: FakeFiles, benches: list[Bench]) -> None:
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    for tid in range(70, 100):
+        files.alive[7] = {7, tid}
+        bench.tell(Exited(7, tid))
+    assert bench.followed.following._exited == {7: {99}}
+    files.alive[7] = {7}
+    assert bench.tell(files.end(7, 7)) == []
+    assert bench.followed.following._exited == {}
 
 
 def test_what_is_lost_is_looked_up(files: FakeFiles, benches: list[Bench]) -> None:
@@ -259,7 +315,7 @@ def test_the_limit_counts_places_that_are_taken(files: FakeFiles, benches: list[
     benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files, max_places=2))
     assert len(bench.tell(Forked(8, 7), Forked(9, 7), Forked(10, 7))) == 2
     assert [told.split()[0] for told in bench.told] == ["FOLLOWED", "REFUSED"]
-    assert len(bench.tell(Exited(8, 8), mapped(9, 100))) == 2
+    assert len(bench.tell(files.end(8, 8), mapped(9, 100))) == 2
     assert len(bench.tell(mapped(10, 100))) == 2
     assert [told.split()[0] for told in bench.told] == ["FOLLOWED", "REFUSED"] * 2
 
@@ -347,7 +403,7 @@ def test_links_end_beside_the_following(files: FakeFiles, benches: list[Bench]) 
     for pid in (8, 9, 10):
         watch.push(Forked(pid, 7))
         watch.settle()
-        watch.push(Exited(pid, pid))
+        watch.push(files.end(pid, pid))
         watch.settle()
     assert len(bench.attached) == 4, "none has ended yet"
     assert len(bench.followed.following.places()) == 1
@@ -355,6 +411,27 @@ def test_links_end_beside_the_following(files: FakeFiles, benches: list[Bench]) 
     bench.followed.following.end()
     assert ended == [1, 2], "those that came meanwhile end together"
     assert bench.attached == ["uprobe:/lib/here.so:plug 7"]
+
+
+def test_where_no_thread_is_to_be_had(
+    files: FakeFiles, benches: list[Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    bench.tell(Forked(8, 7))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert bench.tell(files.end(8, 8)) == ["uprobe:/lib/here.so:plug 7"]
+    bench.followed.following.check()
+    engine, target = FakeEngine(), machine(binaries={HERE: ["plug"]}, processes={7: [HERE]})
+    options = bp.Options(follow=True)
+    with pytest.raises(bp.SessionError, match="takes a thread of its own") as error:
+        begin_following((PLUG,), options, target, engine, None, lambda notice: None, files)
+    assert error.value.code == "FOLLOW_THREAD"
+    assert engine.is_idle
 
 
 def test_a_link_that_does_not_end_is_told(files: FakeFiles, benches: list[Bench]) -> None:
@@ -368,7 +445,7 @@ def test_a_link_that_does_not_end_is_told(files: FakeFiles, benches: list[Bench]
         raise OSError(errno.EIO, "the test says so")
 
     bench.engine.detach = fail  # type: ignore[method-assign]  # for this once
-    bench.tell(Exited(8, 8))
+    bench.tell(files.end(8, 8))
     bench.engine.detach = detach  # type: ignore[method-assign]  # and no more
     with pytest.raises(OSError, match="the test says so"):
         bench.followed.following.check()

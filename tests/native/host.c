@@ -1,6 +1,7 @@
 // Does what its input says, a line at a time, and answers each line with "ok".
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,11 @@ static void answer(const char *text)
     if (write(1, text, strlen(text)) < 0)
         exit(1);
 }
+static void *execute(void *program)
+{
+    execl(program, program, "again", (char *)0);
+    return 0;
+}
 int main(int argc, char **argv)
 {
     char line[4096];
@@ -46,7 +52,12 @@ int main(int argc, char **argv)
             for (int i = 0; i < atoi(rest); i++)
                 plug(1000 + i, -3);
         if (!strcmp(line, "exec"))
-            execl(argv[0], argv[0], "again", (char *)0);
+            execute(argv[0]);
+        if (!strcmp(line, "thread-exec")) {
+            pthread_t thread;
+            pthread_create(&thread, 0, execute, argv[0]);
+            pause();
+        }
         if (!strcmp(line, "fork") && fork())
             wait(0); // the child goes on with the lines that come
         if (!strcmp(line, "quit"))

@@ -146,25 +146,27 @@ def test_a_new_filter_holds_in_all_files(host: Host, tmp_path: Path) -> None:
             assert values(session) == [pair for pair in VALUES if pair[0] >= least]
 
 
-@pytest.mark.parametrize("executes", [False, True])
+@pytest.mark.parametrize("executes", ["", "exec", "thread-exec"])
 @pytest.mark.parametrize("target", [LiveTarget, OneByOne])
 def test_children_of_a_process(
-    host: Host, host_path: Path, tmp_path: Path, target: type[LiveTarget], executes: bool
+    host: Host, host_path: Path, tmp_path: Path, target: type[LiveTarget], executes: str
 ) -> None:
     path = build_plugin(tmp_path / "plugin.so")
     host(f"load {path}")
-    probe = plug(path, pid=host.pid)
-    with (
-        bp.Session(probe, follow=True, target=target()) as session,
-        Host(host_path) as alien,
-    ):
+    told: list[str] = []
+    session = bp.Session(plug(path, pid=host.pid), follow=True, target=target())
+    session.on_notice(lambda notice: told.append(notice.code))
+    with session, Host(host_path) as alien:
         alien(f"load {path}", f"call {TIMES}")
         host(f"call {TIMES}")
         assert values(session) == VALUES
         host("fork")
+        until(lambda: told)
         if executes:
-            host("exec", f"load {path}")
-        until(lambda: [place.pid for place in session.places()] == [host.pid, host.child])
+            host(executes, f"load {path}")
+        # Links are of a process's first thread: another one's exec ends them.
+        until(lambda: told.count("FOLLOWED") == 1 + (executes == "thread-exec"))
+        assert [place.pid for place in session.places()] == [host.pid, host.child]
         host(f"call {TIMES}")
         events = list(session.events(duration=0))
         assert {event.pid for event in events} == {host.child}
