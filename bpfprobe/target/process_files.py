@@ -11,6 +11,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.mapping import FileKey, Mapped
 from bpfprobe.model.wanted import Wanted
 from bpfprobe.target.binaries import DWARF_MARK
+from bpfprobe.target.identities import Identities
 from bpfprobe.target.lookup import library_pattern, open_regular, under
 from bpfprobe.target.procmaps import read_mappings
 
@@ -34,12 +35,12 @@ class OpenedFile:
     ``changed_ns`` is when it was changed last: what was refused may have become another file.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, identities: Identities) -> None:
         self._fd = fd
-        status = os.fstat(fd)
         self.path = f"/proc/self/fd/{fd}"
-        self.key = FileKey(status.st_dev, status.st_ino)
-        self.changed_ns = status.st_ctime_ns
+        status = os.fstat(fd)
+        self.inode, self.changed_ns = status.st_ino, status.st_ctime_ns
+        self.key = identities.of(self.path, status)
 
     def close(self) -> None:
         """Close it."""
@@ -99,6 +100,7 @@ class LiveProcessFiles:
 
     def __init__(self) -> None:
         links = ("root", "ns/mnt")
+        self._identities = Identities()
         self._ours = tuple((link, os.readlink(f"/proc/self/{link}")) for link in links)  # noqa: PTH115
 
     def parents(self) -> dict[int, int]:
@@ -152,7 +154,7 @@ class LiveProcessFiles:
             status = os.stat(path)  # noqa: PTH116  # its numbers are all that is wanted
         except OSError:
             return None
-        return FileKey(status.st_dev, status.st_ino)
+        return self._identities.of(path, status)
 
     def open(self, mapped: Mapped) -> OpenedFile:
         """By /proc/PID/map_files, else by its path there or here if that is the same file."""
@@ -160,10 +162,10 @@ class LiveProcessFiles:
         exact = Path(f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}")
         for path in (exact, Path(f"/proc/{pid}/root{mapping.path}"), Path(mapping.path)):
             try:
-                opened = OpenedFile(open_regular(path, mapping.path))
+                opened = OpenedFile(open_regular(path, mapping.path), self._identities)
             except TargetError:  # the process has ended, or has another file there by now
                 continue
-            if path is exact or opened.key.inode == mapping.inode:
+            if path is exact or opened.inode == mapping.inode:
                 return opened
             opened.close()
         raise TargetError(

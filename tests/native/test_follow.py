@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -100,6 +101,46 @@ def test_another_file_at_the_same_path_in_another_namespace(
             inodes = [place.inode for place in session.places()]
             assert inodes == [path.stat().st_ino, other.stat().st_ino]
             assert len({place.path for place in session.places()}) == 1
+    assert kernel_things() == []
+
+
+def in_container(host_path: Path, layer: Path, over: Path) -> Host:
+    """The program where an overlayfs over a layer is mounted."""
+    own = over.with_name(f"{over.name}-{uuid4()}")
+    for folder in ("upper", "work"):
+        (own / folder).mkdir(parents=True)
+    script = 'mount -t overlay -o "$1" overlay "$2" && exec "$3"'
+    options = f"lowerdir={layer},upperdir={own}/upper,workdir={own}/work"
+    return Host("unshare", "-m", "sh", "-c", script, "sh", options, str(over), str(host_path))
+
+
+@pytest.mark.skipif(
+    "overlay" not in Path("/proc/filesystems").read_text(), reason="this kernel has no overlayfs"
+)
+def test_a_file_of_an_image_is_one_in_all_its_containers(host_path: Path, tmp_path: Path) -> None:
+    layer, over = tmp_path / "layer", tmp_path / "over"
+    layer.mkdir()
+    over.mkdir()
+    build_plugin(layer / "plugin.so")
+    with (
+        in_container(host_path, layer, over) as one,
+        in_container(host_path, layer, over) as other,
+        in_container(host_path, layer, over) as third,
+        bp.Session(plug(over / "plugin.so"), follow=True) as session,
+    ):
+        one(f"load {over}/plugin.so")
+        until(session.places)
+        other(f"load {over}/plugin.so")
+        for container in (one, other, one):
+            container(f"call {TIMES}")
+            assert values(session) == VALUES
+        third("call 0")  # the mount has been made
+        Path(f"/proc/{third.pid}/root{over}/plugin.so").chmod(0o700)  # a copy of its own
+        third(f"load {over}/plugin.so")
+        until(lambda: len(session.places()) == 2)
+        for container in (one, other, third):
+            container(f"call {TIMES}")
+            assert values(session) == VALUES
     assert kernel_things() == []
 
 
