@@ -25,6 +25,17 @@ struct inflight_key {
 /* A u64 of what the program is handed, and the ones behind it by their number. */
 #define PARAMETER(offset, number) (((u64 *)(parameters + offset))[number])
 
+/* Of unsigned numbers, the second of which may be 0: the quotient is 0 then, as in BPF. */
+#define QUOTIENT(number, by) ({ \
+        u64 quotient = number; \
+        asm("%0 /= %1" : "+r"(quotient) : "r"((u64)(by))); \
+        quotient; \
+    })
+#define REMAINDER(number, by) ({ \
+        u64 whole = number, part = by; \
+        whole - QUOTIENT(whole, part) * part; \
+    })
+
 #define COUNT(what) counters->what++
 /* For a program that another of its CPU can preempt: those on functions of user space. */
 #define COUNT_AS_ONE(what) __sync_fetch_and_add(&counters->what, 1)

@@ -208,7 +208,7 @@ class UnaryOperation:
 
 @dataclass(frozen=True, slots=True)
 class BinaryOperation:
-    """Arithmetic in 64 bits, signed where ``type`` is; division by zero gives 0 as BPF defines."""
+    """Arithmetic in 64 bits, signed where ``type`` is; as in BPF x / 0 is 0 and x << 65 is x << 1."""
 
     operator: str
     left: Value

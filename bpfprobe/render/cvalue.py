@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _GET_COMM = "bpf_get_current_comm"
 _SYSCALL_FIRST_ARGUMENT = 16  # bytes into the record of a system-call tracepoint
+_DIVISIONS = {"/": "QUOTIENT", "%": "REMAINDER"}
 READERS = {Space.KERNEL: "probe_read_kernel", Space.USER: "probe_read_user"}
 
 
@@ -306,9 +307,15 @@ class ValueWriter:
     def _operation(self, value: BinaryOperation) -> CExpression:
         left, right = self.value(value.left), self.value(value.right)
         fault = " | ".join(part for part in (left.fault, right.fault) if part)
+        by = right.text
+        if not isinstance(value.right, Constant):
+            # As BPF has it: what C leaves open the compiler takes for impossible.
+            if value.operator in _DIVISIONS:
+                return CExpression(f"{_DIVISIONS[value.operator]}({left.text}, {by})", fault)
+            by = f"({by} & 63)" if value.operator in ("<<", ">>") else by
         if value.operator == ">>" and value.left.type.signed:
-            return CExpression(f"(u64)((s64){left.text} >> {right.text})", fault)
-        return CExpression(f"({left.text} {value.operator} {right.text})", fault)
+            return CExpression(f"(u64)((s64){left.text} >> {by})", fault)
+        return CExpression(f"({left.text} {value.operator} {by})", fault)
 
 
 def register(member: str) -> str:

@@ -215,7 +215,8 @@ def _binary(expression: ast.Binary, scope: Scope) -> Operand:
                 expression.right.span,
                 "numbers have 64 bits here",
             )
-    unsigned = any(not side.type.signed and side.type.size == 8 for side in (left, right))
+    deciding = (left,) if expression.operator in ("<<", ">>") else (left, right)
+    unsigned = any(not side.type.signed and side.type.size == 8 for side in deciding)
     result = U64 if unsigned else S64
     if expression.operator in ("/", "%") and not unsigned:
         raise_signed_division(left, right, expression)

@@ -70,3 +70,26 @@ def test_a_full_ring_is_counted_and_nothing_else_is() -> None:
     assert {run.result for run in sent} == {0}
     probes.run(name, registers())
     assert len(probes.events()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "result"),
+    [
+        ("$arg1 / $arg2", (40, 8), 5),
+        ("$arg1 / $arg2", (40, 0), 0),
+        ("$arg1 % $arg2", (43, 8), 3),
+        ("$arg1 % $arg2", (43, 0), 43),
+        ("43 % $arg1 % $arg2", (0, 5), 3),
+        ("7 / ($arg1 >> 1 >> $arg2)", (1, 0), 0),
+        ("$arg1 / (($arg2 == 0) / (5 == $arg2))", (3, 0), 0),
+        ("$arg1 << $arg2", (3, 66), 12),
+        ("$arg1 << ~($arg2 == 0)", (1, 0), 1 << 62),
+        ("$arg1 >> $arg2", (1 << 63, 127), 1),
+        ("(s64)$arg1 >> $arg2", (-16, 2), -4),
+    ],
+)
+def test_what_c_leaves_open_is_as_in_bpf(text: str, numbers: tuple[int, int], result: int) -> None:
+    probes = Probes([bp.kprobe("untyped", x=text)], MACHINE)
+    probes.run(probes.names[0], registers(di=numbers[0], si=numbers[1]))
+    (event,) = probes.events()
+    assert event.x == result
