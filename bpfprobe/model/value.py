@@ -208,7 +208,7 @@ class UnaryOperation:
 
 @dataclass(frozen=True, slots=True)
 class BinaryOperation:
-    """Arithmetic in 64 bits, signed where ``type`` is; as in BPF x / 0 is 0 and x << 65 is x << 1."""
+    """Arithmetic in 64 bits, signed where ``type`` is; as in BPF x / 0 is 0, and x << 65 x << 1."""
 
     operator: str
     left: Value
