@@ -11,6 +11,7 @@ from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.symbol import Location
 from bpfprobe.target.binaries import LiveBinaries
 from bpfprobe.target.files import Files
+from bpfprobe.target.jit_names import JitNames, may_be_made
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.process_maps import ProcessMaps
 from bpfprobe.target.vdso import VDSO, vdso_functions
@@ -39,6 +40,7 @@ class LiveSymbolizer:
         self._files = Files(root)
         self._binaries = LiveBinaries(self._files, os.uname().machine)
         self._maps = ProcessMaps(self._files, told)
+        self._made = JitNames(self._files)
         self._places: dict[int, Location | None] = {}
         self._tables: dict[tuple[int, int], FunctionTable | None] = {}
         self.listen = self._maps.listen
@@ -58,13 +60,20 @@ class LiveSymbolizer:
         return self._places[address]
 
     def user(self, pid: int, address: int) -> Location | None:
-        """From what the process has mapped and the symbols of that file, or of its debug file."""
+        """From what the process has mapped and the symbols of that file, or of its debug file.
+
+        Of code that a program made, from what it wrote down in /tmp/perf-PID.map.
+        """
         place = self._maps.at(pid, address)
         if place is None:
             return None
         offset = address - place.start + (place.offset if place.is_file else 0)
         table = self._functions(pid, place)
         found = table.function_at(offset) if table is not None else None
+        if found is None and may_be_made(place):
+            made = self._made.at(pid, address)
+            if made is not None:
+                return made
         if found is None:
             return Location("", offset, 0, place.path)
         return Location(found.name, offset - found.offset, found.size, place.path)
