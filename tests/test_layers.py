@@ -39,6 +39,7 @@ STANDARD_ABOVE = {
 TALKS_TO_C = {
     "target/demangler.py",  # libstdc++'s
     "target/libbpf_btf.py",  # a reader of BTF, no more
+    "target/identities.py",  # statfs(2)
     "lab/agent/system.py",  # mount(2) and its like, in the guest
 }
 TOUCHES_FILES = ("target", "engine", "lab", "cli", "store")
