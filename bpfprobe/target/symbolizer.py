@@ -104,10 +104,23 @@ class LiveSymbolizer:
     def _names(self, pid: int, place: Mapping) -> Iterator[tuple[str, int | None]]:
         """Where the file may be found: by path as the process sees it, as we do, and by mapping."""
         if not place.is_deleted:
+            if inside := self._inside(pid, place.path):
+                yield inside, pid
             yield place.path, pid
             yield place.path, None
         # Leads to files without a name as well, for who has CAP_SYS_ADMIN.
         yield f"/proc/{pid}/map_files/{place.start:x}-{place.end:x}", None
+
+    def _inside(self, pid: int, path: str) -> str:
+        """A path as a process sees it that only has another root directory, else nothing.
+
+        The kernel tells of its files as we see them, but its debug files are below that directory.
+        """
+        try:
+            root = str(self._files.real(f"/proc/{pid}/root").readlink())
+        except OSError:  # it has ended
+            return ""
+        return path.removeprefix(root) if root != "/" and path.startswith(f"{root}/") else ""
 
     @cached_property
     def _vdso(self) -> FunctionTable | None:
