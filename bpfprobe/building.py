@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import bpfprobe
 from bpfprobe.check.boot import refuse_addresses
+from bpfprobe.model.noun import replace
 from bpfprobe.model.object_file import ObjectFile, Variant
 from bpfprobe.objects import dependencies, source_digest
 from bpfprobe.pipeline import describe

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import replace
 from bpfprobe.model.object import Object
 from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.store.start import Start

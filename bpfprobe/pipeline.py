@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.options import Options
 from bpfprobe.model.spec import ProbeSpec
 from bpfprobe.plan.plan import plan

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import SessionError
+from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.parse.filter import parse_filter_text
 from bpfprobe.pipeline import describe
 from bpfprobe.plan.difference import filter_difference

@@ -34,7 +34,8 @@ ALLOWED = {
 }
 STANDARD_ABOVE = {
     "__future__", "collections", "contextlib", "dataclasses", "difflib", "enum", "fnmatch",
-    "functools", "itertools", "json", "operator", "re", "string", "struct", "typing",
+    "functools", "inspect", "itertools", "json", "operator", "re", "string", "struct", "types",
+    "typing",
 }  # fmt: skip
 TALKS_TO_C = {
     "target/demangler.py",  # libstdc++'s

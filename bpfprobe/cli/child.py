@@ -6,9 +6,9 @@ import os
 import shlex
 import signal
 import sys
-from dataclasses import dataclass
 
 from bpfprobe.errors import SessionError
+from bpfprobe.model.noun import dataclass
 
 NOT_FOUND = 127
 

@@ -16,9 +16,9 @@ they are split by trace(8)'s. ``--dialect`` decides without looking.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.parse.dialect import Dialect, dialect_of, is_kprobe8_filter
 
 if TYPE_CHECKING:

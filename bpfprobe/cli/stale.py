@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import TargetError
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.clock import WallClock
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     import argparse

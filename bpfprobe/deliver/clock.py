@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import datetime
+
+from bpfprobe.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

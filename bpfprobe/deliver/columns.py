@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from bpfprobe.errors import DecodeError
 from bpfprobe.model.chunk import EvenChunk, UnevenChunk
 from bpfprobe.model.layout import MARKS_PER_WORD, FieldKind
+from bpfprobe.model.noun import replace
 from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ The five characters behind the CPU (interrupts off, ...) are dots: a BPF program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.ftrace_text import ftrace_values
 from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.message import location_text
 from bpfprobe.errors import SessionError
 from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

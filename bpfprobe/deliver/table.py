@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.event_types import decode_text
 from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.scalar import Style
 
 if TYPE_CHECKING:

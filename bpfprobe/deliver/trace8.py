@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.message import message_text
 from bpfprobe.deliver.stack import stack_lines
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.ftrace.place import NoFormError
+from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.scalar import X64, Scalar, Style
 from bpfprobe.model.value import (
     Argument,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint
 
@@ -26,7 +27,7 @@ class NoFormError(Exception):
     """ftrace has no form for a value; the text says why. It never leaves this package."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A place in ftrace's words.
 
@@ -41,7 +42,7 @@ class Place:
     returns: bool = False
     is_user: bool = False
     is_syscall: bool = False
-    fields: Mapping[int, str] = field(default_factory=dict)
+    fields: Mapping[int, str] = MappingProxyType({})
     needs: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
 

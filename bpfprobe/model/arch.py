@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,11 @@ class Arch:
     return_sp_bytes: int
     first_stack_slot: int
     syscall_prefix: str
-    registers: Mapping[str, str] = field(hash=False)
+    registers: Mapping[str, str]
     dwarf_arguments: tuple[int, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 _X86_64_REGISTERS = tuple(

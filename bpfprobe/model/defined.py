@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from bpfprobe.model.noun import dataclass
 
 _BCC = re.compile(r".+_bcc_(?P<pid>[1-9]\d*)")
 _LIBBPF = re.compile(r"libbpf_(?P<pid>[1-9]\d*)_.+")

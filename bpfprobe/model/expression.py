@@ -5,8 +5,9 @@ One grammar serves captures and filters; `bpfprobe.parse.expression` holds it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bpfprobe.model.noun import dataclass
 
 MAX_TOKENS = 62
 """A bit of a u64 for each, and one for the end."""

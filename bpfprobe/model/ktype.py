@@ -6,7 +6,7 @@ stays in ``spelling``, so that a person sees ``const char *`` and not an id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bpfprobe.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NewType
+
+from bpfprobe.model.noun import dataclass
 
 FileOffset = NewType("FileOffset", int)  # bytes from the start of an ELF file; what uprobes take
 VirtualAddress = NewType("VirtualAddress", int)  # what an ELF symbol table and nm(1) print

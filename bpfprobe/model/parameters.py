@@ -7,7 +7,7 @@ from the bank that it names: so all of a new set of values is seen, or none of i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bpfprobe.model.noun import dataclass
 
 HEAD_BYTES = 16
 _WORD_BYTES = 8

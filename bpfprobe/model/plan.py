@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import AttachType
 from bpfprobe.model.site import TracepointSite
 from bpfprobe.model.value import TextAt

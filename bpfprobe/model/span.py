@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bpfprobe.model.noun import dataclass
 
 MAX_SHOWN = 120
 """How many characters of a line an error shows."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.description import DEFAULT_STRING_BYTES
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.span import SourceText, Span
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ class Capture:
         return (self.value,) if length is None else (self.value, length)
 
 
+_NO_TEXT = SourceText("")
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
     """One probe. ``point_span`` is where the description says which place it means.
@@ -171,7 +174,7 @@ class ProbeSpec:
     filter: Expression | None = None
     comm: bool = True
     string_bytes: int = DEFAULT_STRING_BYTES
-    source: SourceText = field(default=SourceText(""))
+    source: SourceText = _NO_TEXT
     message: Message | None = None
     group: str = ""
 

@@ -7,9 +7,9 @@ Nothing here holds text from the user except as bytes of a literal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.scalar import S64, U8, U32, U64, X64, Scalar
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import field_names, is_noun
 from bpfprobe.model.value import (
     ArgumentVector,
     ArrayValue,
@@ -25,10 +25,10 @@ def walk(node: object) -> Iterator[object]:
     if isinstance(node, tuple):
         for item in node:
             yield from walk(item)
-    elif is_dataclass(node) and not isinstance(node, type):
-        for part in fields(node):
-            inner = getattr(node, part.name)
-            if is_dataclass(inner) or isinstance(inner, tuple):
+    elif is_noun(node):
+        for name in field_names(node):
+            inner = getattr(node, name)
+            if is_noun(inner) or isinstance(inner, tuple):
                 yield from walk(inner)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.description import DEFAULT_STRING_BYTES
+from bpfprobe.model.noun import replace
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.definition import parse_definition
 from bpfprobe.parse.dialect import Dialect, dialect_of

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.description import DEFINITION, Description
 from bpfprobe.model.expression import Binary
+from bpfprobe.model.noun import replace
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import (
     Capture,

@@ -9,10 +9,10 @@ trace_events_filter.c), for the name that the kernel has for the mistake.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.noun import replace
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.expression import parse_expression
 from bpfprobe.parse.scanner import check_length

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.number import NUMBER, number_value
 from bpfprobe.parse.dialect import KINDS
 from bpfprobe.parse.place import (

@@ -5,7 +5,6 @@ The rules ``fetch``, ``view``, ``postfix`` and ``primary`` of `bpfprobe.parse.ex
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
@@ -25,6 +24,7 @@ from bpfprobe.model.expression import (
     Text,
     Variable,
 )
+from bpfprobe.model.noun import replace
 from bpfprobe.model.number import number_value
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.parse.cursor import Cursor, error_at, negative, number_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import SourceText, Span

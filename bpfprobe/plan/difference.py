@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import field_names, is_noun
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
@@ -54,8 +54,8 @@ def _difference(running: object, wanted: object) -> str:
         if not found and running.operator != wanted.operator:
             found = f"it compares with {wanted.operator}, the one that runs with {running.operator}"
         return found
-    if is_dataclass(running) and not isinstance(running, type):
-        names = [part.name for part in fields(running)]
+    if is_noun(running):
+        names = field_names(running)
         return _first((getattr(running, name), getattr(wanted, name)) for name in names)
     return "" if running == wanted else f"it has {wanted} where the one that runs has {running}"
 

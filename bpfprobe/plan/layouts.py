@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.noun import replace
 from bpfprobe.model.plan import RangeRead
 from bpfprobe.model.scalar import Style
 from bpfprobe.model.value import (

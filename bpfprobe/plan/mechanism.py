@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
+from bpfprobe.model.noun import replace
 from bpfprobe.model.plan import UPROBE, UPROBE_MULTI, Choice
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint

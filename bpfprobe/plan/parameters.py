@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from bpfprobe.model.noun import field_names, is_noun, replace
 from bpfprobe.model.parameters import HEAD_BYTES, ParameterBlock, ParameterSlot, number_bytes
 from bpfprobe.model.value import (
     Compare,
@@ -73,16 +73,17 @@ class Parameters:
     def _inside(self, node: _Node, *, numbers: bool) -> _Node:
         if isinstance(node, tuple):
             return cast("_Node", tuple(self._taken_out(part, numbers=numbers) for part in node))
-        if not is_dataclass(node) or isinstance(node, type):
+        if not is_noun(node):
             return node
         changed = {}
-        for part in fields(node):
-            inner = getattr(node, part.name)
-            if is_dataclass(inner) or isinstance(inner, tuple):
+        for name in field_names(node):
+            inner = getattr(node, name)
+            if is_noun(inner) or isinstance(inner, tuple):
                 new = self._taken_out(inner, numbers=numbers)
                 if new is not inner:
-                    changed[part.name] = new
-        return replace(node, **changed) if changed else node
+                    changed[name] = new
+        whole: Any = node  # a noun, which a type variable cannot say
+        return cast("_Node", replace(whole, **changed)) if changed else node
 
     def _text(self, asked: TextEquals | TextMatches) -> Condition:
         if isinstance(asked.text, ConstantText):

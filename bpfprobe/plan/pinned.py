@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.noun import replace
 from bpfprobe.model.scalar import Style
 from bpfprobe.model.spec import TypeName
 

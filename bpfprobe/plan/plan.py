@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.arch import arch_named
+from bpfprobe.model.noun import replace
 from bpfprobe.model.object import COUNTERS, INFLIGHT_KEY_BYTES, MMAPABLE, MapDef, MapKind
 from bpfprobe.model.options import OptionError
 from bpfprobe.model.plan import (

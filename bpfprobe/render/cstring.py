@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.value import (
     CommText,
     ConstantText,

@@ -8,11 +8,11 @@ faulted address faults again, so a chain needs no branches.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.value import (
     Argument,
     BinaryOperation,

@@ -6,7 +6,6 @@ takes the marks off when the text is whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.object import Origin
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 _MARK = "\x01"  # no text of a program has it
 
 
-@dataclass
 class OriginRegister:
     """Collects parts of descriptions while the programs that do their work are printed."""
 
-    _spans: list[Span] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._spans: list[Span] = []
 
     def mark(self, span: Span) -> str:
         """What a line that does the work of a part of a description ends with."""

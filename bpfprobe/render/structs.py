@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bpfprobe.model.scalar import Scalar
 
 
-@dataclass
 class StructRegister:
     """Collects members while programs are printed; prints the declarations before them."""
 
-    _members: dict[str, dict[str, tuple[int, Scalar]]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._members: dict[str, dict[str, tuple[int, Scalar]]] = {}
 
     def use(self, struct: str, member: str, offset: int, scalar: Scalar) -> tuple[str, str]:
         """Note a member that is read, and give C for the type of its struct, and its name."""

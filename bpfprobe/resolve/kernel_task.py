@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.value import ArgumentVector, Builtin, BuiltinValue, Load, Space, Value
 from bpfprobe.resolve.members import find_member
 from bpfprobe.resolve.operand import scalar_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpfprobe.target import Target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KernelTask:
     """Chains of members from the current ``struct task_struct``."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.ktype import KStruct
+from bpfprobe.model.noun import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

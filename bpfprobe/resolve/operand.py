@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.scalar import BOOL, CHAR, F32, F64, X64, Scalar
 from bpfprobe.model.value import (
     ArgumentVector,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfprobe.errors import Diagnostic, SpecError
 from bpfprobe.model import expression as ast
 from bpfprobe.model.arch import Arch, arch_named
 from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes, SyscallSites
+from bpfprobe.model.noun import replace
 from bpfprobe.model.options import MAX_PLACES
 from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.model.walk import walk

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.value import (
     Builtin,
     BuiltinValue,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from bpfprobe.resolve.kernel_task import KernelTask
     from bpfprobe.target import Target
 
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+
 TRACEFS_WAY_OUT = "mount -t tracefs tracefs /sys/kernel/tracing"
 BUILTIN_NAMES = (
     "pid",
@@ -49,7 +52,7 @@ BUILTIN_NAMES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The names at a probe.
 
@@ -80,10 +83,10 @@ class Scope:
     has_registers: bool = True
     is_syscall: bool = False
     argv: ArgvOperand | None = None
-    captures: Mapping[str, Operand] = field(default_factory=dict)
+    captures: Mapping[str, Operand] = _NONE
     in_filter: bool = False
-    out_of_reach: Mapping[str, int] = field(default_factory=dict)
-    unreadable: Mapping[int, TargetError] = field(default_factory=dict)
+    out_of_reach: Mapping[str, int] = _NONE
+    unreadable: Mapping[int, TargetError] = _NONE
     file_offset: int | None = None
     is_inside: bool = False
     is_fprobe: bool = False

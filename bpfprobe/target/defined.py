@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.defined import DefinedEvent, RegisteredKprobe
+from bpfprobe.model.noun import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
+from bpfprobe.model.noun import replace
 from bpfprobe.target.dwarf_entries import children, number
 from bpfprobe.target.dwarf_passing import passing_of
 from bpfprobe.target.dwarf_types import type_of

@@ -8,10 +8,10 @@ costs an error, never memory or time.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.noun import dataclass
 from bpfprobe.target.elf_strings import Strings
 from bpfprobe.target.function_table import FunctionEntry, FunctionTable
 

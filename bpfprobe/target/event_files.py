@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import PrivilegeError, TargetError
+from bpfprobe.model.noun import replace
 from bpfprobe.target.defined import read_definitions, read_kprobes, with_counts
 from bpfprobe.target.files import Files
 from bpfprobe.target.mounts import TracingMounts

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import BinarySymbol, FileOffset, VirtualAddress
+from bpfprobe.model.noun import dataclass
 from bpfprobe.target.nearness import matching_names, nearest_names
 from bpfprobe.target.source_names import SourceNames, looks_like_source, spellings
 

@@ -10,12 +10,12 @@ import os
 import struct
 import weakref
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import MissingLibraryError, TargetError
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

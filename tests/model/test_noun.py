@@ -60,12 +60,72 @@ def test_it_is_made_called_and_shown_alike() -> None:
             assert (one, two) == (1, "y")
 
 
-@pytest.mark.parametrize("arguments", [(), (1, "x", 2)])
-def test_what_is_missing_or_too_much(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError):
-        Ours(*arguments)
-    with pytest.raises(TypeError):
-        Ours(1, three=3)  # type: ignore[call-arg]
+WRONG: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
+    ((), {}, "missing 1 required positional argument: 'one'"),
+    ((), {"two": "x"}, "missing 1 required positional argument: 'one'"),
+    ((1, "x", 2), {}, "takes from 2 to 3 positional arguments but 4 were given"),
+    ((1,), {"three": 3}, "unexpected keyword argument 'three'"),
+    ((1,), {"one": 1}, "multiple values for argument 'one'"),
+    ((1, "x"), {"one": 1, "two": "x"}, "multiple values for argument 'one'"),
+]
+
+
+@pytest.mark.parametrize("made", [0, 100], ids=["the first", "after many"])
+@pytest.mark.parametrize(("given", "named", "words"), WRONG)
+def test_what_is_missing_or_too_much(
+    given: tuple[Any, ...], named: dict[str, Any], words: str, made: int
+) -> None:
+    noun_class = a_class()
+    for _ in range(made):
+        noun_class(1)
+    with pytest.raises(TypeError, match=words):
+        noun_class(*given, **named)
+    assert noun_class(1) == noun_class(one=1, two="x")
+
+
+def a_class() -> Any:
+    """One of which nothing has been made yet."""
+
+    @noun.dataclass(frozen=True, slots=True)
+    class Fresh:
+        one: int
+        two: str = "x"
+
+        def __post_init__(self) -> None:
+            if self.one < 0:
+                raise ValueError("below 0")
+
+    return Fresh
+
+
+def test_the_first_and_the_hundredth_are_alike() -> None:
+    noun_class = a_class()
+    for n in range(101):
+        assert repr(noun_class(n)).endswith(f"Fresh(one={n}, two='x')")
+        assert noun_class(n) == noun_class(n, "x") == noun_class(two="x", one=n)
+        with pytest.raises(ValueError, match="below 0"):
+            noun_class(-n - 1)
+    assert str(inspect.signature(noun_class)).replace(" -> None", "") == "(one, two='x')"
+
+
+def test_one_of_nothing() -> None:
+    @noun.dataclass(frozen=True, slots=True)
+    class Nothing:
+        """Nothing."""
+
+    for _ in range(101):
+        assert Nothing() == Nothing()
+        assert (hash(Nothing()), len({Nothing(), Nothing()})) == (hash(Nothing()), 1)
+        with pytest.raises(TypeError):
+            Nothing(1)  # type: ignore[call-arg]
+    assert noun.field_names(Nothing()) == ()
+
+
+def test_which_are_nouns() -> None:
+    assert noun.is_noun(FIELD)
+    assert not noun.is_noun(Field)
+    assert not any(noun.is_noun(other) for other in (Theirs(1), 1, None, "x", (FIELD,)))
+    assert noun.field_names(Ours(1)) == ("one", "two")
 
 
 def test_it_cannot_be_changed() -> None:

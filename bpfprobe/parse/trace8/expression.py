@@ -15,7 +15,6 @@ Operators bind as in C: ``arg1 & 4 == 4`` is ``arg1 & (4 == 4)`` here, unlike in
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
@@ -32,6 +31,7 @@ from bpfprobe.model.expression import (
     Unary,
     Variable,
 )
+from bpfprobe.model.noun import replace
 from bpfprobe.model.number import number_value
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.parse.expression import MAX_DEPTH

@@ -8,11 +8,11 @@ nor widths. A backslash is itself, but for ``\"`` and ``\\``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.message import Shape
+from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span

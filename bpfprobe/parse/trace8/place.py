@@ -7,11 +7,11 @@ is decimal, or hexadecimal with an x in it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.model.noun import dataclass
 from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.parse.dialect import KINDS
 from bpfprobe.parse.place import check_path, parse_kind_place

@@ -7,10 +7,10 @@ into user memory, which trace(8) has no word for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
+from bpfprobe.model.noun import dataclass
 from bpfprobe.parse.scanner import Token, scan
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.target.checks import kernel, libraries, privilege
 from bpfprobe.target.files import Files
 from bpfprobe.target.kallsyms import Kallsyms

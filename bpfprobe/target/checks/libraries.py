@@ -7,9 +7,9 @@ names of the files (``libbcc.so.0 -> libbcc.so.0.26.0``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.target.checks.check import Check
 from bpfprobe.target.lookup import library_directories, read_library_cache
 

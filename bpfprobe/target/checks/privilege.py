@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.noun import dataclass
 from bpfprobe.target.checks.check import Check
 
 if TYPE_CHECKING:
