@@ -24,12 +24,14 @@ class Probe:
     one has been found right before: then a start that needs nothing else of it never parses it.
     """
 
-    __slots__ = ("_spec", "description")
+    __slots__ = ("_spec", "description", "is_new")
 
     def __init__(self, description: Description) -> None:
         self.description = description
         self._spec: ProbeSpec | None = None
-        if not is_known(description):
+        self.is_new = not is_known(description)
+        """Whether nobody has described the same before, as far as that is kept."""
+        if self.is_new:
             _ = self.spec
             remember(description)
 

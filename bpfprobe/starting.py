@@ -8,6 +8,7 @@ next time.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 from bpfprobe.attach.attachment import Attachment
 from bpfprobe.errors import AttachError, BpfprobeError, LoadError
@@ -56,7 +57,22 @@ def attach(
                 return _attached(made, engine, notify)
             except (AttachError, LoadError):
                 drop_start(name)  # whatever it is, all stages together say best what
-    return _from_the_beginning(probes, options, target, engine, name, built, notify)
+    with compiler_ahead(probes, engine, built) as ahead:
+        return _from_the_beginning(probes, options, target, engine, name, built, notify, ahead)
+
+
+def compiler_ahead(
+    probes: Sequence[Probe | ProbeSpec], engine: Engine, built: BuiltObject | None
+) -> ExitStack:
+    """A compiler that starts while the probes are looked into, if they are sure to need one.
+
+    To be closed once it has compiled, before anything is attached.
+    """
+    ahead = ExitStack()
+    # What was described before was most likely compiled before, if not for this boot.
+    if built is None and any(isinstance(probe, Probe) and probe.is_new for probe in probes):
+        ahead.enter_context(engine.compiling_soon())
+    return ahead
 
 
 def _name(
@@ -104,6 +120,7 @@ def _from_the_beginning(
     name: str | None,
     built: BuiltObject | None,
     notify: Callable[[Notice], object],
+    ahead: ExitStack,
 ) -> Attachment:
     from bpfprobe.keeping import kept_start
     from bpfprobe.pipeline import describe
@@ -120,6 +137,7 @@ def _from_the_beginning(
 
     def programs() -> tuple[Bytecode, ...]:
         codes = built.programs_for(made, asked) if built else compiled(made.source, engine)
+        ahead.close()
         compiler = "" if built else engine.compiler()
         start = None
         if name is not None and (built or compiler):

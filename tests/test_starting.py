@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,12 @@ from bpfprobe.testing import FakeEngine
 from tests.sample_machine import MACHINE, machine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from bpfprobe.engine import Link
+    from bpfprobe.model.object import Bytecode, CSource
+    from bpfprobe.model.site import Site
     from bpfprobe.testing import StaticTarget
 
 READS = bp.kprobe("vfs_read", n="count:u64", filter="n > 1000")
@@ -129,6 +134,78 @@ def test_text_is_kept_as_calls_are(live: Machine) -> None:
     for _ in range(2):
         live.start(bp.probe("kprobe:vfs_read count"), bp.probe("kretprobe:vfs_write retval"))
     assert live.counts == (1, 1)
+
+
+class Ahead(Compiler):
+    """An engine that tells of its compiler's life."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    @contextmanager
+    def compiling_soon(self) -> Iterator[None]:
+        self.told.append("starts")
+        try:
+            yield
+        finally:
+            self.told.append("ends")
+
+    def compile(self, source: CSource) -> tuple[Bytecode, ...]:
+        self.told.append("compiles")
+        return super().compile(source)
+
+    def attach(self, program_fd: int, site: Site) -> Link:
+        self.told.append("attaches")
+        return super().attach(program_fd, site)
+
+
+def life(*probes: bp.Probe | bp.ProbeSpec, **options: Any) -> list[str]:
+    engine = Ahead()
+    with (
+        suppress(bp.BpfprobeError, KeyboardInterrupt),
+        bp.Session(*probes, engine=engine, **options),
+    ):
+        pass
+    return engine.told
+
+
+@pytest.mark.usefixtures("live")
+def test_a_compiler_starts_ahead_only_if_it_is_sure_to_be_needed() -> None:
+    definition = "p:seen vfs_read n=count:u64 if n > 1000"
+    whole = ["starts", "compiles", "ends", "attaches"]
+    assert life(bp.probe(definition)) == whole
+    assert life(bp.probe(definition)) == ["attaches"]
+    # Described before, under other options: the C was most likely compiled.
+    assert life(bp.probe(definition), buffer_bytes=1 << 20) == ["attaches"]
+    assert life(bp.probe(definition), transport="perf") == ["compiles", "attaches"]
+    assert life(bp.probe(definition), bp.kprobe("vfs_write")) == [*whole, "attaches"]
+    assert life(bp.kprobe("vfs_read", event="other").spec) == ["compiles", "attaches"]
+
+
+@pytest.mark.usefixtures("live")
+def test_a_compiler_that_started_ahead_ends_with_what_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert life(bp.kprobe("vfs_reed")) == ["starts", "ends"]
+    monkeypatch.setattr(pipeline, "describe", raising(KeyboardInterrupt))
+    assert life(bp.kprobe("vfs_write")) == ["starts", "ends"]
+
+
+def raising(error: type[BaseException]) -> Any:
+    def call(*arguments: Any) -> Any:
+        raise error
+
+    return call
+
+
+@pytest.mark.usefixtures("live")
+def test_a_compiler_that_started_ahead_ends_with_an_end_of_its_own() -> None:
+    engine = Ahead()
+    engine.fail("create_map", bp.PrivilegeError("no"))
+    with pytest.raises(bp.PrivilegeError), bp.Session(bp.kprobe("vfs_write"), engine=engine):
+        pass
+    assert engine.told == ["starts", "ends"]
 
 
 def test_events_are_the_same(live: Machine) -> None:

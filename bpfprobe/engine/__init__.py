@@ -8,6 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from bpfprobe.model.chunk import Chunk
@@ -97,6 +98,13 @@ class Engine(Protocol):
         """Compile C to bytecode with BCC, in a child process: LLVM may end the one it runs in.
 
         Needs no privilege. Raises `CompileError` or `MissingLibraryError`.
+        """
+        ...
+
+    def compiling_soon(self) -> AbstractContextManager[object]:
+        """While this is entered, `compile` will be asked for once, or it turns out that it is not.
+
+        So a compiler can start beforehand; leaving ends it. Never raises.
         """
         ...
 

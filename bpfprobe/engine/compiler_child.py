@@ -1,9 +1,11 @@
 """The process in which LLVM runs: C text on stdin, bytecode on stdout.
 
-Started by file path and with few imports, so that it costs little; `compiler` is the other side.
+Started by file path and with few imports, so that it costs little, and before there is anything to
+compile, so that LLVM is loaded meanwhile; `compiler_process` is the other side.
 A message is a list of byte strings, each after its length (u32, little endian).
 
-- request: the C text, the compiler flags (separated by NUL), then the functions to give back
+- request: the C text, the compiler flags (separated by NUL), then the functions to give back; all
+  of it after its length (another u32), as others may hold the pipe open
 - answer: ``ok`` and the bytecode of each function, or a word for what went wrong and its details
 
 What BCC prints goes to stderr: its complaints, and the listing of each function with its lines.
@@ -48,6 +50,11 @@ def pack(parts: list[bytes]) -> bytes:
     return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
 
 
+def sized(message: bytes) -> bytes:
+    """A message as it is sent to this process."""
+    return _LENGTH.pack(len(message)) + message
+
+
 def unpack(message: bytes) -> list[bytes]:
     """The parts of a message. Raises ValueError if it was cut."""
     parts, at = [], 0
@@ -81,8 +88,8 @@ def read_only_beneath(folder: str) -> bool:
     )
 
 
-def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
-    """Compile ``text`` and give the answer to send."""
+def load() -> ctypes.CDLL | list[bytes]:
+    """The library, or the answer to whatever is asked where it is not what it should be."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -93,7 +100,13 @@ def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
         except AttributeError:
             return [WRONG_LIBRARY, symbol.encode()]
         function.restype, function.argtypes = result, arguments
-    read_only_beneath(os.environ["BCC_KERNEL_SOURCE"])  # without, it only takes longer
+    return library
+
+
+def answer(
+    library: ctypes.CDLL, text: bytes, flags: list[bytes], names: list[bytes]
+) -> list[bytes]:
+    """Compile ``text`` and give the answer to send."""
     array = (ctypes.c_char_p * len(flags))(*flags)
     # Not allow_rlimit: compiling creates no map, so nothing has to be locked in memory.
     module = library.bpf_module_create_c_from_string(
@@ -110,15 +123,33 @@ def answer(text: bytes, flags: list[bytes], names: list[bytes]) -> list[bytes]:
     return codes
 
 
+def asked() -> bytes:
+    """The request; empty where whoever started this process has gone or needs it no more."""
+    size = sys.stdin.buffer.read(_LENGTH.size)
+    return sys.stdin.buffer.read(*_LENGTH.unpack(size)) if len(size) == _LENGTH.size else b""
+
+
 def main() -> None:
-    """Answer one request."""
+    """Answer one request; what takes long is done before it comes."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # not ours: the program had them open to children
     # What a C library prints on stdout goes to stderr: the answer has the pipe to itself.
     pipe = os.dup(1)
     os.dup2(2, 1)
-    text, flags, *names = unpack(sys.stdin.buffer.read())
-    message = pack(answer(text, flags.split(b"\0"), names))
-    while message:
-        message = message[os.write(pipe, message) :]
+    folder = os.environ["BCC_KERNEL_SOURCE"]
+    os.chdir(folder)
+    library = load()
+    read_only_beneath(folder)  # without, it only takes longer
+    request = asked()
+    if request:
+        text, flags, *names = unpack(request)
+        if isinstance(library, list):
+            message = pack(library)
+        else:
+            message = pack(answer(library, text, flags.split(b"\0"), names))
+        while message:
+            message = message[os.write(pipe, message) :]
+    else:
+        os.rmdir(folder)  # noqa: PTH106  # pathlib takes as long; who made the folder was killed
     # Past LLVM's destructors, which take time and can only fail.
     os._exit(0)
 

@@ -13,19 +13,17 @@ import errno
 import os
 import select
 import struct
-import subprocess
 import time
 
 from bpfprobe.engine import compiler_child as child
+from bpfprobe.engine.compiler_process import Done
 
 LENGTH = struct.Struct("<I")
 MAX_MESSAGE_BYTES = 64 << 20
 _BUSY_S = 0.02
 
 
-def compile_elsewhere(
-    place: str, request: bytes, header: str, timeout_s: float
-) -> subprocess.CompletedProcess[bytes] | None:
+def compile_elsewhere(place: str, request: bytes, header: str, timeout_s: float) -> Done | None:
     """The compiler's answer and complaints; None where nobody answers or it has no BCC."""
     deadline = time.monotonic() + timeout_s
     number = os.urandom(8)
@@ -45,7 +43,7 @@ def compile_elsewhere(
         return None
     if child.unpack(answer)[:1] in ([child.NO_LIBRARY], [child.WRONG_LIBRARY]):
         return None
-    return subprocess.CompletedProcess([place], int(status), answer, complaints)
+    return Done(int(status), answer, complaints)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -21,9 +21,8 @@ def compiler_identity() -> str:
 
     A compiler of another machine goes by its place.
     """
-    place = os.environ.get(COMPILER_PLACE)
-    if place:
-        return f"at {place}"
+    if compiles_elsewhere():
+        return f"at {os.environ[COMPILER_PLACE]}"
     for path in _candidates():
         try:
             status = os.stat(path)  # noqa: PTH116  # pathlib costs a start a millisecond
@@ -32,6 +31,11 @@ def compiler_identity() -> str:
         times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
         return f"{path} {status.st_dev} {status.st_ino} {status.st_size} {times}"
     return ""
+
+
+def compiles_elsewhere() -> bool:
+    """Whether the environment names a place where another machine compiles."""
+    return bool(os.environ.get(COMPILER_PLACE))
 
 
 def _candidates() -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager, suppress
+
 from bpfprobe.engine import bpf, loader
 from bpfprobe.engine.attach import Attacher, recursion_misses
 from bpfprobe.engine.cpus import possible_cpus
@@ -13,9 +15,10 @@ from bpfprobe.model.site import UserSite, UserSites
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bpfprobe.engine import Link
+    from bpfprobe.engine.compiler_process import CompilerProcess
     from bpfprobe.engine.perf_buffer import PerfBuffer
     from bpfprobe.engine.process_watch import ProcessWatch
     from bpfprobe.engine.ring_buffer import RingBuffer
@@ -39,16 +42,37 @@ class LiveEngine:
         self._fds: dict[int, OwnedFd] = {}
         self._for_many: set[int] = set()
         self._cpus = 0
+        self._compiler: CompilerProcess | None = None
 
     def compile(self, source: CSource) -> tuple[Bytecode, ...]:
         """Compile with BCC. What was compiled before never comes here."""
         from bpfprobe.engine.compiler import compile_c  # a warm start compiles nothing
 
-        made = compile_c(source.text, source.header, [p.name for p in source.programs])
+        names = [program.name for program in source.programs]
+        waiting, self._compiler = self._compiler, None
+        made = compile_c(source.text, source.header, names, waiting=waiting)
         return tuple(
             Bytecode(program, function.instructions, function.lines)
             for program, function in zip(source.programs, made, strict=True)
         )
+
+    @contextmanager
+    def compiling_soon(self) -> Iterator[None]:
+        """Start BCC, which takes as long to load as a description to be worked out."""
+        from bpfprobe.engine.compiler_identity import compiles_elsewhere
+
+        if compiles_elsewhere():
+            yield
+            return
+        from bpfprobe.engine.compiler_process import CompilerProcess  # a warm start has none
+
+        with ExitStack() as ending:
+            with suppress(OSError):  # why it cannot be is told when it is needed
+                self._compiler = ending.enter_context(CompilerProcess(self._guard))
+            try:
+                yield
+            finally:
+                self._compiler = None
 
     def compiler(self) -> str:
         """By the file of libbcc, found as the loader finds it."""

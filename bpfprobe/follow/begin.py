@@ -17,7 +17,7 @@ from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.model.spec import UsdtPoint, UserPoint
 from bpfprobe.pipeline import describe, spec_of
 from bpfprobe.plan.obstacles import refuse_obstacles
-from bpfprobe.starting import compiled, live_engine, live_target, tell_of_many
+from bpfprobe.starting import compiled, compiler_ahead, live_engine, live_target, tell_of_many
 from bpfprobe.target.awaiting import AwaitingTarget
 from bpfprobe.target.process_files import LiveProcessFiles
 from bpfprobe.target.threads import thread_is_inside
@@ -64,7 +64,7 @@ def begin_following(
     def programs(made: Compilation) -> Sequence[Bytecode]:
         return built.programs_for(made, as_target) if built else compiled(made.source, engine)
 
-    with ExitStack() as undo:
+    with compiler_ahead(probes, engine, built) as ahead, ExitStack() as undo:
         watch = engine.watch_processes()  # first: what is mapped from now on is told
         undo.callback(watch.close)
         made = describe(specs, as_target, options)
@@ -74,7 +74,13 @@ def begin_following(
         waiting = {index for index in followed if _is_awaited(specs[index], awaiting)}
         _refuse_names_to_come(made, waiting)
         attachment = Attachment(made.wiring, engine, thread_is_inside)
-        links = attachment.attach(lambda: programs(made), made.source, waiting)
+
+        def first_programs() -> Sequence[Bytecode]:
+            codes = programs(made)
+            ahead.close()
+            return codes
+
+        links = attachment.attach(first_programs, made.source, waiting)
         undo.callback(attachment.close)
         for index, probe in followed.items():
             if index not in waiting:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine import compiler_child as child
 from bpfprobe.engine.compiler import TIMEOUT_S, run_child
 from bpfprobe.engine.compiler_elsewhere import LENGTH, MAX_MESSAGE_BYTES
+from bpfprobe.engine.compiler_process import SlowCompilerError
 
 if TYPE_CHECKING:
     import socket
@@ -40,9 +40,9 @@ def _answer(message: bytes) -> bytes:
     number, header, request = child.unpack(message)
     try:
         done = run_child(request, header.decode(), TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, SlowCompilerError) as error:
         return child.pack([number, _FAILED, b"", str(error).encode()])
-    return child.pack([number, b"%d" % done.returncode, done.stdout, done.stderr])
+    return child.pack([number, b"%d" % done.status, done.answer, done.complaints])
 
 
 def _exactly(port: socket.socket, size: int) -> bytes | None:

@@ -223,6 +223,10 @@ class FakeEngine:
         self.sources.append(source)
         return tuple(Bytecode(program, _RETURN_ZERO) for program in source.programs)
 
+    def compiling_soon(self) -> contextlib.AbstractContextManager[object]:
+        """Nothing has to start."""
+        return contextlib.nullcontext()
+
     def compiler(self) -> str:
         """None: what is made here must not be kept for a real kernel."""
         return ""
