@@ -99,6 +99,15 @@ def test_above_the_waterline_only_what_computes_is_imported(path: Path) -> None:
     assert modules - {"bpfprobe"} <= STANDARD_ABOVE
 
 
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if package_of(p) not in ("lab", "cli", "testing")], ids=name_of
+)
+def test_nouns_are_made_by_noun(path: Path) -> None:
+    """Those of `dataclasses` take a start too long."""
+    if name_of(path) != "model/noun.py":
+        assert "dataclasses" not in {module for module, _ in imports(path)}
+
+
 def opened(path: Path) -> Iterator[str]:
     """Calls by which a file reads or writes others, and paths of the kernel's."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -7,11 +7,11 @@ where it is: compilers change the conventions of functions that only they call.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct
+from bpfprobe.model.noun import replace
 from bpfprobe.model.scalar import F32, F64, X64, Scalar
 from bpfprobe.model.value import Argument, Kept, Load, RegisterValue, Space, Value
 from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, Operand, scalar_of

@@ -131,13 +131,13 @@ class BtfTypes:
             self._member(raw.flag, *fields) for fields in struct.iter_unpack("=III", raw.tail)
         )
 
-    def enumerators(self, name: str) -> tuple[str, ...]:
-        """Names of the values of an enumeration; none where there is no such enumeration."""
-        found = self.raw.find(name, Kind.ENUM)
+    def has_enumerator(self, enumeration: str, name: str) -> bool | None:
+        """Whether an enumeration has a value of that name; None where there is no enumeration."""
+        found = self.raw.find(enumeration, Kind.ENUM)
         if found is None:
-            return ()
+            return None
         values = struct.iter_unpack("=Ii", self.raw.type(found).tail)
-        return tuple(self.raw.name(name_offset) for name_offset, _ in values)
+        return any(self.raw.name(name_offset) == name for name_offset, _ in values)
 
     def ktype(self, type_id: int, depth: int = 0) -> KType:
         """The type with that id; typedefs and qualifiers are gone but from its spelling."""

@@ -196,7 +196,7 @@ class BtfFileTarget:
             tracefs=untold,
             fentry=untold,
             lockdown=untold,
-            **capability.enumerated(self._types.enumerators, lambda _symbol: None),
+            **capability.enumerated(self._types.has_enumerator, lambda _symbol: None),
         )
 
 

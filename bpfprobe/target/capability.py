@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.model.machine import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from bpfprobe.target.files import Reading
     from bpfprobe.target.kernel_config import KernelConfig
@@ -101,14 +101,12 @@ def btf(vmlinux: Reading, config: KernelConfig) -> Answer:
 def by_enumerator(
     wanted: str,
     enumeration: str,
-    enumerators: Iterable[str],
+    there: bool | None,
     symbol: str,
     has_symbol: Callable[[], bool | None],
 ) -> Answer:
     """A feature told by a value of an enumeration in BTF, else by a function in kallsyms."""
-    known = tuple(enumerators)
-    if known:
-        there = wanted in known
+    if there is not None:
         return Answer(there, f"BTF: enum {enumeration} has {'' if there else 'no '}{wanted}")
     found = has_symbol()
     if found is None:
@@ -126,12 +124,19 @@ _ENUMERATED = (
 
 
 def enumerated(
-    enumerators: Callable[[str], Iterable[str]], has_symbol: Callable[[str], bool | None]
+    has_enumerator: Callable[[str, str], bool | None], has_symbol: Callable[[str], bool | None]
 ) -> dict[str, Answer]:
-    """Those answers of `MachineFacts`, by name, that `by_enumerator` tells."""
+    """Those answers of `MachineFacts`, by name, that `by_enumerator` tells.
+
+    ``has_enumerator`` takes an enumeration and a name in it; None is for want of a BTF with it.
+    """
     return {
         answer: by_enumerator(
-            wanted, enumeration, enumerators(enumeration), symbol, partial(has_symbol, symbol)
+            wanted,
+            enumeration,
+            has_enumerator(enumeration, wanted),
+            symbol,
+            partial(has_symbol, symbol),
         )
         for answer, wanted, enumeration, symbol in _ENUMERATED
     }

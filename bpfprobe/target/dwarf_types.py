@@ -108,7 +108,7 @@ def _base(name: str, size: int, encoding: int) -> KType:
 
 def _spelled(ktype: KType, prefix: str, name: str) -> KType:
     """The same type under the name that the source has for it."""
-    from dataclasses import replace
+    from bpfprobe.model.noun import replace
 
     if prefix and isinstance(ktype, KPointer):
         return replace(ktype, spelling=f"{ktype.spelling}{prefix.strip()}")

@@ -12,6 +12,7 @@ from bpfprobe.errors import BpfprobeError, TargetError
 from bpfprobe.model.machine import Answer, Binary, MachineFacts
 from bpfprobe.target import capability, tracefs
 from bpfprobe.target.binaries import DWARF_MARK, LiveBinaries
+from bpfprobe.target.btf_names import BtfNames
 from bpfprobe.target.files import Files, Reading
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.kernel_config import KernelConfig, read_config
@@ -250,6 +251,10 @@ class LiveTarget:
     def _vmlinux(self) -> BtfTypes | None:
         return self._read_btf(f"{_BTF}/vmlinux", None, 0)
 
+    @cached_property
+    def _btf_names(self) -> BtfNames:
+        return BtfNames(str(self._files.real(f"{_BTF}/vmlinux")))
+
     def _read_btf(self, path: str, base: BtfTypes | None, mark: int) -> BtfTypes | None:
         # libbpf is loaded only when types are asked for.
         from bpfprobe.target.btf import BtfTypes
@@ -288,7 +293,7 @@ class LiveTarget:
                 lambda: self._has_function(types, "bpf_trampoline_link_prog"),
             ),
             lockdown=capability.lockdown(read("/sys/kernel/security/lockdown"), config),
-            **capability.enumerated(self._enumerators, self._has),
+            **capability.enumerated(self._has_enumerator, self._has),
         )
 
     def _kprobes(self, config: KernelConfig) -> Answer:
@@ -307,16 +312,21 @@ class LiveTarget:
         read = self._files.read
         return capability.pmu(name, read(f"{directory}/type"), read(f"{directory}/format/retprobe"))
 
-    def _enumerators(self, enumeration: str) -> tuple[str, ...]:
+    def _has_enumerator(self, enumeration: str, name: str) -> bool | None:
+        """None where BTF has no such enumeration."""
+        there = self._btf_names.has(name)
+        if there:  # nothing else in a kernel is called as an enumerator of bpf(2) is
+            return True
+        if there is False and self._btf_names.has(enumeration):
+            return False
         try:
-            return self._vmlinux.enumerators(enumeration) if self._vmlinux else ()
+            return self._vmlinux.has_enumerator(enumeration, name) if self._vmlinux else None
         except BpfprobeError:  # no libbpf, or BTF it cannot read: kallsyms is the other witness
-            return ()
+            return None
 
     def _has_function(self, types: Answer, name: str) -> bool | None:
         """As BTF says, which takes a moment; kallsyms, which takes longer, where it does not."""
-        known = bool(types.present and self._vmlinux and self._vmlinux.prototype(name))
-        return known or self._has(name)
+        return bool(types.present and self._btf_names.has(name)) or self._has(name)
 
     def _has(self, symbol: str) -> bool | None:
         try:
