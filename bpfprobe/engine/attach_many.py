@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from bpfprobe.engine import bpf
-from bpfprobe.engine.attach_errors import explain
 from bpfprobe.engine.fork_guard import OwnedFd
-from bpfprobe.engine.privilege import read_privileges
 from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.site import UserSites
 
@@ -67,7 +65,7 @@ def attach_by_one_link(
         return MultiLink(guard, bpf.create_uprobe_multi_link(kernel, program_fd, sites))
     except OSError as error:
         _refuse_place(attacher, sites)
-        raise explain(site, error, read_privileges()) from error
+        raise _explained(site, error) from error
 
 
 def attach_one_by_one(attacher: Attacher, program_fd: int, sites: UserSites) -> ManyLinks:
@@ -91,4 +89,11 @@ def _refuse_place(attacher: Attacher, sites: tuple[UserSite, ...]) -> None:
         try:
             attacher.open(site).close()
         except OSError as error:
-            raise explain(site, error, read_privileges()) from error
+            raise _explained(site, error) from error
+
+
+def _explained(site: UserSite | UserSites, error: OSError) -> BpfprobeError:
+    from bpfprobe.engine.attach_errors import explain  # few starts need words for it
+    from bpfprobe.engine.privilege import read_privileges
+
+    return explain(site, error, read_privileges())

@@ -10,11 +10,11 @@ What the listing quotes is then another line, and only the number counts::
 
 from __future__ import annotations
 
-import re
+from bpfprobe.model.regex import regex
 
-_FUNCTION = re.compile(r"^Disassembly of function (\S+)$")
-_LINE = re.compile(r"^; .* // Line +(\d+)$")
-_INSTRUCTION = re.compile(r"^ *(\d+):\t(?:[0-9a-f]{2}[ \t]){8}")
+_FUNCTION = regex(r"^Disassembly of function (\S+)$")
+_LINE = regex(r"^; .* // Line +(\d+)$")
+_INSTRUCTION = regex(r"^ *(\d+):\t(?:[0-9a-f]{2}[ \t]){8}")
 
 
 def numbered(text: str) -> str:

@@ -6,56 +6,55 @@ The wording differs between kernels: a plain number was ``inv`` before Linux 5.1
 
 from __future__ import annotations
 
-import re
-
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 
-_STATISTICS = re.compile(
+_STATISTICS = regex(
     r"^(processed \d+ insns|verification time|stack depth|max_states|peak_states|mark_read"
     r"|insns processed|subprog|arg#|func#\d|old state|new state|\s*$)"
 )
-_INSTRUCTION = re.compile(r"^\s*(\d+): \([0-9a-f]{2}\) (.*)$")
+_INSTRUCTION = regex(r"^\s*(\d+): \([0-9a-f]{2}\) (.*)$")
 # Register states, source lines and jumps of the walk, which end no log.
-_STATE = re.compile(
+_STATE = regex(
     r"^(\d+: (R\d|frame|safe|\()|\s*R\d+(_\w+)?=|; |from \d+ to \d+|caller:|callee:"
     r"|propagating|last_idx|regs=|mark_precise|parent |frame\d)"
 )
-_PROCESSED = re.compile(r"[Pp]rocessed (\d+) insn")
+_PROCESSED = regex(r"[Pp]rocessed (\d+) insn")
 
 _HINTS = (
     (
-        re.compile(r"invalid mem access '(inv|scalar)"),
+        regex(r"invalid mem access '(inv|scalar)"),
         "a pointer is followed without a probe read: in the program, read through "
         "bpf_probe_read_kernel or _user",
     ),
     (
-        re.compile(r"(map_value|mem|ringbuf_mem|alloc_mem)_or_null'"),
+        regex(r"(map_value|mem|ringbuf_mem|alloc_mem)_or_null'"),
         "what a lookup or a reserve gave must be compared with NULL before it is used",
     ),
     (
-        re.compile(r"unknown func (bpf_probe_read\w*)"),
+        regex(r"unknown func (bpf_probe_read\w*)"),
         "this kernel has no such helper (before Linux 5.5), or lockdown=confidentiality forbids it",
     ),
     (
-        re.compile(r"unknown func|cannot use helper|helper call is not allowed|invalid func"),
+        regex(r"unknown func|cannot use helper|helper call is not allowed|invalid func"),
         "this kernel, or this kind of program, does not have that helper",
     ),
-    (re.compile(r"back-edge"), "loops in BPF programs need Linux 5.3"),
+    (regex(r"back-edge"), "loops in BPF programs need Linux 5.3"),
     (
-        re.compile(r"BPF program is too large|too many instructions|jumps is too complex"),
+        regex(r"BPF program is too large|too many instructions|jumps is too complex"),
         "split it into several probes, or capture and filter less in one",
     ),
     (
-        re.compile(r"unbounded memory access|min value is (negative|outside)"),
+        regex(r"unbounded memory access|min value is (negative|outside)"),
         "a size or an index must be unsigned and bounded right before its use",
     ),
     (
-        re.compile(r"invalid (indirect )?read from stack|uninitialized"),
+        regex(r"invalid (indirect )?read from stack|uninitialized"),
         "each byte of a key, value or event must be set before it is used, padding too",
     ),
-    (re.compile(r"combined stack size|stack depth|invalid stack"), "BPF has 512 bytes of stack"),
+    (regex(r"combined stack size|stack depth|invalid stack"), "BPF has 512 bytes of stack"),
     (
-        re.compile(r"misaligned"),
+        regex(r"misaligned"),
         "this kernel wants aligned access; values of 8 bytes start at multiples of 8",
     ),
 )

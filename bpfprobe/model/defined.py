@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 
-_BCC = re.compile(r".+_bcc_(?P<pid>[1-9]\d*)")
-_LIBBPF = re.compile(r"libbpf_(?P<pid>[1-9]\d*)_.+")
+_BCC = regex(r".+_bcc_(?P<pid>[1-9]\d*)")
+_LIBBPF = regex(r"libbpf_(?P<pid>[1-9]\d*)_.+")
 
 
 @dataclass(frozen=True, slots=True)

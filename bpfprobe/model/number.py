@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from bpfprobe.model.regex import regex
 
-NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+NUMBER = regex(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 """What is a number to the kernel: 08 is none."""
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.description import DEFAULT_STRING_BYTES
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 from bpfprobe.model.span import SourceText, Span
 
 if TYPE_CHECKING:
     from bpfprobe.model.expression import Expression
     from bpfprobe.model.message import Message
 
-_OPERATOR = re.compile(r"\boperator\s*(?:->\*|\*=?)")
+_OPERATOR = regex(r"\boperator\s*(?:->\*|\*=?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.number import NUMBER, number_value
+from bpfprobe.model.regex import regex
 from bpfprobe.model.scalar import float_named, scalar_named
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ TYPES_HINT = (
     "types are u8..u64 s8..s64 x8..x64 f32 f64 char bool string ustring symbol symstr %pd %pD "
     "bWIDTH@OFFSET/SIZE, and [N] after one; bytes[LENGTH]"
 )
-_BITS = re.compile(r"b(?P<width>[^@/]*)(?:@(?P<offset>[^/]*))?/(?P<size>.*)")
+_BITS = regex(r"b(?P<width>[^@/]*)(?:@(?P<offset>[^/]*))?/(?P<size>.*)")
 _SIZES = (8, 16, 32, 64)
 
 

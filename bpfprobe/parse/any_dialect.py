@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.description import DEFAULT_STRING_BYTES
 from bpfprobe.model.noun import replace
+from bpfprobe.model.regex import regex
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.definition import parse_definition
 from bpfprobe.parse.dialect import Dialect, dialect_of
@@ -14,7 +15,7 @@ from bpfprobe.parse.dialect import Dialect, dialect_of
 if TYPE_CHECKING:
     from bpfprobe.model.spec import ProbeSpec
 
-_SHORT = re.compile(
+_SHORT = regex(
     r"\s*[pr]:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>\s*|\s+(?:[A-Za-z_]\w*=|[%$@+\-\\]|if\s).*)",
     re.DOTALL,
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import MemberOf, Name, Variable
 from bpfprobe.model.names import MAX_NAME_CHARS, RESERVED_NAMES, default_capture_name
+from bpfprobe.model.regex import regex
 from bpfprobe.model.spec import Capture
 from bpfprobe.model.type_names import check_type_name
 from bpfprobe.parse.expression import parse_expression
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MAX_CAPTURES = 128
 
-_NAMED = re.compile(r"\s*(?P<name>[^\s=()\[\]\"'<>!&|+*~^]*)=(?!=)")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAMED = regex(r"\s*(?P<name>[^\s=()\[\]\"'<>!&|+*~^]*)=(?!=)")
+_IDENTIFIER = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def parse_capture(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.regex import regex
 from bpfprobe.model.span import SourceText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_COMMENT = re.compile(r"""(?:[^"'#]|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|(?<=\S)#)*""")
+_COMMENT = regex(r"""(?:[^"'#]|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|(?<=\S)#)*""")
 
 
 def definition_lines(text: str, name: str) -> Iterator[SourceText]:

@@ -25,6 +25,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.regex import regex
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,8 +41,8 @@ class Dialect(Enum):
     TRACE8 = "trace8"
 
 
-_OURS = re.compile(rf"(?:[^\s=:]*=)?(?:{'|'.join(KINDS)}):")
-_KERNEL = re.compile(
+_OURS = regex(rf"(?:[^\s=:]*=)?(?:{'|'.join(KINDS)}):")
+_KERNEL = regex(
     r"""(?:[prfte][0-9]*|-)(?::[^\s:(]*)?(?=\s|$)
       | [pr][0-9][0-9A-Za-z]*(?::[^\s:(]*)?(?=\s+[^\s"'(])""",
     re.VERBOSE,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.noun import replace
+from bpfprobe.model.regex import regex
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.expression import parse_expression
 from bpfprobe.parse.scanner import check_length
@@ -20,16 +21,16 @@ from bpfprobe.parse.scanner import check_length
 if TYPE_CHECKING:
     from bpfprobe.model.expression import Expression
 
-_FIELD = re.compile(r"\s*(?:!(?![=~])\s*|\(\s*)*(?P<field>\w*)(?:\.(?:ustring|function))?\s*")
-_OPERATOR = re.compile(r"~|!=|==|<=|<|>=|>|&(?!&)")
-_VALUE = re.compile(
+_FIELD = regex(r"\s*(?:!(?![=~])\s*|\(\s*)*(?P<field>\w*)(?:\.(?:ustring|function))?\s*")
+_OPERATOR = regex(r"~|!=|==|<=|<|>=|>|&(?!&)")
+_VALUE = regex(
     r"""\s*(?:(?P<string>'[^']*'|"(?:\\.|[^"\\])*")
       | (?P<cpus>CPUS\{(?P<list>[^}]*)\}) | (?P<brace>CPUS)
       | (?P<number>-?[0-9][0-9A-Za-z]*) | (?P<number_missing>-))""",
     re.VERBOSE,
 )
-_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_NEXT = re.compile(r"(?:\s|\))*(?P<joint>&&|\|\||$)?")
+_NUMBER = regex(r"-?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_NEXT = regex(r"(?:\s|\))*(?P<joint>&&|\|\||$)?")
 _LONGEST_NUMBER = 23
 _WAYS_OUT = {
     "INVALID_OP": "behind a field there is one of == != < <= > >= & ~",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.number import NUMBER, number_value
+from bpfprobe.model.regex import regex
 from bpfprobe.parse.dialect import KINDS
 from bpfprobe.parse.place import (
     parse_eprobe_place,
@@ -27,10 +28,10 @@ MOST_NAME_CHARS = 63
 MOST_MAXACTIVE = 4096
 """KRETPROBE_MAXACTIVE_MAX of kernel/trace/trace_kprobe.c."""
 
-_KERNEL_FORM = re.compile(r"(?P<kind>[prfte])(?P<maxactive>[^:]*)(?::(?P<name>.*))?")
-_KIND_FORM = re.compile(r"(?:(?P<name>[^\s=:]*)=)?(?P<kind>[a-z]+):(?P<place>.*)", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_KERNEL_FORM = regex(r"(?P<kind>[prfte])(?P<maxactive>[^:]*)(?::(?P<name>.*))?")
+_KIND_FORM = regex(r"(?:(?P<name>[^\s=:]*)=)?(?P<kind>[a-z]+):(?P<place>.*)", re.DOTALL)
+_NAME = regex(r"[A-Za-z_][A-Za-z0-9_]*")
+_GROUP = regex(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.noun import replace
 from bpfprobe.model.number import NUMBER, number_value
+from bpfprobe.model.regex import regex
 from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
 
 if TYPE_CHECKING:
@@ -16,27 +17,27 @@ if TYPE_CHECKING:
 
 _NUMBER = r"0[xX][0-9a-fA-F]+|[0-9]+"
 _SYMBOL = r"[A-Za-z_$.][A-Za-z0-9_$.@]*"
-_KERNEL = re.compile(
+_KERNEL = regex(
     rf"(?:(?P<module>[A-Za-z_][A-Za-z0-9_-]*):)?(?P<symbol>{_SYMBOL})"
     rf"(?:\+(?P<offset>{_NUMBER}))?(?P<suffix>%.*)?"
 )
-_ADDRESS = re.compile(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
+_ADDRESS = regex(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
 # The last colon that stands alone ends a path; before a C++ name in :: it is the
 # first of three, and a tag (f[abi:cxx11]) has one of its own.
-_IN_FILE = re.compile(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)")
+_IN_FILE = regex(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)")
 # A + or % of a name belongs to an operator.
 _NAME = r"(?:operator(?:[-+*/%^&|~!=<>,]+|\(\)|\[\])|[^+%])+?"
-_FUNCTION = re.compile(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffix>%.*)?")
+_FUNCTION = regex(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffix>%.*)?")
 _SOURCE = r"[^:]+\.(?:c|cc|cpp|cxx|c\+\+|C|h|hh|hpp|hxx|inc|rs|go|S|s|d|f|f90|adb|m|zig)"
-_LINE = re.compile(rf"(?P<file>{_SOURCE}):(?P<line>[1-9][0-9]*)(?P<suffix>%.*)?")
-_IN_SOURCE = re.compile(rf"(?P<path>.+?):{_LINE.pattern}")
-_USDT = re.compile(
+_LINE = regex(rf"(?P<file>{_SOURCE}):(?P<line>[1-9][0-9]*)(?P<suffix>%.*)?")
+_IN_SOURCE = regex(rf"(?P<path>.+?):{_LINE.pattern}")
+_USDT = regex(
     r"(?:\"(?P<quoted>[^\"]+)\"|(?P<path>.+?)):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)"
 )
-_QUOTED = re.compile(r"\"(?P<path>[^\"]+)\":.", re.DOTALL)
-_EVENT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
-_TRACEPOINT = re.compile(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
-_SYSCALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
+_QUOTED = regex(r"\"(?P<path>[^\"]+)\":.", re.DOTALL)
+_EVENT = regex(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
+_TRACEPOINT = regex(r"(?P<category>[A-Za-z0-9_-]+)[:/](?P<name>[A-Za-z0-9_]+)")
+_SYSCALL = regex(r"(?P<name>[a-z_][a-z0-9_]*)(?P<suffix>%.*)?")
 
 
 def parse_kind_place(kind: str, span: Span) -> Point:

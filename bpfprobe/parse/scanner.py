@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import SourceText, Span
@@ -19,7 +20,7 @@ _ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "\\": 92, '"': 34, "'": 39, "a": 7
 _IN_GLOBS = ("\\*", "\\?", "\\[", "\\]")
 """What these mean is for the glob to say: in it they stand for the character itself."""
 
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""(?P<space>\s+)
       | (?P<number>0[xX][0-9a-fA-F]+|[0-9]+)
       | (?P<cpus>CPUS\{[^}]*\}?)

@@ -20,6 +20,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.regex import regex
 from bpfprobe.model.usdt import (
     UsdtConstant,
     UsdtMemory,
@@ -36,19 +37,19 @@ MAX_ARGUMENTS = 12
 """The macros of <sys/sdt.h> take no more."""
 _MAX_TEXT = 4096
 
-_SIZE = re.compile(r"(-?)([1248])(f?)@")
+_SIZE = regex(r"(-?)([1248])(f?)@")
 _NUMBER = r"[-+]?(?:0[xX][0-9a-fA-F]+|\d+)"
 _NAME = r"[A-Za-z_.][\w.$@]*"
-_X86_CONSTANT = re.compile(rf"\$({_NUMBER})")
-_X86_REGISTER = re.compile(r"%([a-z][a-z0-9]*)")
-_X86_MEMORY = re.compile(
+_X86_CONSTANT = regex(rf"\$({_NUMBER})")
+_X86_REGISTER = regex(r"%([a-z][a-z0-9]*)")
+_X86_MEMORY = regex(
     rf"(?:(?P<number>{_NUMBER})(?!\w)\+?)?(?P<symbol>{_NAME})?(?P<more>[-+](?:0[xX][0-9a-fA-F]+|\d+))?"
     r"(?:\((?:%(?P<base>[a-z][a-z0-9]*))?"
     r"(?:,\s*%(?P<index>[a-z][a-z0-9]*)(?:,\s*(?P<scale>[1248]))?)?\))?"
 )
-_ARM_CONSTANT = re.compile(rf"#?({_NUMBER})")
-_ARM_REGISTER = re.compile(r"([xwqdsv]\d{1,2}|sp|wsp|xzr|wzr|lr)")
-_ARM_MEMORY = re.compile(
+_ARM_CONSTANT = regex(rf"#?({_NUMBER})")
+_ARM_REGISTER = regex(r"([xwqdsv]\d{1,2}|sp|wsp|xzr|wzr|lr)")
+_ARM_MEMORY = regex(
     rf"\[\s*(?P<base>x\d{{1,2}}|sp|lr)\s*(?:,\s*(?:#?(?P<number>{_NUMBER})"
     r"|(?P<index>x\d{1,2})\s*(?:,\s*lsl\s+#?(?P<shift>[0-4]))?))?\s*\]"
 )

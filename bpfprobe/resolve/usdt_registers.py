@@ -6,18 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.regex import regex
 from bpfprobe.model.scalar import X64, Scalar
 from bpfprobe.model.value import BinaryOperation, Constant, RegisterValue, Value, View
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
 
-_HIGH_BYTE = re.compile(r"([abcd])h")
+_HIGH_BYTE = regex(r"([abcd])h")
 _X86_PARTS = (
-    (re.compile(r"[re]?([abcd]x|[sd]i|[bs]p)"), r"\1"),
-    (re.compile(r"([abcd])l"), r"\1x"),
-    (re.compile(r"([sd]i|[bs]p)l"), r"\1"),
-    (re.compile(r"(r(?:8|9|1[0-5]))[dwb]?"), r"\1"),
+    (regex(r"[re]?([abcd]x|[sd]i|[bs]p)"), r"\1"),
+    (regex(r"([abcd])l"), r"\1x"),
+    (regex(r"([sd]i|[bs]p)l"), r"\1"),
+    (regex(r"(r(?:8|9|1[0-5]))[dwb]?"), r"\1"),
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 import struct
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import Answer, MachineFacts, Symbol
+from bpfprobe.model.regex import regex
 from bpfprobe.target import capability
 from bpfprobe.target.btf import BtfTypes
 from bpfprobe.target.lookup import open_regular
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         VirtualAddress,
     )
 
-_BANNER = re.compile(rb"Linux version (\d\S*) ")
+_BANNER = regex(rb"Linux version (\d\S*) ")
 _ARCHES = {62: "x86_64", 183: "aarch64"}  # EM_X86_64, EM_AARCH64 of <elf.h>
 _PAGE_SIZE = 4096
 _WAY_OUT = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import DebugSymbols
+from bpfprobe.model.regex import regex
 from bpfprobe.target.debug_link import checksum, read_debug_link
 from bpfprobe.target.elf import ElfFile
 from bpfprobe.target.file_bytes import opened
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.target.debug_link import DebugLink
 
-_OF_PROCESS = re.compile(r"(?P<root>.*/proc/\d+/root)(?P<path>/.*)")
+_OF_PROCESS = regex(r"(?P<root>.*/proc/\d+/root)(?P<path>/.*)")
 _DPKG_LISTS = "/var/lib/dpkg/info"
 
 

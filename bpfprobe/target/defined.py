@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.defined import DefinedEvent, RegisteredKprobe
 from bpfprobe.model.noun import replace
+from bpfprobe.model.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_HEAD = re.compile(r"(?P<kind>[prftes])(?P<maxactive>\d*):(?P<group>[^/\s]+)/(?P<name>\S+)")
-_STATE = re.compile(r"\[(GONE|DISABLED|OPTIMIZED|FTRACE)\]")
-_KPROBE = re.compile(
+_HEAD = regex(r"(?P<kind>[prftes])(?P<maxactive>\d*):(?P<group>[^/\s]+)/(?P<name>\S+)")
+_STATE = regex(r"\[(GONE|DISABLED|OPTIMIZED|FTRACE)\]")
+_KPROBE = regex(
     r"(?P<address>[0-9a-f]+)\s+(?P<kind>[a-z])\s+(?P<place>\S+)(?P<rest>.*)", re.IGNORECASE
 )
 

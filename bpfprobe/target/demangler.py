@@ -8,15 +8,20 @@ are C++ names with escapes and a hash at the end, the others `bpfprobe.target.ru
 from __future__ import annotations
 
 import ctypes
-import re
 from functools import cache
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.regex import regex
+
+if TYPE_CHECKING:
+    import re
 
 _MOST_REFERENCES = 40
 """Each reference back into a name can double its text: a name of 200 letters stands for 10 MB."""
 
-_REFERENCE = re.compile(r"[ST][0-9A-Z]*_")
-_RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
-_RUST_ESCAPE = re.compile(r"\$(?:u([0-9a-f]{1,6})|([A-Z]{1,2}))\$")
+_REFERENCE = regex(r"[ST][0-9A-Z]*_")
+_RUST_HASH = regex(r"::h[0-9a-f]{16}$")
+_RUST_ESCAPE = regex(r"\$(?:u([0-9a-f]{1,6})|([A-Z]{1,2}))\$")
 _RUST_WORDS = {
     "SP": "@",
     "BP": "*",

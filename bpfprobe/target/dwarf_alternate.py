@@ -6,11 +6,11 @@ have it below /usr/lib/debug/.dwz.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.regex import regex
 from bpfprobe.target.debug_link import read_debug_link
 from bpfprobe.target.dwarf_sections import open_dwarf
 from bpfprobe.target.elf import ElfFile
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bpfprobe.target.dwarf_sections import Reads
 
 _SECTION = ".gnu_debugaltlink"
-_ROOT = re.compile(r".*/proc/\d+/root(?=/)")
+_ROOT = regex(r".*/proc/\d+/root(?=/)")
 
 
 class Alternate(NamedTuple):

@@ -13,6 +13,8 @@ from bpfprobe.model.noun import dataclass
 if TYPE_CHECKING:
     from pathlib import Path
 
+_GZIP = 16 + zlib.MAX_WBITS  # of the header that gzip(1) writes
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -83,14 +85,12 @@ class Files:
             with open(self.real(path), "rb") as file:
                 data = file.read(most)
             if path.endswith(".gz"):
-                import gzip  # costs more than all else here, and few files want it
-
-                data = gzip.decompress(data)
+                data = zlib.decompress(data, _GZIP)
             return Reading(path, data)
-        except (EOFError, zlib.error):
+        except zlib.error:
             return Reading(path, None, errno.EBADMSG)
-        except OSError as error:  # gzip.BadGzipFile carries no errno
-            return Reading(path, None, error.errno or errno.EBADMSG)
+        except OSError as error:
+            return Reading(path, None, error.errno or errno.EIO)
 
     def names(self, path: str) -> Reading:
         """The names in a directory, a line each, sorted."""

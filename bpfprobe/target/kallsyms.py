@@ -11,9 +11,10 @@ from bisect import bisect_right
 from functools import cached_property
 
 from bpfprobe.model.machine import Symbol, SymbolRange
+from bpfprobe.model.regex import regex
 from bpfprobe.target.nearness import matching_names, nearest_names
 
-_TEXT_LINE = re.compile(rb"^[0-9a-f]+ [tTwW] ([^\s]+)(?:\t\[([^\]\n]+)\])?$", re.MULTILINE)
+_TEXT_LINE = regex(rb"^[0-9a-f]+ [tTwW] ([^\s]+)(?:\t\[([^\]\n]+)\])?$", re.MULTILINE)
 
 _NOT_FUNCTIONS = ("__pfx_", "__cfi_")
 """Padding before functions, which has names since Linux 6.2; no probe can stand there."""

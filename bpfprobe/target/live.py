@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError, TargetError
 from bpfprobe.model.machine import Answer, Binary, MachineFacts
+from bpfprobe.model.regex import regex
 from bpfprobe.target import capability, tracefs
 from bpfprobe.target.binaries import DWARF_MARK, LiveBinaries
 from bpfprobe.target.btf_names import BtfNames
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _BTF = "/sys/kernel/btf"
 _DEVICES = "/sys/bus/event_source/devices"
-_MODULE = re.compile(r"[\w.-]+")
+_MODULE = regex(r"[\w.-]+")
 _MODULE_SHIFT = 32
 """Type ids of modules overlap: the number of the module stands above the id that BTF has."""
 

@@ -6,6 +6,8 @@ import fnmatch
 import re
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.regex import regex
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,7 +17,7 @@ MOST = 5
 _SCORED = 150
 """difflib takes about 20 us a name: only this many of the most promising are shown to it."""
 
-_VARIANT = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv)(?:\.\d+)?")
+_VARIANT = regex(r"\.(?:isra|part|constprop|cold|llvm|lto_priv)(?:\.\d+)?")
 
 
 def is_variant(candidate: str, name: str) -> bool:

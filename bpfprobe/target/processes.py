@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 from bpfprobe.target.files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STATUS_LINE = re.compile(r"^(\w+):\s*(.*?)\s*$", re.MULTILINE)
+_STATUS_LINE = regex(r"^(\w+):\s*(.*?)\s*$", re.MULTILINE)
 _INITIAL_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, <linux/proc_ns.h>
 _SLACK_S = 5.0
 """By how much a process must be younger than an event, for its id to have been used again."""

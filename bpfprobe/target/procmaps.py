@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.mapping import Mapping
+from bpfprobe.model.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LINE = re.compile(
+_LINE = regex(
     r"([0-9a-f]{1,16})-([0-9a-f]{1,16}) (\S{4}) ([0-9a-f]{1,16}) ([0-9a-f]{1,5}):([0-9a-f]{1,5}) "
     r"([0-9]{1,20})\s*(.*)"
 )

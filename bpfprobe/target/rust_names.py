@@ -11,6 +11,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.regex import regex
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,7 +24,7 @@ _MOST_STEPS = 20000
 
 _MOST_LETTERS = 16384
 
-_SHAPE = re.compile(r"_R(?P<path>[A-Z][0-9A-Za-z_]*)(?P<suffix>\.[\w.$@]*)?")
+_SHAPE = regex(r"_R(?P<path>[A-Z][0-9A-Za-z_]*)(?P<suffix>\.[\w.$@]*)?")
 _BASIC = {
     "a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8",
     "i": "isize", "j": "usize", "l": "i32", "m": "u32", "n": "i128", "o": "u128", "p": "_",

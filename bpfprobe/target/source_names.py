@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _MOST_TEXT = 64 << 20
 """Letters of all names of one file, more than a browser's have; what comes after stays mangled."""
 
-_WORD = re.compile(r"\w+")
-_TAG = re.compile(r"\[abi:\w+\]")
-_QUALIFIER = re.compile(r"(?: (?:const|volatile)| ?&{1,2})+$")
+_WORD = regex(r"\w+")
+_TAG = regex(r"\[abi:\w+\]")
+_QUALIFIER = regex(r"(?: (?:const|volatile)| ?&{1,2})+$")
 _MANGLED = ("_Z", "_R")
 
 

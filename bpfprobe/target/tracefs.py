@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.machine import Tracepoint, TracepointField
+from bpfprobe.model.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FIELD = re.compile(r"\s*field:(?P<declaration>.+?);\s*offset:(\d+);\s*size:(\d+);\s*signed:(\d);")
-_NAME = re.compile(r"(\w+)\s*((?:\[[^\]]*\]\s*)*)$")
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_FIELD = regex(r"\s*field:(?P<declaration>.+?);\s*offset:(\d+);\s*size:(\d+);\s*signed:(\d);")
+_NAME = regex(r"(\w+)\s*((?:\[[^\]]*\]\s*)*)$")
+_ESCAPE = regex(r"\\([0-7]{3})")
 
 _ELEMENT_SIZES = {
     1: ("char", "signed char", "unsigned char", "u8", "s8", "__u8", "__s8", "uint8_t", "bool"),

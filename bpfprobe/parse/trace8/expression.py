@@ -33,6 +33,7 @@ from bpfprobe.model.expression import (
 )
 from bpfprobe.model.noun import replace
 from bpfprobe.model.number import number_value
+from bpfprobe.model.regex import regex
 from bpfprobe.model.scalar import scalar_named
 from bpfprobe.parse.expression import MAX_DEPTH
 from bpfprobe.parse.height import check_height
@@ -56,7 +57,7 @@ _NUMBER_TYPES = INTEGER_WORDS | {
     "bool", "size_t", "ssize_t", "pid_t", "uid_t", "gid_t", "loff_t", "off_t", "umode_t", "gfp_t",
     "dev_t", "sector_t",
 }  # fmt: skip
-_SUFFIX = re.compile(r"[uU]?[lL]{0,2}|[lL]{1,2}[uU]")
+_SUFFIX = regex(r"[uU]?[lL]{0,2}|[lL]{1,2}[uU]")
 _NAMES_HINT = (
     "there are arg1 to arg6, retval, args->FIELD, ctx->REGISTER, the names of a signature, "
     "STRCMP, and $uid $gid $pid $tgid $cpu $task"

@@ -7,19 +7,21 @@ nor widths. A backslash is itself, but for ``\"`` and ``\\``.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model.message import Shape
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 
 if TYPE_CHECKING:
+    import re
+
     from bpfprobe.model.span import Span
 
 MAX_WIDTH = 255
 
-_CONVERSION = re.compile(
+_CONVERSION = regex(
     r"%(?P<flags>[-+ #0]*)(?P<width>[0-9]*)(?:\.(?P<precision>[0-9]*))?"
     r"(?P<letter>hh?[dux]|l{0,2}[dux]|[scKU%])?"
 )

@@ -6,12 +6,12 @@ is decimal, or hexadecimal with an x in it.
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.regex import regex
 from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.parse.dialect import KINDS
 from bpfprobe.parse.place import check_path, parse_kind_place
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from bpfprobe.model.span import Span
     from bpfprobe.model.spec import Point
 
-_SYSCALL = re.compile(r"(?:__(?:x64|arm64)_sys_|sys_|SyS_)(?P<name>[a-z0-9_]+)")
+_SYSCALL = regex(r"(?:__(?:x64|arm64)_sys_|sys_|SyS_)(?P<name>[a-z0-9_]+)")
 """Names of the function of a system call, those before Linux 4.17 too, which many texts have."""
 
-_KERNEL_SYMBOL = re.compile(r"[A-Za-z_$.][A-Za-z0-9_$.@]*")
-_TRACEPOINT_PART = re.compile(r"[A-Za-z0-9_-]+")
+_KERNEL_SYMBOL = regex(r"[A-Za-z_$.][A-Za-z0-9_$.@]*")
+_TRACEPOINT_PART = regex(r"[A-Za-z0-9_-]+")
 OTHER_KINDS = frozenset(
     ["fentry", "fexit", "kfunc", "kretfunc", "rawtracepoint", "profile", "interval"]
 )
 """Kinds of other tools that there are no probes of here."""
 
-_OFFSET = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_OFFSET = regex(r"0[xX][0-9a-fA-F]+|[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
