@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+from _thread import get_native_id
 from contextlib import contextmanager
 
 from bpfprobe.errors import SessionError
@@ -46,6 +46,8 @@ def caught_once(action: Callable[[], object]) -> Iterator[list[int]]:
         raise SessionError(
             "signals can be handled in the main thread only", hint="session.stop(drain=True)"
         )
+    import threading  # not for a session that is merely open
+
     numbers: list[int] = []
     again: list[threading.Timer] = []
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -78,7 +80,7 @@ def caught_once(action: Callable[[], object]) -> Iterator[list[int]]:
 
 
 def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+    return get_native_id() == os.getpid()
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
