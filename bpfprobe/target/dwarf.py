@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bpfprobe.target.dwarf_sections import Reads
 
 _NESTED = ("DW_TAG_namespace", "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_module")
+_OLD = ("0.29", "0.30", "0.31")
 _DEEPEST = 12
 _NEAREST = 4
 
@@ -202,8 +203,18 @@ class DwarfFile:
                 f"the debug information of {self.path} cannot be read: "
                 f"{str(error) or type(error).__name__}",
                 code="BAD_DWARF",
-                hint="readelf --debug-dump=info shows what it makes of it",
+                hint=_hint_for_damage(),
             ) from error
+
+
+def _hint_for_damage() -> str:
+    """What may help: 0.29, which Debian 12 has, stops at lines that Clang writes, among others."""
+    import elftools
+
+    version = str(elftools.__version__)
+    if version in _OLD:
+        return f"pyelftools {version} may be too old for it, 0.32 reads more (pip: bpfprobe[dwarf])"
+    return "readelf --debug-dump=info shows what it makes of it"
 
 
 def _find_function(parent: Die, address: int, depth: int) -> Die | None:

@@ -32,7 +32,7 @@ class Definitions:
         self._entries = entries
         self._found: dict[_Path, Die | None] = {}
         for dwarf in dwarfs:
-            type_units = getattr(dwarf, "iter_TUs", tuple)  # pyelftools 0.29 reads none
+            type_units = getattr(dwarf, "iter_TUs", tuple)  # before pyelftools 0.32 none is read
             for unit in (*dwarf.iter_CUs(), *type_units()):
                 self._look_into(unit.get_top_DIE(), ())
 

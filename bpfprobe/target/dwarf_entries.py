@@ -98,7 +98,7 @@ class Entries:
         if signature in self._type_units:
             unit = self._type_units[signature]
             return unit.get_DIE_from_refaddr(unit.cu_offset + unit["type_offset"])
-        find = getattr(self._dwarf, "get_DIE_by_sig8", None)  # pyelftools 0.29 has none
+        find = getattr(self._dwarf, "get_DIE_by_sig8", None)  # since pyelftools 0.32
         return find(signature) if find is not None else None
 
     @cached_property

@@ -44,7 +44,7 @@ _STRUCTS = {
 # DW_ATE_* of DWARF 5, 7.8.
 _BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 16
 VOID = KOther("void")
-_ELSEWHERE = KOther("a type of another file")
+_ELSEWHERE = KOther("a type in a unit of its own, which pyelftools reads since 0.32")
 
 
 def members_of(struct: Die, entries: Entries) -> tuple[Member, ...]:

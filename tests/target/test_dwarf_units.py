@@ -202,6 +202,24 @@ def test_bits_of_a_packed_struct(tmp_path: Path, compiler: str, version: str) ->
     ]  # fmt: skip
 
 
+@pytest.mark.skipif(shutil.which("objcopy") is None, reason="needs binutils")
+@pytest.mark.parametrize(
+    ("version", "hint"), [("0.29", "pyelftools 0.29 may be too old"), ("0.32", "readelf ")]
+)
+def test_what_may_help_where_debug_information_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, hint: str
+) -> None:
+    monkeypatch.setattr("elftools.__version__", version)
+    program = build(tmp_path, "gcc", user=OLD)
+    (tmp_path / "damage").write_bytes(b"\xff" * 64)
+    update = f".debug_abbrev={tmp_path / 'damage'}"
+    subprocess.run(["objcopy", "--update-section", update, program], check=True)
+    with pytest.raises(TargetError, match="cannot be read") as caught:
+        prototype(program, "look")
+    assert caught.value.code == "BAD_DWARF"
+    assert hint in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("function", ["look", "main"])
 def test_lines_without_types_say_nothing_of_arguments(
