@@ -45,6 +45,7 @@ class Names:
 
         with suppress(LoadError, PrivilegeError):
             self._watch = ProcessWatch()
+            vars(self).pop("symbols", None)  # asked for before, and not told of anything
             self.symbols  # noqa: B018  # which looks around: what is there ends as well
 
     @cached_property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bpfprobe.engine import bpf
 from bpfprobe.engine.fork_guard import OwnedFd
-from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.site import UserSites
 
 TYPE_CHECKING = False
@@ -77,7 +76,7 @@ def attach_one_by_one(attacher: Attacher, program_fd: int, sites: UserSites) -> 
     try:
         for cookie, site in enumerate(sites.each()):
             links.add(attacher.attach(program_fd, site, cookie))
-    except BpfprobeError:
+    except BaseException:  # Ctrl-C too: it takes long, and nobody else knows of the links
         links.close()
         raise
     return links

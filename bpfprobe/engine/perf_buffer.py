@@ -177,7 +177,7 @@ class CpuBuffer:
             number = struct.pack("=I", self.fileno)
             bpf.update(kernel, map_fd, struct.pack("=I", cpu), number)
             fcntl.ioctl(self.fileno, _IOC_ENABLE, 0)
-        except OSError:
+        except BaseException:
             self.close()
             raise
         size = page * pages
@@ -236,7 +236,7 @@ class PerfBuffer:
         guard.keep(self)
         try:
             self._scan()
-        except BpfprobeError:
+        except BaseException:  # Ctrl-C too: nobody else knows of the buffers
             self.close()
             raise
 

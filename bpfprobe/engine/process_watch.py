@@ -49,14 +49,14 @@ class ProcessWatch:
         self._wakeup_bytes, self._buffer_bytes = wakeup_bytes, buffer_bytes
         self._buffers: dict[int, _CpuBuffer] = {}
         self._poll = select.poll()
-        self._woken = OwnedFd(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        self._woken = OwnedFd(_event())
         self._poll.register(self._woken.number, select.POLLIN)
-        self._ended = False
+        self._ended = self._closed = False
         self._next_scan = 0.0
         self._guard.keep(self)
         try:
             self._scan()
-        except BpfprobeError:
+        except BaseException:  # Ctrl-C too: nobody else knows of the buffers
             self.close()
             raise
 
@@ -65,6 +65,8 @@ class ProcessWatch:
 
         Where a CPU has come online, what happened there before is unknown, and counts as lost.
         """
+        if self._closed:  # in a forked child, say
+            return []
         told = [one for buffer in self._buffers.values() for one in read_records(buffer.take())]
         records = [record for _, record in sorted(told, key=lambda one: one[0])]
         if time.monotonic() >= self._next_scan and self._scan():
@@ -74,7 +76,7 @@ class ProcessWatch:
     def wait(self) -> list[ProcessRecord]:
         """The same, when there is something; nothing once it has ended."""
         while not self._ended:
-            ready = self._poll.poll()
+            ready = self._poll.poll(1000 * _RESCAN_S)  # only a look tells of a CPU that has come
             records = self.take()
             for fd, event in ready:
                 if event & (select.POLLHUP | select.POLLERR):
@@ -91,6 +93,7 @@ class ProcessWatch:
 
     def close(self) -> None:
         """Close all. Closing twice does nothing."""
+        self._closed = True
         self._guard.forget(self)
         while self._buffers:
             self._buffers.popitem()[1].close()
@@ -143,6 +146,18 @@ class ProcessWatch:
         )
 
 
+def _event() -> int:
+    try:
+        return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    except OSError as error:
+        raise LoadError(
+            f"the kernel has no event to end the watching of processes by: {error.strerror}",
+            errno=error.errno or 0,
+            hint="ulimit -n with a larger number" if error.errno == errno.EMFILE else None,
+            code="PROCESS_RECORDS",
+        ) from error
+
+
 class _CpuBuffer:
     """The records of one CPU. ``life`` is the CPU's of the time when they began."""
 
@@ -155,7 +170,7 @@ class _CpuBuffer:
         try:
             # Writable, or the kernel overwrites what was not read and does not say so.
             self._mapping = Mapping(kernel, self._fd.number, page + self._size, writable=True)
-        except OSError:
+        except BaseException:
             self._fd.close()
             raise
         self._positions = self._mapping.words(_HEAD_AT, 16)

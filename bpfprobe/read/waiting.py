@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import select
+from contextlib import suppress
+
+from bpfprobe.errors import LoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ class Waiting:
 
     def wait(self, longest_s: float) -> None:
         """Until something may be there, or the time is up."""
-        self._ready().poll(longest_s)
+        epoll = self._ready()
+        with suppress(ValueError):  # closed by another thread
+            epoll.poll(longest_s)
 
     def close(self) -> None:
         """Close the epoll. Closing twice does nothing."""
@@ -43,7 +48,16 @@ class Waiting:
 
     def _ready(self) -> select.epoll:
         """The epoll, with the descriptors that the source has now: CPUs come and go."""
-        filenos = self._source.filenos()
+        try:
+            return self._registered(self._source.filenos())
+        except OSError as error:
+            raise LoadError(
+                f"the kernel would not let the buffer be waited for: {error.strerror}",
+                errno=error.errno or 0,
+                code="WAIT",
+            ) from error
+
+    def _registered(self, filenos: tuple[int, ...]) -> select.epoll:
         if self._epoll is None:
             self._epoll = select.epoll()
         if filenos != self._filenos:

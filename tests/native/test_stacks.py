@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import bpfprobe as bp
 from tests.native.programs import needs_uprobes
 
 pytestmark = [
@@ -117,6 +118,16 @@ def test_names_of_a_program_that_ran_for_a_moment(program: Path) -> None:
     assert names(made)[0] == "leaf"
     assert made[1] == "[unknown] [anon]"
     assert names(made)[2] == "main"
+
+
+def test_names_where_somebody_asked_before_the_session_was_open(program: Path) -> None:
+    session = bp.Session(bp.uprobe(str(program), "leaf", ustack="ustack"))
+    assert session.symbols.kernel(0) is None
+    with session:
+        subprocess.run([program], check=True)
+        events = list(session.events(duration=0))
+    (first, *_) = session.frames(events[0], "ustack") or ()
+    assert str(first).startswith("leaf+0x")
 
 
 def test_a_file_that_is_gone_with_its_process_is_at_least_named(program: Path) -> None:
