@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 
 from bpfprobe.delivery import Delivery
@@ -82,6 +83,7 @@ class Session:
         self._delivery: Delivery | None = None
         self._final: Statistics | None = None
         self._in_force: InForce | None = None
+        self._owner = 0  # the process that opened it
         self._release_sigterm: Callable[[], None] = lambda: None
         self._idle_action: Callable[[], object] | None = None
         self._notice_action: Callable[[Notice], object] | None = None
@@ -128,21 +130,18 @@ class Session:
         """Compile, load and attach. Entering the session does it."""
         if self._attachment is not None or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
-        self._begin_names()
+        self._owner = os.getpid()
         try:
+            self._begin_names()
             self._attachment = attachment = self._attach()
-        except BaseException:
-            self._end_names()
-            raise
-        self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
-        self._release_sigterm = exit_on_sigterm()
-        is_told = self._notice_action is not None and self._followed is None
-        if is_told and self._target is None:
-            try:
+            self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
+            self._release_sigterm = exit_on_sigterm()
+            is_told = self._notice_action is not None and self._followed is None
+            if is_told and self._target is None:
                 tell_of_other_files(attachment.wiring, self._options, self._notify)
-            except BaseException:  # of the action, or Ctrl-C: whoever enters will not leave
-                self.close()
-                raise
+        except BaseException:  # Ctrl-C too: whoever enters will not leave
+            self.close()
+            raise
 
     def _attach(self) -> Attachment:
         asked = (self.probes, self._options, self._target, self._engine, self._built)
@@ -230,22 +229,34 @@ class Session:
         return 0
 
     def close(self) -> None:
-        """Detach everything. Closing twice does nothing."""
-        if self._attachment is None:
-            return
-        attachment, delivery = self._attachment, self._opened_delivery()
+        """Detach everything, from any thread. Closing twice does nothing.
+
+        A forked child has nothing of the session: there it only says so. Raises `SessionError`
+        (OWN_THREAD) in an action of `on_notice` that a thread of the session calls.
+        """
         if self._followed is not None:
-            self._followed.following.end()
-        delivery.close()  # an iteration that goes on elsewhere must not touch what is closed
+            self._followed.following.refuse_own_thread()
+        attachment, self._attachment = self._attachment, None
         try:
-            attachment.detach()
-            self._final = delivery.statistics(ended=True)
+            if attachment is not None:
+                self._end(attachment)
         finally:
-            self._attachment = None
-            attachment.close()
             self._end_names()
             self._release_sigterm()
+            self._release_sigterm = lambda: None  # another session's is not for us
         self._check_following()
+
+    def _end(self, attachment: Attachment) -> None:
+        try:
+            if self._followed is not None:
+                self._followed.following.end()
+            if self._delivery is not None:
+                self._delivery.close()  # whoever iterates must not touch what is closed
+                attachment.detach()
+                is_ours = os.getpid() == self._owner
+                self._final = self._delivery.statistics(ended=True) if is_ours else Statistics()
+        finally:
+            attachment.close()
 
     def on(self, probe: Probe | ProbeSpec) -> Callable[[Callback], Callback]:
         """Decorate a function to be called with each event of a probe of this session."""

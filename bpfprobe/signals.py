@@ -21,14 +21,14 @@ PATIENCE_S = 10.0
 def exit_on_sigterm() -> Callable[[], None]:
     """Have SIGTERM raise SystemExit, where it would have killed the program; gives the undoing.
 
-    Only the main thread can do this; in another one nothing changes.
+    Only the main thread can do either; in another one nothing changes.
     """
     if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return lambda: None
     signal.signal(signal.SIGTERM, _exit)
 
     def undo() -> None:
-        if signal.getsignal(signal.SIGTERM) is _exit:
+        if _in_main_thread() and signal.getsignal(signal.SIGTERM) is _exit:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     return undo

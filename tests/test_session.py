@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import bpfprobe as bp
+from bpfprobe.deliver.decode import Decoder
 from bpfprobe.errors import CompileError, DecodeError
 from bpfprobe.testing import FakeEngine, pack_counters, pack_record
 from tests.sample_machine import FACTS, MACHINE, NO, machine
@@ -440,6 +441,80 @@ def test_interrupts_are_for_the_main_thread(bench: Bench) -> None:
     assert caught == [
         "signals can be handled in the main thread only [SESSION]\nhint: session.stop(drain=True)"
     ]
+    assert bench.engine.is_idle
+
+
+def test_it_is_closed_in_any_thread(bench: Bench) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    raised: list[BaseException] = []
+
+    def close() -> None:
+        try:
+            bench.session.close()
+        except BaseException as error:
+            raised.append(error)
+
+    try:
+        with bench.session as session:
+            bench.send(1, 2)
+            closing = threading.Thread(target=close)
+            for event in session:
+                if event.n == 1:
+                    closing.start()
+                    closing.join()
+        assert raised == []
+        assert bench.engine.is_idle
+        assert session.statistics().delivered == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_closing_waits_for_a_look_into_the_buffer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its memory is gone then."""
+    closing = threading.Thread(target=bench.session.close)
+    events, seen = Decoder.events, list[bool]()
+
+    def slowly(decoder: Decoder, chunk: Any) -> Any:
+        closing.start()
+        closing.join(0.05)  # it must not end
+        seen.append(bench.engine.record_sources[0].is_open)
+        return events(decoder, chunk)
+
+    monkeypatch.setattr(Decoder, "events", slowly)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with bench.session as session:
+            bench.send(1)
+            assert list(session) == []
+            closing.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [True]
+    assert bench.engine.is_idle
+    assert balanced(session.statistics())
+
+
+def test_a_forked_child_closes_what_is_not_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench.session as session:
+        monkeypatch.setattr("bpfprobe.session.os.getpid", os.getppid)
+        monkeypatch.delattr(FakeEngine, "read_percpu")
+    assert bench.engine.is_idle
+    assert session.statistics() == bp.Statistics()
+
+
+def test_an_interrupt_while_it_is_opened_leaves_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bpfprobe.session.exit_on_sigterm", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bench.session.open()
     assert bench.engine.is_idle
 
 

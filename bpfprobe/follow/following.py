@@ -66,12 +66,23 @@ class Following:
     def end(self) -> None:
         """Attach nothing more. Doing it twice does nothing."""
         self._watch.end()
-        if self._thread is not None:
-            self._thread.join()
-        if self._ending is not None:
-            self._ending.join()
-        self._guarded(self._links_left())
-        self._watch.close()
+        try:
+            for thread in (self._thread, self._ending):
+                if thread is not None:
+                    _await(thread)
+        finally:
+            self._guarded(self._links_left())
+            self._watch.close()
+
+    def refuse_own_thread(self) -> None:
+        """`end` waits for the thread, which cannot do it itself. Raises `SessionError`."""
+        if threading.current_thread() is self._thread:
+            raise SessionError(
+                "on_notice was called by the thread that follows, which is no place to close the "
+                "session",
+                hint="session.stop() there, and close it where it was opened",
+                code="OWN_THREAD",
+            )
 
     def check(self) -> None:
         """Raise what ended the following before its time, once."""
@@ -268,6 +279,14 @@ class Following:
         text = f"{error.message} [{error.code}]".replace(shown, mapped.mapping.path)
         where = f"{mapped.mapping.path} of process {mapped.pid}"
         self._notify(Notice("REFUSED", f"{probe.name} does not go to {where}: {text}"))
+
+
+def _await(thread: threading.Thread) -> None:
+    """Where Ctrl-C comes meanwhile too: what the thread attaches is not to outlive the rest."""
+    try:
+        thread.join()
+    finally:
+        thread.join()
 
 
 def _full() -> SessionError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from itertools import chain
+from threading import RLock
 
 from bpfprobe.errors import DecodeError
 from bpfprobe.read.handout import Handout
@@ -50,7 +51,8 @@ class EventStream:
         self._in_loops: list[LoopWaiting] = []
         self.handout = Handout(decoder.count_marks)
         """Counts what was handed out."""
-        self._stopped = self._draining = False
+        self._stopped = self._draining = self._closed = False
+        self._looking = RLock()  # into the source, whose memory goes when it is closed
 
     def stop(self, *, drain: bool = False) -> None:
         """End the iteration, or the next one, at the next event or within 100 ms.
@@ -65,8 +67,13 @@ class EventStream:
         self.handout.withdraw()
 
     def close(self) -> None:
-        """Close what it waits with; an iteration that goes on elsewhere ends."""
+        """Close what it waits with; an iteration that goes on elsewhere ends.
+
+        When it returns nobody looks into the source any more. From any thread.
+        """
         self.stop()
+        with self._looking:
+            self._closed = True
         self._waiting.close()
         while self._in_loops:
             self._in_loops.pop().close()
@@ -129,36 +136,48 @@ class EventStream:
             while not self._stopped:
                 now = time.monotonic()
                 if until is None and self._is_over(deadline):
-                    until, goal = now + self._grace_s(duration_s), self._source.progress()[1]
-                if until is not None and (now >= until or self._source.progress()[0] >= goal):
+                    until, goal = now + self._grace_s(duration_s), self._progress()[1]
+                if until is not None and (now >= until or self._progress()[0] >= goal):
                     return
-                seen = self._source.look(limit, self._chunk_bytes)
-                if seen is None:
+                chunk = self._next_chunk(limit, cleared, copy=copy)
+                if chunk is None:
                     if until is not None:
                         return
                     self._idle()
                     self._waiting.wait(self._longest_wait(deadline))
                     continue
-                yield from self._one_chunk(seen, cleared, copy=copy)
+                try:
+                    yield chunk
+                finally:
+                    if not copy:
+                        self._free(chunk.count)
         finally:
-            self._stopped = self._draining = False
+            self._reset()
 
-    def _one_chunk(
-        self, seen: Chunk, cleared: Callable[[Chunk], Chunk], *, copy: bool
-    ) -> Iterator[Chunk]:
-        try:
-            chunk = cleared(seen)
-        except DecodeError:
-            self._source.free(1)
-            raise
-        if copy:
-            self._source.free(chunk.count)
-            yield chunk
-            return
-        try:
-            yield chunk
-        finally:
-            self._source.free(chunk.count)
+    def _next_chunk(
+        self, limit: int, cleared: Callable[[Chunk], Chunk], *, copy: bool
+    ) -> Chunk | None:
+        with self._looking:
+            seen = None if self._closed else self._source.look(limit, self._chunk_bytes)
+            if seen is None:
+                return None
+            try:
+                chunk = cleared(seen)
+            except DecodeError:
+                self._source.free(1)
+                raise
+            if copy:
+                self._source.free(chunk.count)
+            return chunk
+
+    def _free(self, count: int) -> None:
+        with self._looking:
+            if not self._closed:
+                self._source.free(count)
+
+    def _progress(self) -> tuple[int, int]:
+        with self._looking:
+            return (0, 0) if self._closed else self._source.progress()
 
     def _slices(self, duration_s: float | None) -> Iterator[Iterator[Event]]:
         deadline = None if duration_s is None else time.monotonic() + duration_s
@@ -181,8 +200,10 @@ class EventStream:
             self._end()
 
     def _rest(self, until: float) -> Iterator[Iterator[Event]]:
-        self._settle()
-        self._supply.finish()
+        with self._looking:
+            self._settle()
+            if not self._closed:
+                self._supply.finish()
         pace = Pace(MOST_AT_ONCE)
         while not self._stopped and time.monotonic() < until:
             events = self._next(pace.limit)
@@ -194,8 +215,9 @@ class EventStream:
 
     def _next(self, limit: int) -> Iterator[Event] | None:
         """The next events after those in hand, or None if there are none yet."""
-        self._settle()
-        events, marked = self._supply.take(limit)
+        with self._looking:
+            self._settle()
+            events, marked = ([], False) if self._closed else self._supply.take(limit)
         if not events:
             return None
         left = self.handout.begin(events, marked=marked)
@@ -204,11 +226,16 @@ class EventStream:
         return left
 
     def _settle(self) -> None:
-        self.handout.end(self._supply.used)
+        with self._looking:
+            self.handout.end(_nothing if self._closed else self._supply.used)
 
     def _end(self) -> None:
         self._settle()
-        self._stopped = self._draining = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._draining = False
+        self._stopped = self._closed
 
     def _is_over(self, deadline: float | None) -> bool:
         return self._draining or (deadline is not None and time.monotonic() >= deadline)
@@ -221,6 +248,10 @@ class EventStream:
         if deadline is not None:
             limit = min(limit, max(0.0, deadline - time.monotonic()))
         return limit
+
+
+def _nothing(count: int) -> None:
+    """The source is closed: no room is to be made in it."""
 
 
 class Pace:

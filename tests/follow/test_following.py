@@ -434,6 +434,44 @@ def test_where_no_thread_is_to_be_had(
     assert engine.is_idle
 
 
+def session_of(files: FakeFiles, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> bp.Session:
+    monkeypatch.setattr("bpfprobe.follow.begin.LiveProcessFiles", lambda: files)
+    target = machine(binaries={HERE: ["plug"]}, processes={7: [HERE]})
+    return bp.Session(PLUG, target=target, engine=engine, follow=True)
+
+
+def test_a_notice_cannot_close_the_session(
+    files: FakeFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_of(files, monkeypatch, engine := FakeEngine())
+    session.on_notice(lambda notice: session.close())
+    with session:
+        engine.watches[0].push(mapped(7, 101))
+        with pytest.raises(bp.SessionError, match="stop") as error:
+            list(session)
+    assert error.value.code == "OWN_THREAD"
+    assert engine.is_idle
+
+
+def test_an_interrupt_while_the_end_is_awaited_leaves_nothing(
+    files: FakeFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_of(files, monkeypatch, engine := FakeEngine())
+    session.open()
+    join, interrupts = threading.Thread.join, [KeyboardInterrupt]
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        if interrupts:
+            raise interrupts.pop()
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session.close()
+    assert engine.is_idle
+    session.close()
+
+
 def test_a_link_that_does_not_end_is_told(files: FakeFiles, benches: list[Bench]) -> None:
     files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8)}
     benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))

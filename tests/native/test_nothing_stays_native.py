@@ -88,3 +88,18 @@ def test_a_forked_child_holds_nothing(worker: Worker, transport: str) -> None:
     os.close(born)
     assert held == []
     assert not after
+
+
+def test_a_forked_child_leaves_the_session_to_its_parent(worker: Worker) -> None:
+    with bp.Session(hot(worker)) as session:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                session.close()
+                status = 0 if session.statistics() == bp.Statistics() else 2
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        worker.hot(23)
+        assert len(list(session.events(duration=0))) == 23

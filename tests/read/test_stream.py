@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
+import select
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bpfprobe.errors import LoadError
 from bpfprobe.model.chunk import copies
 from bpfprobe.read.stream import EventStream
 from bpfprobe.read.supply import Arrival
@@ -83,6 +86,30 @@ def test_without_a_wake_up_the_latency_bounds_the_wait() -> None:
     began = time.monotonic()
     assert next(stream(source, 0.02).events(ENDLESS)) == 0
     assert time.monotonic() - began < ENDLESS / 2
+
+
+def test_a_wait_that_cannot_be_is_ours_to_tell(
+    source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(select, "epoll", refuse)
+    with pytest.raises(LoadError, match="waited for: Too many open files") as error:
+        list(stream(source, 0.1).events(0.01))
+    assert (error.value.code, error.value.errno) == ("WAIT", errno.EMFILE)
+
+
+def test_once_closed_it_looks_no_more(source: FakeSource) -> None:
+    source.push(records(3))
+    reading = stream(source, 0.1)
+    one, other = reading.events(), reading.events()
+    assert next(one) == 0
+    reading.close()
+    source.close()
+    for events in (one, other, reading.events(0)):
+        assert list(events) == []
+    assert reading.handout.delivered == 1
 
 
 def test_stop_ends_it_and_what_was_taken_stays(source: FakeSource) -> None:
