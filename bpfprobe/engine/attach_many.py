@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bpfprobe.engine.attach import Attacher, PerfLink
     from bpfprobe.engine.fork_guard import ForkGuard
     from bpfprobe.engine.syscalls import Kernel
+    from bpfprobe.errors import BpfprobeError
     from bpfprobe.model.site import UserSite
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from _thread import RLock  # threading costs a start a millisecond
 from itertools import chain
-from threading import RLock
 
 from bpfprobe.errors import DecodeError
 from bpfprobe.read.handout import Handout
