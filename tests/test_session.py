@@ -500,7 +500,7 @@ def test_a_forked_child_closes_what_is_not_there(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with bench.session as session:
-        monkeypatch.setattr("bpfprobe.session.os.getpid", os.getppid)
+        session._owner = os.getppid()
         monkeypatch.delattr(FakeEngine, "read_percpu")
     assert bench.engine.is_idle
     assert session.statistics() == bp.Statistics()
