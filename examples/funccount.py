@@ -1,7 +1,8 @@
 """Count calls of functions: flags and columns of bcc's funccount 0.26.
 
 Patterns are LIBRARY:GLOB, u:LIBRARY:MARKER, t:CATEGORY:NAME, and a kernel function by its name. Not
-there: -r and other globs. Each call is an event, counted here in arrays and not in the kernel.
+there: -r and other globs. --follow goes on to libraries and children that come later. Each call is
+an event, counted here in arrays and not in the kernel.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def arguments() -> argparse.Namespace:
     add("-T", "--timestamp", action="store_true", help="with the time of day")
     add("-D", "--debug", action="store_true", help="print the program for the kernel first")
     add("-c", "--cpu", type=int, help="this CPU only")
+    add("--follow", action="store_true", help="and what is loaded later")
     add("pattern", help="what to count")
     return parser.parse_args()
 
@@ -43,7 +45,9 @@ def probe(pattern: str, pid: int | None, wanted: str | None) -> bp.Probe:
 def main() -> None:
     args, counts = arguments(), Counter[str]()
     counted = probe(args.pattern, args.pid, None if args.cpu is None else f"cpu == {args.cpu}")
-    session = bp.Session(counted, pid=args.pid)
+    session = bp.Session(counted, pid=None if args.follow else args.pid, follow=args.follow)
+    if args.follow:
+        session.on_notice(lambda notice: print(bp.escape(str(notice)), file=sys.stderr, flush=True))
     if args.debug:
         print(session.c_source())
     with session, session.until_interrupted() as signals:

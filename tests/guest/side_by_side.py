@@ -41,6 +41,12 @@ class Tracer:
                 self._output += part
             assert time.monotonic() < deadline, self._complaint()
 
+    def wait_to_say(self, words: bytes) -> None:
+        """Until a line of what it tells beside its rows has these words."""
+        assert self._process.stderr is not None
+        while words not in (line := self._process.stderr.readline()):
+            assert line, "it has ended"
+
     def stop(self) -> list[bytes]:
         """Ctrl-C, then all rows below the header."""
         self._process.send_signal(signal.SIGINT)

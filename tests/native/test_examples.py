@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from side_by_side import Tracer, our_tool
 
+from tests.native.following import Host, build_plugin
 from tests.native.postgres import running_server
 from tests.native.programs import needs_uprobes, real
 
@@ -175,6 +176,19 @@ def test_funccount(tmp_path: Path) -> None:
         assert (mem["memfrob"], mem["memmem"], mem["labs"]) == (23, 29, 0)
         assert count("c:labs", script=script) == {"labs": 31}
         assert count("t:raw_syscalls:sys_enter", script=script)["sys_enter"] >= 2
+
+
+def test_funccount_of_a_library_that_is_loaded_later(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "plugin.so"
+    options = ["--follow", "-p", str(host.pid), f"{path}:plug"]
+    with tool(b"Ctrl-C", "funccount", *options) as tracer:
+        tracer.wait_to_say(b"plug waits for")
+        build_plugin(path)
+        host(f"load {path}")
+        tracer.wait_to_say(b"plug goes to")
+        host("call 23")
+        rows = [line.decode().split() for line in tracer.stop()]
+    assert ["plug", "23"] in rows
 
 
 def test_dbslower() -> None:
