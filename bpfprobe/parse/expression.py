@@ -105,7 +105,9 @@ class _Parser(Operands):
         if token.text == ")":
             raise self.here("TOO_MANY_CLOSE", "this ) closes nothing", "remove it, or open a (")
         if token.text == "=":
-            raise self.here("BAD_OPERATOR", "= does not compare", "write ==")
+            is_glob = self.peek(1).text == "~"
+            hint = "~ alone compares with a glob" if is_glob else "write =="
+            raise self.here("BAD_OPERATOR", "= does not compare", hint)
         if token.text == "!" and self.peek(1).text == "~":
             raise self.here("BAD_OPERATOR", "there is no !~", 'put a ! in front: !(path ~ "x*")')
         if token.text in _COMPARISONS:

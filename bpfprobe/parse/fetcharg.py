@@ -55,9 +55,9 @@ def kernel_complaint(
         case letter if letter.isalpha() or letter == "_":
             return _hyphen(source, start, end)
         case digit if digit.isdigit():
-            return spec_error(
-                "BAD_FETCH_ARG", f"{text} is no value", whole, "$arg1, %di, a name, a number"
-            )
+            is_offset = re.fullmatch(rf"(?:{NUMBER.pattern})\(.+\)", text)
+            hint = f"memory is read with +{text}" if is_offset else "$arg1, %di, a name, a number"
+            return spec_error("BAD_FETCH_ARG", f"{text} is no value", whole, hint)
     return None
 
 
@@ -88,7 +88,7 @@ def _memory(text: str, span: Span, *, in_program: bool) -> SpecError:
     if text[1:2] == "+":
         if not in_program:
             return file_on_kprobe(span)
-        message = f"{text[2:]!r} is not a offset in a file"
+        message = f"{text[2:]!r} is no offset in a file"
         return spec_error("BAD_FILE_OFFS", message, span, "for example @+0x1000")
     if in_program:
         return symbol_on_uprobe(span)
@@ -106,7 +106,7 @@ def _dereference(source: SourceText, start: int, end: int, *, in_program: bool) 
         return spec_error("DEREF_NEED_BRACE", message, whole, hint)
     digits = text[1:opened].removeprefix("u")
     if not NUMBER.fullmatch(digits) or number_value(digits) > _MOST_OFFSET:
-        message = f"{digits!r} is not a offset"
+        message = f"{digits!r} is no offset"
         return spec_error("BAD_DEREF_OFFS", message, whole, "an offset is a signed number")
     closed = text.rfind(")")
     if closed < opened:
@@ -128,7 +128,7 @@ def _immediate(source: SourceText, start: int, end: int) -> SpecError | None:
         return spec_error("IMMSTR_NO_CLOSE", message, source.span(end, end), 'put " at its end')
     message = "a number or a quoted text belongs after \\"
     span = source.span(start + 1, end)
-    return spec_error("BAD_IMM", message, span, r"for example \42, \-1 or \"text\"")
+    return spec_error("BAD_IMM", message, span, r'for example \42, \-1 or \"text"')
 
 
 def _hyphen(source: SourceText, start: int, end: int) -> SpecError | None:

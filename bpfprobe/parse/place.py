@@ -147,7 +147,7 @@ def parse_function(path: str, span: Span, start: int, *, returns: bool) -> UserP
         if not NUMBER.fullmatch(symbol):
             raise spec_error(
                 "BAD_UPROBE_OFFS",
-                f"{symbol!r} is not a offset",
+                f"{symbol!r} is no offset",
                 span.source.span(span.start + start, span.start + end),
                 "an offset is a number; a symbol does not begin with a digit",
             )
@@ -205,7 +205,7 @@ def _counter(span: Span, start: int) -> tuple[int, int]:
         raise spec_error("BAD_REFCNT_SUFFIX", message, rest, hint)
     inner = source.span(span.start + opened + 1, span.start + closed)
     if not NUMBER.fullmatch(inner.text):
-        message = f"{inner.text!r} is not a offset in the file"
+        message = f"{inner.text!r} is no offset in the file"
         raise spec_error("BAD_REFCNT", message, inner, hint)
     return _number(inner.text, inner), opened
 

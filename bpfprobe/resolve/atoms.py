@@ -68,9 +68,16 @@ def variable(name: str, span: Span, scope: Scope) -> Operand:
         "ustack",
     ):
         return scope.builtin(name, span)
+    if name == "current":
+        raise spec_error(
+            "BAD_VAR",
+            "$current leads into the kernel's memory, and all memory here is the program's",
+            span,
+            "pid tid uid gid comm ppid and cgroup are known here; a kprobe has $current",
+        )
     raise spec_error(
         "BAD_VAR",
-        f"${name} is not known" + (" in a program" if name == "current" else ""),
+        f"${name} is not known",
         span,
         "known are $arg1 ... $retval $stack $stackN $comm $current and the builtins, as in $pid",
     )

@@ -71,7 +71,10 @@ def _as_field(expression: ast.Binary, operator: str, scalar: Scalar, number: int
     equality = operator in ("==", "!=")
     if number == 0 and operator == "<" and not scalar.signed:
         raise spec_error(
-            "MEANINGLESS", f"this is {scalar}, which is never negative", expression.span, _SIGNED
+            "MEANINGLESS",
+            f"this is {scalar}, which is never negative",
+            expression.span,
+            _signed(scalar),
         )
     if low <= number <= high:
         return number
@@ -84,12 +87,14 @@ def _as_field(expression: ast.Binary, operator: str, scalar: Scalar, number: int
             "ILLEGAL_INTVAL",
             f"this is compared with {scalar}, which is never negative",
             expression.span,
-            _SIGNED,
+            _signed(scalar),
         )
     raise _too_large(scalar, expression.span)
 
 
-_SIGNED = "give it a signed type: (s32) or (s64) before it, or :s32 in the capture"
+def _signed(scalar: Scalar) -> str:
+    name = f"s{8 * scalar.size}"  # a wider one would keep it as it is
+    return f"give it a signed type: ({name}) before it, or :{name} in the capture"
 
 
 def _too_large(scalar: Scalar, span: Span) -> SpecError:

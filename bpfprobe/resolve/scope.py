@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -219,7 +220,9 @@ class Scope:
         known = [*self.captures, *self.arguments]
         near = get_close_matches(name, [*known, *BUILTIN_NAMES], n=3, cutoff=0.6)
         what = f"{self.function} has no argument {name}"
-        if near:
+        if self.numbered and re.fullmatch("arg[1-9][0-9]*", name):
+            hint = f"did you mean ${name}?"
+        elif near:
             hint = f"did you mean {' or '.join(near)}?"
         elif self.arguments:
             hint = f"its arguments are {', '.join(self.arguments)}"

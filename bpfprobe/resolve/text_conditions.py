@@ -124,7 +124,7 @@ def _no_text(other: ast.Expression, operand: Operand) -> SpecError:
     if isinstance(operand, (ArgvOperand, StackOperand)):
         hint = "take it as a capture and look at it in the program"
     elif isinstance(operand, NumberOperand) and operand.ktype is None:
-        hint = f"if it points to text, say so: +0({other.span.text}), or (char *){other.span.text}"
+        hint = f"if it points to text, say so: +0({other.span.text})"
     return spec_error(
         "EXPECT_DIGIT",
         f"{other.span.text} is {describe(operand)}, not a string",

@@ -121,7 +121,7 @@ def _offset(function: str, span: Span) -> tuple[str, int]:
     if not plus:
         return name, 0
     if not _OFFSET.fullmatch(text):
-        raise _bad(span, f"{text!r} is not a offset", "kfree_skb+56 or kfree_skb+0x38")
+        raise _bad(span, f"{text!r} is no offset", "kfree_skb+56 or kfree_skb+0x38")
     offset = int(text, 16 if text[:2] in ("0x", "0X") else 10)
     if offset > 0xFFFFFFFF:
         raise _bad(span, "the offset is too large", "kfree_skb+0x38")
