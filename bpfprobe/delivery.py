@@ -130,10 +130,11 @@ class Delivery:
 
     def statistics(self, *, ended: bool) -> Statistics:
         """The ledger; what was not delivered is waiting, or if all has ended, dropped."""
+        # First, since more may come meanwhile, and another thread may be taking it.
+        delivered, (faults, truncated) = self._stream.handout.delivered, self._stream.handout.marks
         tallies = [self._attachment.tally(index) for index in range(len(self.types))]
         produced = sum(tally.produced for tally in tallies)
         lost = sum(tally.lost for tally in tallies)
-        delivered, (faults, truncated) = self._stream.handout.delivered, self._stream.handout.marks
         rest = produced - lost - delivered
         return Statistics(
             produced=produced,

@@ -260,6 +260,28 @@ def test_the_ledger_adds_up_over_cpus_and_probes() -> None:
     assert balanced(now)
 
 
+def test_what_comes_while_it_is_counted_is_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may ask."""
+    with bench.session as session:
+        events = iter(session)
+        read = bench.engine.read_percpu
+
+        def slowly(*asked: int) -> list[bytes]:
+            counted = read(*asked)
+            bench.send(2)
+            next(events)
+            return counted
+
+        bench.send(1)
+        monkeypatch.setattr(bench.engine, "read_percpu", slowly)
+        statistics = session.statistics()
+        monkeypatch.undo()
+        assert (statistics.delivered, statistics.waiting) == (0, 1)
+        assert session.statistics().delivered == 1
+
+
 def test_faults_and_cuts_are_counted(bench: Bench) -> None:
     with bench.session as session:
         bench.send(1, name=None)

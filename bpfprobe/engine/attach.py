@@ -10,6 +10,7 @@ import struct
 from bpfprobe.engine import bpf
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.engine.perf_event import read_pmu, request
+from bpfprobe.errors import LoadError
 from bpfprobe.model.site import KernelSite, SingleSite, UserSite
 
 TYPE_CHECKING = False
@@ -42,10 +43,20 @@ class PerfLink:
         """Hits of a kprobe without the program: in another probe's handler, or no kretprobe slot.
 
         None for other sites, where the kernel does not say (before Linux 6.7), and once closed.
+        Raises `LoadError` (LINK_READ).
         """
         if not self._is_bpf_link or self._fd.number < 0:
             return None
-        info = bpf.object_info(self._kernel, self._fd.number, _LINK_INFO.size)
+        try:
+            info = bpf.object_info(self._kernel, self._fd.number, _LINK_INFO.size)
+        except OSError as error:
+            if self._fd.number < 0:  # closed meanwhile, by another thread
+                return None
+            raise LoadError(
+                f"the kernel would not say what a link has missed: {error.strerror}",
+                errno=error.errno or 0,
+                code="LINK_READ",
+            ) from error
         if len(info) < _LINK_INFO.size:
             return None
         _, _, _, kind, _, _, _, _, missed = _LINK_INFO.unpack(info)

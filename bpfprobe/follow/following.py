@@ -233,7 +233,8 @@ class Following:
         try:
             opened = self._files.open(mapped)
         except BpfprobeError as error:
-            if probe.family is None:  # else nobody is left who could use it
+            # Of a process that has ended alone, nobody is left who could use it.
+            if probe.family is None or error.code != "FILE_GONE":
                 self._refuse(probe, mapped, error, mapped.mapping.path)
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -27,6 +28,9 @@ _OF_A_FILE = frozenset(
         "binary_variable", "instruction_at", "other_symbol",
     }
 )  # fmt: skip
+
+_WANTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What we have too little of, which says nothing of a process."""
 
 
 class OpenedFile:
@@ -63,15 +67,18 @@ class ProcessFiles(Protocol):
     """Questions about processes that live now."""
 
     def parents(self) -> dict[int, int]:
-        """Each process with the one that it is a child of."""
+        """Each process with the one that it is a child of. Raises `TargetError`."""
         ...
 
     def threads(self, pid: int) -> set[int]:
-        """The threads of a process; none of one that has ended."""
+        """The threads of a process; none of one that has ended. Raises `TargetError`."""
         ...
 
     def mapped(self, pid: int) -> list[Mapped]:
-        """The files that a process runs code from; none of one that has ended."""
+        """The files that a process runs code from; none of one that has ended.
+
+        Raises `TargetError`.
+        """
         ...
 
     def wanted(self, name: str, pid: int | None, found: str | None) -> Wanted:
@@ -87,7 +94,7 @@ class ProcessFiles(Protocol):
         ...
 
     def open(self, mapped: Mapped) -> Opened:
-        """The file itself, for as long as it is open. Raises `TargetError` (FILE_GONE)."""
+        """The file itself while it is open. Raises `TargetError` (FILE_GONE, NO_ACCESS)."""
         ...
 
     def target(self, base: Target, opened: Opened) -> Target:
@@ -106,7 +113,7 @@ class LiveProcessFiles:
     def parents(self) -> dict[int, int]:
         """From /proc/PID/stat."""
         found = {}
-        for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208  # names alone
+        for name in filter(str.isdecimal, _names("/proc")):
             fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
             if len(fields) > 1:
                 found[int(name)] = int(fields[1])
@@ -114,10 +121,7 @@ class LiveProcessFiles:
 
     def threads(self, pid: int) -> set[int]:
         """From /proc/PID/task."""
-        try:
-            return {int(name) for name in os.listdir(f"/proc/{pid}/task")}  # noqa: PTH208
-        except OSError:
-            return set()
+        return set(map(int, _names(f"/proc/{pid}/task")))
 
     def mapped(self, pid: int) -> list[Mapped]:
         """From /proc/PID/maps."""
@@ -163,8 +167,10 @@ class LiveProcessFiles:
         for path in (exact, Path(f"/proc/{pid}/root{mapping.path}"), Path(mapping.path)):
             try:
                 opened = OpenedFile(open_regular(path, mapping.path), self._identities)
-            except TargetError:  # the process has ended, or has another file there by now
-                continue
+            except TargetError as error:
+                if isinstance(error.__cause__, OSError) and error.__cause__.errno in _WANTS:
+                    raise
+                continue  # the process has ended, or has another file there by now
             if path is exact or opened.inode == mapping.inode:
                 return opened
             opened.close()
@@ -223,5 +229,20 @@ def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
-    except OSError:  # it has ended
+    except OSError as error:
+        _must_have_ended(error, path)
         return b""
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)  # noqa: PTH208  # names alone
+    except OSError as error:
+        _must_have_ended(error, path)
+        return []
+
+
+def _must_have_ended(error: OSError, path: str) -> None:
+    """Raise where it is for want of something of ours that a process cannot be looked at."""
+    if error.errno in _WANTS:
+        raise TargetError(f"{path} cannot be read: {error.strerror}", code="NO_ACCESS") from error

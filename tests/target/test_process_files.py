@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import sys
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -111,3 +112,26 @@ def test_every_question_about_a_file_goes_to_the_file() -> None:
         if inspect.isfunction(method) and "binary" in inspect.signature(method).parameters
     }
     assert asked == _OF_A_FILE | {"process_maps_binary"}
+
+
+def test_what_we_have_too_little_of_says_nothing_of_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No process has ended for want of descriptors."""
+    mapped = python()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    for module, name in (("builtins", "open"), ("os", "open"), ("os", "listdir")):
+        monkeypatch.setattr(f"{module}.{name}", refuse)
+    questions = (
+        FILES.parents,
+        lambda: FILES.threads(ME),
+        lambda: FILES.mapped(ME),
+        lambda: FILES.open(mapped),
+    )
+    for ask in questions:
+        with pytest.raises(TargetError, match="Too many open files") as error:
+            ask()
+        assert error.value.code == "NO_ACCESS"
