@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -47,6 +46,8 @@ class DebugArguments:
         if isinstance(found, TargetError):
             raise spec_error(found.code, found.message, span, found.hint)
         if found is None:
+            from difflib import get_close_matches  # only mistakes want it
+
             near = get_close_matches(name, self._places, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it is {self._prototype}"
             raise spec_error(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.ktype import KStruct
@@ -42,4 +41,6 @@ def all_members(target: Target, struct: KStruct) -> Iterator[Member]:
 
 def similar_members(target: Target, struct: KStruct, name: str) -> list[str]:
     """At most three members whose names are close."""
+    from difflib import get_close_matches  # only mistakes want it
+
     return get_close_matches(name, [m.name for m in all_members(target, struct)], n=3, cutoff=0.5)

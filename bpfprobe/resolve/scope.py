@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +217,8 @@ class Scope:
             what = f"{name}, argument {self.out_of_reach[name]} of {self.function},"
             return self._out_of_reach(what, span)
         known = [*self.captures, *self.arguments]
+        from difflib import get_close_matches  # only mistakes want it
+
         near = get_close_matches(name, [*known, *BUILTIN_NAMES], n=3, cutoff=0.6)
         what = f"{self.function} has no argument {name}"
         if self.numbered and re.fullmatch("arg[1-9][0-9]*", name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
@@ -125,6 +124,8 @@ def _no_marker(
             span,
             f"it has {' '.join(providers)}",
         )
+    from difflib import get_close_matches  # only mistakes want it
+
     near = get_close_matches(point.name, {marker.name for marker in markers})
     hint = f"did you mean {' or '.join(near)}?" if near else None
     return spec_error(

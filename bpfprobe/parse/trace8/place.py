@@ -6,7 +6,6 @@ is decimal, or hexadecimal with an x in it.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
@@ -104,6 +103,8 @@ def _split(span: Span) -> tuple[str, str, str]:
 
 def _check_no_kind(library: str, span: Span) -> None:
     """Raise for a library that looks like a kind of probe, of ours or of another tool."""
+    from difflib import get_close_matches  # only mistakes want it
+
     near = get_close_matches(library, KINDS, n=1, cutoff=0.8)
     if not near and library not in OTHER_KINDS:
         return
