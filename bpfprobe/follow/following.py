@@ -105,6 +105,8 @@ class Following:
 
     def _take(self, records: list[ProcessRecord]) -> None:
         lost = 0
+        for probe in self._probes:
+            probe.look_where_it_leads(self._files.leads)
         for record in records:
             match record:
                 case Mapped():

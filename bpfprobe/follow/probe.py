@@ -35,6 +35,7 @@ class FollowedProbe:
         self._attached: dict[tuple[FileKey, int | None], tuple[Place, list[Link]]] = {}
         self._aliases: dict[FileKey, FileKey] = {}
         self._passed: set[tuple[FileKey, str]] = set()
+        self._leads: FileKey | None = None
         self.refused: set[tuple[FileKey, int]] = set()
         """Files, with when they were changed last, that it cannot go to."""
         self.is_full = False
@@ -57,7 +58,8 @@ class FollowedProbe:
     def is_news(self, mapped: Mapped, leads_to: Callable[[Wanted, Mapped], bool]) -> bool:
         """Whether a file is meant that it is not in yet, before anybody has opened that file.
 
-        ``leads_to`` is asked once of each file whose path alone does not say so.
+        ``leads_to`` is asked once of each file whose path alone does not say so, until that path
+        leads elsewhere.
         """
         if self.family is not None and mapped.pid not in self.family:
             return False
@@ -72,6 +74,15 @@ class FollowedProbe:
             self._passed.clear()
         self._passed.add(seen)
         return False
+
+    def look_where_it_leads(self, leads: Callable[[Wanted, int | None], FileKey | None]) -> None:
+        """Where its path leads elsewhere now, files that were passed before may be meant."""
+        if not self.wanted.leads:
+            return
+        file = leads(self.wanted, self.family.head if self.family is not None else None)
+        if file != self._leads:
+            self._leads = file
+            self._passed.clear()
 
     def has(self, file: FileKey, pid: int | None) -> bool:
         """Whether it is in a file, by the numbers of stat(2) or those of a mapping."""

@@ -89,6 +89,10 @@ class ProcessFiles(Protocol):
         """Whether for the process the path that is wanted leads to the file that it has mapped."""
         ...
 
+    def leads(self, wanted: Wanted, pid: int | None) -> FileKey | None:
+        """The file that the path leads to now, for a process or for us; None for nothing."""
+        ...
+
     def key(self, path: str) -> FileKey | None:
         """The file at a path that we have found; None where it has gone."""
         ...
@@ -151,6 +155,15 @@ class LiveProcessFiles:
             return under(root, path).samefile(under(root, mapped.mapping.path))
         except (OSError, TargetError):  # not there for this process, or it has ended
             return False
+
+    def leads(self, wanted: Wanted, pid: int | None) -> FileKey | None:
+        """By stat(2)."""
+        root = "" if pid is None else f"/proc/{pid}/root"
+        try:
+            status = os.stat(f"{root}{wanted.paths[0]}")  # noqa: PTH116  # asked often
+        except OSError:
+            return None
+        return FileKey(status.st_dev, status.st_ino)
 
     def key(self, path: str) -> FileKey | None:
         """By stat(2)."""

@@ -59,6 +59,7 @@ class FakeFiles:
     opened: list[FakeFile] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     alive: dict[int, set[int]] = field(default_factory=dict)
+    led: int = 0
 
     def parents(self) -> dict[int, int]:
         return self.tree
@@ -74,7 +75,10 @@ class FakeFiles:
 
     def leads_to(self, wanted: Wanted, mapped: Mapped) -> bool:
         self.asked.append(mapped.mapping.path)
-        return mapped.mapping.path == f"/link/to{wanted.name}"
+        return mapped.mapping.path == f"/link/to{wanted.name}" or mapped.mapping.inode == self.led
+
+    def leads(self, wanted: Wanted, pid: int | None) -> FileKey | None:
+        return FileKey(1, self.led) if self.led else None
 
     def end(self, pid: int, tid: int) -> Exited:
         """The last thread of a process ends, and all that it had mapped is gone."""
@@ -193,6 +197,17 @@ def test_each_file_once_and_no_other_is_opened(files: FakeFiles, benches: list[B
         "FOLLOWED plug goes to /link/to/lib/here.so (1 place)",
     ]
     assert len(bench.engine.sources) == 1, "the same C is compiled once"
+
+
+def test_a_link_that_is_turned_to_a_file_that_was_mapped_before(
+    files: FakeFiles, benches: list[Bench]
+) -> None:
+    files.led = 100
+    benches.append(bench := Bench(PLUG, files=files))
+    assert len(bench.tell(mapped(8, 101, "/real"), mapped(9, 101, "/real"))) == 1
+    assert files.asked == ["/real"]
+    files.led = 101
+    assert len(bench.tell(mapped(9, 101, "/real"))) == 2
 
 
 def test_a_mapping_with_another_device_is_the_same_file(

@@ -162,16 +162,25 @@ def test_a_library_by_its_name_wherever_it_is(host: Host, tmp_path: Path) -> Non
         assert len(session.places()) == 2
 
 
-def test_a_link_that_comes_later_leads_to_the_file(host: Host, tmp_path: Path) -> None:
-    link = tmp_path / "plugin.so"
-    with bp.Session(plug(link), follow=True) as session:
-        real = build_plugin(tmp_path / "real-1.2.so")
-        link.symlink_to(real)
-        host(f"load {link}")
-        until(session.places)
-        host(f"call {TIMES}")
-        assert values(session) == VALUES
-        assert session.places()[0].path == str(real)
+@pytest.mark.parametrize("by_pid", [False, True])
+def test_a_link_leads_to_a_file(host: Host, tmp_path: Path, by_pid: bool) -> None:
+    """One that comes later, and that is turned to a file which was mapped by its own name."""
+    link, folder = tmp_path / "current" / "plugin.so", tmp_path / "current"
+    releases = [tmp_path / "1.2", tmp_path / "1.3"]
+    for release in releases:
+        release.mkdir()
+        build_plugin(release / "plugin.so")
+    with bp.Session(plug(link, pid=host.pid if by_pid else None), follow=True) as session:
+        for release in releases:
+            host("fork", f"load {release / 'plugin.so'}", f"call {TIMES}")
+            assert list(session.events(duration=0)) == []
+            folder.unlink(missing_ok=True)
+            folder.symlink_to(release)
+            host("exec", f"load {link}")
+            path = str(release / "plugin.so")
+            until(lambda path=path: path in [place.path for place in session.places()])
+            host(f"call {TIMES}")
+            assert values(session) == VALUES
 
 
 def test_a_new_filter_holds_in_all_files(host: Host, tmp_path: Path) -> None:
