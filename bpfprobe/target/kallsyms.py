@@ -25,9 +25,15 @@ class Kallsyms:
 
     def __init__(self, text: bytes) -> None:
         self._text = text
+        self._found: dict[str, tuple[Symbol, ...]] = {}
 
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """Every symbol of exactly this name, in the order of the file."""
+        if name not in self._found:
+            self._found[name] = self._search(name)
+        return self._found[name]
+
+    def _search(self, name: str) -> tuple[Symbol, ...]:
         wanted = re.escape(name.encode(errors="surrogateescape"))
         if not name or any(character.isspace() for character in name):
             return ()

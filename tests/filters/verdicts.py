@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from bpfprobe.model import expression as ast
 from bpfprobe.model.span import SourceText
@@ -59,6 +60,12 @@ class Undefined(Exception):
     """What the kernel says depends on its age, or on what lies behind a text."""
 
 
+@cache
+def _parsed(text: str) -> ast.Expression | None:
+    """The filter; once, as each is held against many hits."""
+    return parse_filter(SourceText(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Judges hits. ``functions`` are (start, end) by name; ``as_kernel`` keeps its mistakes."""
@@ -68,7 +75,7 @@ class Judge:
 
     def keeps(self, text: str, hit: Hit) -> bool:
         """Whether the filter keeps the hit. Raises `Undefined` for the kernel's own verdict."""
-        expression = parse_filter(SourceText(text))
+        expression = _parsed(text)
         return expression is None or self.holds(expression, hit)
 
     def holds(self, node: ast.Expression, hit: Hit) -> bool:
