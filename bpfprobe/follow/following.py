@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bpfprobe.follow.variants import Variants
     from bpfprobe.model.mapping import ProcessRecord
     from bpfprobe.model.place import Awaited
+    from bpfprobe.target import Target
     from bpfprobe.target.process_files import Opened, ProcessFiles
 
 
@@ -227,31 +228,33 @@ class Following:
             self._failure = self._failure or error
 
     def _see(self, mapped: Mapped) -> None:
-        for probe in self._probes:
-            if probe.is_news(mapped, self._files.leads_to):
-                self._open(probe, mapped)
+        news = [p for p in self._probes if p.is_news(mapped, self._files.leads_to)]
+        if news:
+            self._open(news, mapped)
 
-    def _open(self, probe: FollowedProbe, mapped: Mapped) -> None:
+    def _open(self, probes: list[FollowedProbe], mapped: Mapped) -> None:
         try:
             opened = self._files.open(mapped)
         except BpfprobeError as error:
-            # Of a process that has ended alone, nobody is left who could use it.
-            if probe.family is None or error.code != "FILE_GONE":
-                self._refuse(probe, mapped, error, mapped.mapping.path)
+            for probe in probes:
+                # Of a process that has ended alone, nobody is left who could use it.
+                if probe.family is None or error.code != "FILE_GONE":
+                    self._refuse(probe, mapped, error, mapped.mapping.path)
             return
         try:
-            probe.is_the_same(mapped.mapping.file, opened.key)
-            scope = probe.scope(mapped.pid)
-            if probe.has(opened.key, scope) or (opened.key, opened.changed_ns) in probe.refused:
-                return
-            self._attach(probe, mapped, opened)
+            target = self._variants.target(opened)  # one for all: it reads the file once
+            for probe in probes:
+                probe.is_the_same(mapped.mapping.file, opened.key)
+                is_known = probe.has(opened.key, probe.scope(mapped.pid))
+                if not is_known and (opened.key, opened.changed_ns) not in probe.refused:
+                    self._attach(probe, mapped, opened, target)
         finally:
             opened.close()
 
-    def _attach(self, probe: FollowedProbe, mapped: Mapped, opened: Opened) -> None:
+    def _attach(self, probe: FollowedProbe, mapped: Mapped, opened: Opened, target: Target) -> None:
         pid = probe.scope(mapped.pid)
         try:
-            variant = self._variants.of(probe.index, opened)
+            variant = self._variants.of(probe.index, opened, target)
             if not probe.has_room(variant.places):
                 if not probe.is_full:
                     probe.is_full = True

@@ -60,7 +60,11 @@ class Variants:
         }
         self._known: dict[tuple[int, FileKey, int], Variant] = {}
 
-    def of(self, index: int, opened: Opened) -> Variant:
+    def target(self, opened: Opened) -> Target:
+        """A target on which every name of a file means that one."""
+        return self._files.target(self._target, opened)
+
+    def of(self, index: int, opened: Opened, target: Target) -> Variant:
         """The probe of that number in a file; described once for each content of the file.
 
         Raises `SpecError`, `TargetError`, `CompileError`, `LoadError`, and `SessionError` (code
@@ -68,7 +72,7 @@ class Variants:
         """
         key = (index, opened.key, opened.changed_ns)
         if key not in self._known:
-            made = self._described(index, opened)
+            made = self._described(index, target)
             wiring = made.wiring.probes[index]
             self._known[key] = Variant(index, wiring, self._programs(index, made, wiring))
         return self._known[key]
@@ -86,8 +90,7 @@ class Variants:
         """See `Attachment.end`."""
         self._attachment.end(links)
 
-    def _described(self, index: int, opened: Opened) -> Compilation:
-        target = self._files.target(self._target, opened)
+    def _described(self, index: int, target: Target) -> Compilation:
         spec = self._made.specs[index]
         layout = self._made.wiring.probes[index].layout
         settled = pinned(spec, layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from string import Template
 
 from bpfprobe._resources import template_root
@@ -16,9 +17,14 @@ class TemplateError(BpfprobeError):
 
 def fill(name: str, /, **holes: str) -> str:
     """The text of ``templates/NAME`` below its first comment, with every hole filled."""
-    text = (template_root() / name).read_text(encoding="ascii")
-    template = Template(text[text.index("*/\n") + 3 :])
+    template = _template(name)
     wanted = set(template.get_identifiers())
     if wanted != set(holes):
         raise TemplateError(f"{name} has the holes {sorted(wanted)}, not {sorted(holes)}")
     return template.substitute(holes)
+
+
+@cache
+def _template(name: str) -> Template:
+    text = (template_root() / name).read_text(encoding="ascii")
+    return Template(text[text.index("*/\n") + 3 :])

@@ -206,13 +206,15 @@ class _OneFileTarget:
 
     def __init__(self, base: Target, files: Target, path: str) -> None:
         self._base, self._files, self._path = base, files, path
+        self._binary: Binary | None = None
 
     def __getattr__(self, question: str) -> Any:
         return getattr(self._files if question in _OF_A_FILE else self._base, question)
 
     def binary(self, path: str, pid: int | None = None) -> Binary:
-        """That file. Raises what `Target.binary` does."""
-        return self._files.binary(self._path)
+        """That file, which is read once. Raises what `Target.binary` does."""
+        self._binary = self._binary or self._files.binary(self._path)
+        return self._binary
 
     def process_maps_binary(self, pid: int, binary: Binary) -> bool:
         """It does: that is how the file was found."""

@@ -199,6 +199,17 @@ def test_each_file_once_and_no_other_is_opened(files: FakeFiles, benches: list[B
     assert len(bench.engine.sources) == 1, "the same C is compiled once"
 
 
+def test_a_file_is_opened_once_for_all_probes(files: FakeFiles, benches: list[Bench]) -> None:
+    again = bp.uprobe(HERE, "plug", event="again")
+    benches.append(bench := Bench(PLUG, again, files=files))
+    assert len(bench.tell(mapped(9, 101))) == 4
+    assert len(files.opened) == 1
+    bench.tell(mapped(9, 55))
+    assert [line.partition(" of ")[0] for line in bench.told[2:]] == [
+        f"REFUSED {name} does not go to /lib/here.so" for name in ("plug", "again")
+    ]
+
+
 def test_a_link_that_is_turned_to_a_file_that_was_mapped_before(
     files: FakeFiles, benches: list[Bench]
 ) -> None:
