@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "bits": ("+0(%si):b3@4/8[2]", st.tuples(*[st.integers(0, 7)] * 2)),
     "symbol": ("$arg1:symbol", st.integers(0, (1 << 64) - 1)),
     "symstr": ("$arg1:symstr", st.integers(0, (1 << 64) - 1)),
-    "texts": ("+0(%si):ustring[3]", st.tuples(*[st.binary(max_size=40)] * 3)),
+    "texts": ("+0(%si):ustring[3]", st.tuples(*[st.binary(max_size=21)] * 3)),
     "func": ("func", st.just("untyped")),
 }
 
