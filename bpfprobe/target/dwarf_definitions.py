@@ -13,7 +13,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.target.dwarf_entries import children, is_declaration, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from bpfprobe.target.dwarf_entries import Die, Entries
 
@@ -21,14 +21,28 @@ STRUCTS = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
 _HOLDERS = ("DW_TAG_namespace", *STRUCTS)
 _DEEPEST = 12
 
+MOST_BYTES = 16 << 20
+"""Of entries that are looked through: a megabyte takes more than a second."""
+
 _Path = tuple[str, ...]
 """The names of the namespaces and classes around a struct, and its own."""
 
 
 class Definitions:
-    """The structs that a file defines, by name: all of its units are looked through, once."""
+    """The structs that a file defines, by name: all of its units are looked through, once.
 
-    def __init__(self, dwarfs: Iterable[Any], entries: Entries) -> None:
+    Raises `TargetError` (INCOMPLETE_TYPE) where that are too many.
+    """
+
+    def __init__(self, dwarfs: Sequence[Any], entries: Entries) -> None:
+        size = sum(dwarf.debug_info_sec.size for dwarf in dwarfs)
+        if size > MOST_BYTES:
+            raise TargetError(
+                "a struct is declared in this unit and defined in another, and the units have "
+                f"{size} bytes; they are looked through up to {MOST_BYTES}",
+                code="INCOMPLETE_TYPE",
+                hint="memory behind an address is written +OFFSET(ADDRESS)",
+            )
         self._entries = entries
         self._found: dict[_Path, Die | None] = {}
         for dwarf in dwarfs:

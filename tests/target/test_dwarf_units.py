@@ -16,6 +16,7 @@ from bpfprobe.pipeline import describe
 from bpfprobe.probes import probe
 from bpfprobe.resolve.operand import NumberOperand
 from bpfprobe.resolve.passing import argument_places
+from bpfprobe.target import dwarf_definitions
 from bpfprobe.target.live import LiveTarget
 from tests.target.test_dwarf_functions import need_type_units, prototype
 
@@ -85,6 +86,19 @@ def test_a_struct_that_another_unit_defines(
         describe([probe(f"uprobe:{program}:look n->name")], target)
     assert refused.value.code == "INCOMPLETE_TYPE"
     assert "   ^~~~" in str(refused.value)
+
+
+def test_of_so_many_units_none_is_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dwarf_definitions, "MOST_BYTES", 100)
+    target = LiveTarget()
+    program = build(tmp_path, "gcc", user=USER, owner=OWNER)
+    shop = struct_behind(prototype(program, "look", target), 0)
+    for _ in range(2):
+        with pytest.raises(TargetError, match="looked through up to 100") as caught:
+            target.members(shop)
+        assert caught.value.code == "INCOMPLETE_TYPE"
 
 
 CLASS = r"""
