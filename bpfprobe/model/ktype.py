@@ -37,8 +37,8 @@ class KStruct:
     ``name`` is empty for an anonymous one. ``spelling`` is ``struct file`` or ``union {...}``.
     ``in_program`` where DWARF of a program has it: its names are nobody's business in the kernel.
     ``passing`` says how functions of a program are handed one: a letter for each eight bytes, I in
-    a register of numbers, F in a vector register; M in memory, R by its address; empty where that
-    is not known, or nobody is.
+    a register of numbers, F in a vector register; M in memory, R by its address; E where it has
+    nothing that could be handed; empty where that is not known, or nobody is.
     """
 
     spelling: str

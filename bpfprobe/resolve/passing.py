@@ -219,9 +219,10 @@ def _in_vector(parameter: Parameter) -> TargetError:
 
 
 def _by_value(parameter: Parameter) -> TargetError:
-    if isinstance(parameter.type, KStruct) and not parameter.type.size:
+    ktype = parameter.type
+    if isinstance(ktype, KStruct) and not ktype.size and not ktype.passing:
         return TargetError(
-            f"{parameter.name} is a {parameter.type.spelling}, of which the debug information has "
+            f"{parameter.name} is a {ktype.spelling}, of which the debug information has "
             "no more than the name: how it is handed over is not known",
             code="STRUCT_ARGUMENT",
             hint=f"Clang has it all with -fstandalone-debug; {_REGISTERS_HINT}",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.target.dwarf_entries import Die, Entries
 
-BY_REFERENCE, IN_MEMORY = "R", "M"
+BY_REFERENCE, IN_MEMORY, NOT_AT_ALL = "R", "M", "E"
 _NUMBER, _VECTOR = "I", "F"
 
 _MOST_BYTES = 16
@@ -75,6 +75,8 @@ class _Struct:
                 classes[eight] = _VECTOR if is_vector else _NUMBER
         if is_large:
             return IN_MEMORY
+        if not any(classes):
+            return NOT_AT_ALL
         return "".join(classes) if all(classes) else ""
 
     def _has_own_copy(self, struct: Die) -> bool:

@@ -79,6 +79,7 @@ def test_the_ninth_float_is_memory() -> None:
 
 def test_a_large_struct_is_returned_through_a_hidden_argument() -> None:
     assert places([INT], BIG) == [Argument(2, Scalar(4, True))]
+    assert places([INT], by_value(1, "E")) == [Argument(1, Scalar(4, True))]
     assert places([INT], by_value(16, "II")) == [Argument(1, Scalar(4, True))]
     assert places([INT], BIG, "aarch64") == [Argument(1, Scalar(4, True))]
 
@@ -154,6 +155,8 @@ def test_behind_what_is_not_known_nothing_is_guessed(struct: KType) -> None:
         (1, by_value(16, "II"), "STRUCT_ARGUMENT", Argument(4, INT4)),
         (1, by_value(16, "IF"), "STRUCT_ARGUMENT", Argument(3, INT4)),
         (1, by_value(16, "FF"), "STRUCT_ARGUMENT", Argument(2, INT4)),
+        (1, by_value(1, "E"), "STRUCT_ARGUMENT", Argument(2, INT4)),
+        (6, by_value(0, "E"), "STRUCT_ARGUMENT", stacked(8)),
         (1, by_value(24, "M"), (STACK, 8), Argument(2, INT4)),
         (1, by_value(24, "R"), (Argument(2, X64), 0), Argument(3, INT4)),
         (5, by_value(16, "II"), (STACK, 8), Argument(6, INT4)),

@@ -37,6 +37,7 @@ struct Nested { One one; struct { short s[2]; } in; Floats *next; };
 struct __attribute__((packed)) Packed { char c; long n; };
 struct alignas(16) Aligned { long a, b, c, d; };
 struct Empty {};
+struct Empties : Empty { Empty two[2]; };
 struct Wide { __int128 n; };
 struct Copied { int a; Copied(const Copied &o) : a(o.a) {} };
 struct Moved { int a; Moved(Moved &&o) : a(o.a) {} };
@@ -52,7 +53,7 @@ typedef const Two named;
 PASSING = {
     "One": "I", "Two": "II", "named": "II", "Mixed": "IF", "Floats": "FF", "FloatInt": "I",
     "Big": "M", "Bits": "II", "Chars": "II", "Either": "I", "Nested": "II",
-    "Packed": "", "Aligned": "", "Empty": "", "Wide": "",
+    "Packed": "", "Aligned": "", "Empty": "E", "Empties": "E", "Wide": "",
     "Copied": "R", "Moved": "R", "Destroyed": "R", "Defaulted": "I", "Built": "I", "Virtual": "R",
     "Inherits": "R", "Holds": "R", "Box<int>": "R", "std::string": "R", "std::unique_ptr<int>": "R",
 }  # fmt: skip
