@@ -43,3 +43,9 @@ def test_what_it_says_is_taken(wrong: str, hint: str, right: str) -> None:
 
 def test_no_argument_is_offered_where_none_has_a_number() -> None:
     assert "$arg1" not in (complaint("tracepoint:sched:sched_switch arg1").hint or "")
+
+
+def test_where_the_structs_of_a_program_are_is_said() -> None:
+    hint = "a program's own structs come with the types of its arguments"
+    assert hint in (complaint("uprobe:bash:readline ((struct word_list *)$arg1)->next").hint or "")
+    assert hint not in (complaint("p untyped ((struct word_list *)$arg1)->next").hint or "")

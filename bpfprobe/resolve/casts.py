@@ -130,4 +130,6 @@ def _no_type(name: str, span: Span, scope: Scope) -> SpecError:
         hint = f"did you mean {' or '.join(near[:3])}?"
     else:
         hint = "structs go by their names in the kernel's BTF, numbers are u8..u64 s8..s64 and C's"
+        if scope.space is Space.USER:
+            hint += "; a program's own structs come with the types of its arguments"
     return spec_error("BAD_TYPE", f"there is no type {name} here", span, hint)
