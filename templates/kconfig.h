@@ -52,12 +52,18 @@ static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)1
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
 
 /*
+ * What the compiler knows of a number ends here. It would add small ones with |, of which the
+ * verifier knows no more than which bits may be set: 64 | 17 could be 95.
+ */
+#define opaque(number) asm volatile("" : "+r"(number))
+
+/*
  * Bound an unsigned number where the verifier can see it: the empty asm keeps the compiler from
  * computing the number again from something whose bounds it knows and the verifier does not.
  */
 #define bound(number, most) \
     do { \
-        asm volatile("" : "+r"(number)); \
+        opaque(number); \
         if (number > most) { \
             number = most; \
         } \

@@ -66,7 +66,8 @@ def send_event(plan: Plan, probe: ProbePlan) -> str:
         call = f"bpf_ringbuf_output(EVENTS, event, {size}, wake(counters, {size}))"
     else:
         call = f"bpf_perf_event_output(ctx, EVENTS, BPF_F_CURRENT_CPU, event, {size})"
-    lines = [f"    if ({call}) {{", f"        {add_macro(probe)}(lost);", "    }"]
+    lines = ["    opaque(used);"] if probe.layout.is_variable else []
+    lines += [f"    if ({call}) {{", f"        {add_macro(probe)}(lost);", "    }"]
     if probe.placed is Memory.SLOTS:
         lines.append(f"    {RELEASE}")
     return "\n".join(lines)

@@ -51,6 +51,22 @@ def test_it_loads(changes: dict[str, object], transport: str) -> None:
         pytest.skip(f"needs CAP_BPF and CAP_PERFMON: {error}")
 
 
+def test_short_strings_behind_heads_of_every_size() -> None:
+    probes: list[str | bp.Probe] = [
+        bp.kprobe(
+            "untyped",
+            captures={f"n{n}": "$arg1" for n in range(others)} | {"text": "$arg2:string"},
+            string_bytes=string_bytes,
+        )
+        for others in range(9)
+        for string_bytes in (5, 20, 40)
+    ]
+    try:
+        assert load_all(probes, changes={}, transport="ring") == len(probes)
+    except PrivilegeError as error:
+        pytest.skip(f"needs CAP_BPF and CAP_PERFMON: {error}")
+
+
 def test_globs_that_the_plan_lets_through_do_too() -> None:
     probes: list[str | bp.Probe] = [
         bp.uprobe("bash", "main", filter=f'+0($arg1) ~ "{glob}"', s="$arg1:string")
