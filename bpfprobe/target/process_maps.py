@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.mapping import Mapping, ProcessRecord
     from bpfprobe.target.files import Files
 
+    Mappings = dict[tuple[int, int], Mapping]
+
 MAX_PROCESSES = 4096
 """Of how many processes the mappings are remembered; those that were heard of first go first."""
 
@@ -30,7 +32,7 @@ class ProcessMaps:
     ) -> None:
         self._files = files
         self._told = told
-        self._mappings: dict[int, list[Mapping]] = {}
+        self._mappings: dict[int, Mappings] = {}
         self._unread: dict[int, bytes] = {}
         self._parents: dict[int, int] = {}
 
@@ -45,37 +47,38 @@ class ProcessMaps:
         for record in () if self._told is None else self._told():
             match record:
                 case Mapped(pid, mapping):
-                    self._known(pid).append(mapping)
+                    _add(self._known(pid), mapping)
                 case Forked(pid, parent):
                     self._forget(pid)
                     if parent in self._mappings:
-                        self._remember(pid, [*self._mappings[parent]])
+                        self._remember(pid, self._mappings[parent].copy())
                     else:
                         self._parents[pid] = parent
                 case Executed(pid):
                     self._forget(pid)
-                    self._remember(pid, [])
+                    self._remember(pid, {})
 
     def at(self, pid: int, address: int) -> Mapping | None:
         """What process ``pid`` has at an address, or had when it ended; None for nothing."""
         self.listen()
-        found = _at(self._mappings.get(pid, []), address)
+        found = _at(self._mappings.get(pid, {}), address)
         if found is None and (data := self._read(pid)):
             self._forget(pid)
             self._remember(pid, _parsed(data))
             found = _at(self._mappings[pid], address)
         return found or _at(self._known(pid), address)
 
-    def _known(self, pid: int) -> list[Mapping]:
+    def _known(self, pid: int) -> Mappings:
         """What was known of a process before; of one that only forked, what its parent has."""
         if pid not in self._mappings:
             parent = self._parents.pop(pid, None)
             if pid in self._unread:
                 before = _parsed(self._unread.pop(pid))
             elif parent is not None:
-                before = [*(self._mappings.get(parent) or _parsed(self._seen(parent)))]
+                known = self._mappings.get(parent)
+                before = known.copy() if known else _parsed(self._seen(parent))
             else:
-                before = []
+                before = {}
             self._remember(pid, before)
         return self._mappings[pid]
 
@@ -85,7 +88,7 @@ class ProcessMaps:
     def _read(self, pid: int) -> bytes:
         return self._files.read(f"/proc/{pid}/maps").data or b""
 
-    def _remember(self, pid: int, mappings: list[Mapping]) -> None:
+    def _remember(self, pid: int, mappings: Mappings) -> None:
         while len(self._mappings) >= MAX_PROCESSES:
             del self._mappings[next(iter(self._mappings))]
         while len(self._parents) >= MAX_PROCESSES:
@@ -98,10 +101,20 @@ class ProcessMaps:
         self._parents.pop(pid, None)
 
 
-def _parsed(data: bytes) -> list[Mapping]:
-    return list(read_all_mappings(os.fsdecode(data).splitlines()))
+def _parsed(data: bytes) -> Mappings:
+    mappings: Mappings = {}
+    for mapping in read_all_mappings(os.fsdecode(data).splitlines()):
+        _add(mappings, mapping)
+    return mappings
 
 
-def _at(mappings: list[Mapping], address: int) -> Mapping | None:
+def _add(mappings: Mappings, mapping: Mapping) -> None:
+    """As the latest, in the place of one that had the same addresses."""
+    span = (mapping.start, mapping.end)
+    mappings.pop(span, None)
+    mappings[span] = mapping
+
+
+def _at(mappings: Mappings, address: int) -> Mapping | None:
     """The latest that holds an address: what is told is told over what was there."""
-    return next((one for one in reversed(mappings) if one.start <= address < one.end), None)
+    return next((m for m in reversed(mappings.values()) if m.start <= address < m.end), None)

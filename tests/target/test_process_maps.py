@@ -103,6 +103,19 @@ def test_one_that_only_forked_has_what_its_parent_has(tmp_path: Path) -> None:
     assert machine.name(22, 0x1000) == "shell"
 
 
+def test_a_library_that_is_loaded_again_and_again_takes_room_once(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    for number in range(97):
+        for start in (0x1000, 0x5000):
+            mapping = Mapping(start, start + 0x2000, True, 0, 1, number, f"/lib/{number}.so")
+            machine.records.append(Mapped(9, mapping))
+    assert machine.name(9, 0x5001) == machine.name(9, 0x2FFF) == "96.so"
+    machine.records.append(Mapped(9, Mapping(0x2000, 0x3000, True, 0, 1, 7, "/lib/over.so")))
+    assert machine.name(9, 0x1001) == "96.so"
+    assert machine.name(9, 0x2FFF) == "over.so"
+    assert len(machine.maps._mappings[9]) == 3
+
+
 def test_no_more_are_remembered_than_there_is_room_for(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     for first in range(1, 3 * MAX_PROCESSES, 2):
