@@ -82,6 +82,7 @@ int p0_opened(struct pt_regs *ctx)
     bound(used, 4096);
     event->f_fd = (u64)(s32)((u64)REGISTER(ax));
     event->f_duration = (now - began);
+    opaque(used);
     if (bpf_ringbuf_output(EVENTS, event, 56 + used, wake(counters, 56 + used))) {
         COUNT(lost);
     }

@@ -57,6 +57,7 @@ int p0_exec(struct pt_regs *ctx)
     event->f_name = (bytes3 << 16) | (48 + used);
     used += bytes3;
     bound(used, 4096);
+    opaque(used);
     if (bpf_perf_event_output(ctx, EVENTS, BPF_F_CURRENT_CPU, event, 48 + used)) {
         COUNT(lost);
     }

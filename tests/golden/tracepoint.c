@@ -53,6 +53,7 @@ int p0_sched_proces(void *ctx)
     used += bytes3;
     bound(used, 4096);
     event->f_id = (u64)(s32)(IN_CONTEXT(32, 12));
+    opaque(used);
     if (bpf_ringbuf_output(EVENTS, event, 48 + used, wake(counters, 48 + used))) {
         COUNT(lost);
     }
