@@ -86,7 +86,11 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
         return KInt(f"enum {name}".strip(), size, any(value < 0 for value in values))
     if die.tag == "DW_TAG_array_type":
         return _array(die, entries, depth)
-    return KOther("a function" if die.tag == "DW_TAG_subroutine_type" else name or die.tag, size)
+    if die.tag == "DW_TAG_subroutine_type":
+        return KOther("a function", size)
+    if die.tag is None:
+        raise ValueError("a type is the end of a list of entries")
+    return KOther(name or str(die.tag), size)
 
 
 def _struct(die: Die, name: str, entries: Entries) -> KType:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bpfprobe.errors import SpecError, TargetError
 from bpfprobe.model.arch import arch_named
-from bpfprobe.model.ktype import KPointer, KStruct, Prototype
+from bpfprobe.model.ktype import KOther, KPointer, KStruct, Prototype
 from bpfprobe.model.value import Argument
 from bpfprobe.pipeline import describe
 from bpfprobe.probes import probe
 from bpfprobe.resolve.operand import NumberOperand
 from bpfprobe.resolve.passing import argument_places
 from bpfprobe.target import dwarf_definitions
+from bpfprobe.target.dwarf_types import type_of
 from bpfprobe.target.live import LiveTarget
 from tests.target.test_dwarf_functions import need_type_units, prototype
 
@@ -177,6 +179,29 @@ def test_arguments_that_clang_took_away(tmp_path: Path, version: str) -> None:
         for parameter, place in places
     }
     assert found == {"unused": "NO_BTFARG", "x": 1, "weight": "NO_BTFARG", "t": 2}
+
+
+class NoEntries:
+    """Where a type leads to an entry that is given."""
+
+    def __init__(self, tag: str | int | None) -> None:
+        self.target = SimpleNamespace(tag=tag, attributes={})
+
+    def holder(self, die: object, name: str) -> object:
+        return self.target
+
+    def referred(self, die: object, name: str) -> object:
+        return self.target
+
+    def name_of(self, die: object) -> str:
+        return ""
+
+
+def test_types_that_are_none() -> None:
+    """The end of a list, and a tag that is in no standard."""
+    assert type_of(None, NoEntries(0x7777)) == KOther("30583")  # type: ignore[arg-type]  # a fake
+    with pytest.raises(ValueError, match="end of a list"):
+        type_of(None, NoEntries(None))  # type: ignore[arg-type]  # a fake
 
 
 OLD = r"""
