@@ -126,11 +126,13 @@ def _from_the_beginning(
     from bpfprobe.pipeline import describe
     from bpfprobe.plan.obstacles import refuse_obstacles
     from bpfprobe.target.premises import Witness
+    from bpfprobe.target.site_files import SiteFiles
 
     since_ns = time.time_ns()
     witness = Witness(target or live_target())
     asked: Any = witness  # it answers whatever a target does
     made = describe(probes, asked, options)
+    files = SiteFiles(made.wiring)
     refuse_obstacles(made.plan)
     tell_of_many(made.wiring, notify)
     attachment = Attachment(made.wiring, engine, thread_is_inside)
@@ -138,6 +140,7 @@ def _from_the_beginning(
     def programs() -> tuple[Bytecode, ...]:
         codes = built.programs_for(made, asked) if built else compiled(made.source, engine)
         ahead.close()
+        files.refuse_changed()
         compiler = "" if built else engine.compiler()
         start = None
         if name is not None and (built or compiler):

@@ -20,6 +20,7 @@ from bpfprobe.plan.obstacles import refuse_obstacles
 from bpfprobe.starting import compiled, compiler_ahead, live_engine, live_target, tell_of_many
 from bpfprobe.target.awaiting import AwaitingTarget
 from bpfprobe.target.process_files import LiveProcessFiles
+from bpfprobe.target.site_files import SiteFiles
 from bpfprobe.target.threads import thread_is_inside
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def begin_following(
         watch = engine.watch_processes()  # first: what is mapped from now on is told
         undo.callback(watch.close)
         made = describe(specs, as_target, options)
+        site_files = SiteFiles(made.wiring)
         refuse_obstacles(made.plan)
         tell_of_many(made.wiring, notify)
         followed = _followed_probes(made, awaiting, options, files)
@@ -78,6 +80,7 @@ def begin_following(
         def first_programs() -> Sequence[Bytecode]:
             codes = programs(made)
             ahead.close()
+            site_files.refuse_changed()
             return codes
 
         links = attachment.attach(first_programs, made.source, waiting)
