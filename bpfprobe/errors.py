@@ -62,12 +62,21 @@ class Diagnostic:
     hint: str | None = None
 
     def __str__(self) -> str:
-        lines = [f"{self.message} [{self.code}]"]
-        if self.span is not None:
-            label = self.span.source.label
-            if label != "description":
-                lines[0] = f"{label}: {lines[0]}"
-            lines += self.span.drawing()
+        return self.text((self.span,))
+
+    @property
+    def kind(self) -> tuple[str, str, str | None, str]:
+        """What it shares with others of the same cause, wherever they are."""
+        label = "" if self.span is None else self.span.source.label
+        return self.code, self.message, self.hint, label
+
+    def text(self, spans: Iterable[Span | None]) -> str:
+        """Cause, places and way out."""
+        *_, label = self.kind
+        before = f"{label}: " if label not in ("", "description") else ""
+        lines = [f"{before}{self.message} [{self.code}]"]
+        for span in spans:
+            lines += span.drawing() if span is not None else ()
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
@@ -84,7 +93,10 @@ class SpecError(BpfprobeError):
         super().__init__(first.message, hint=first.hint, code=first.code)
 
     def __str__(self) -> str:
-        return "\n\n".join(str(diagnostic) for diagnostic in self.diagnostics)
+        same: dict[object, list[Diagnostic]] = {}
+        for one in self.diagnostics:
+            same.setdefault(one.kind, []).append(one)
+        return "\n\n".join(ones[0].text(one.span for one in ones) for ones in same.values())
 
 
 def spec_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import sys
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAILED, WRONG, NOT_ALLOWED, INTERRUPTED = 1, 2, 77, 130
+_OUTPUT_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoReturn:
@@ -21,16 +23,24 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
 
     Errors of this package become a message on stderr and status 1, 2 for a wrong description or
     command line, 77 for a missing privilege. Ctrl-C is the usual way to end a tracer: status 0. So
-    is a reader that has gone (``| head``).
+    is a reader that has gone (``| head``). Output that cannot be written, as on a full disk, is
+    status 1; where a standard stream is closed, it is ``/dev/null``.
     """
     prefix = name or Path(sys.argv[0]).name
+    _open_streams()
+    status: str | int | None
     try:
-        status = main() or 0
-        sys.stdout.flush()
+        status = _written(main)
     except BrokenPipeError:
-        # Nothing more can be said, and Python must not try at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         status = 0
+    except OSError as error:
+        if error.errno not in _OUTPUT_FAILS or error.filename is not None:
+            raise
+        _drop_output()
+        said = f"the output cannot be written: {error.strerror} [NO_OUTPUT]"
+        print(f"{prefix}: {said}", file=sys.stderr)  # noqa: T201 - a tool speaks to a person
+        status = FAILED
     except KeyboardInterrupt:
         status = 0
     except BpfprobeError as error:
@@ -41,6 +51,30 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
         elif isinstance(error, PrivilegeError):
             status = NOT_ALLOWED
     sys.exit(status)
+
+
+def _written(main: Callable[[], int | None]) -> str | int | None:
+    """The status of ``main``, once all that it printed is out."""
+    try:
+        status: str | int | None = main()
+    except SystemExit as end:  # argparse, when it has shown the help
+        status = end.code
+    sys.stdout.flush()
+    return status or 0
+
+
+def _open_streams() -> None:
+    """Open what is closed of the standard streams, or the next file would be taken for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+
+
+def _drop_output() -> None:
+    """Send away what Python would still write at exit: it could not."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def user_id(user: str | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -83,11 +82,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         for line in list_points(args.pattern, LiveTarget(), args.verbose, args.pid):
             print(escape(line))
-        sys.stdout.flush()
-    except BrokenPipeError:  # head(1) has had enough; what Python flushes at exit goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BpfprobeError as error:
-        print(*(escape(line) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+        lines = [escape(line) for line in str(error).splitlines()]
+        print("bpfprobe: " + "\n".join(lines), file=sys.stderr)
         return 1
     return 0
 

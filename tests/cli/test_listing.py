@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from bpfprobe.cli.listing import list_points
@@ -83,3 +86,10 @@ def test_nothing_found_says_what_is_near(pattern: str, code: str, hint: str) -> 
         list(list_points(pattern, TARGET))
     assert caught.value.code == code
     assert hint in (caught.value.hint or "")
+
+
+def test_the_command_says_who_complains() -> None:
+    command = [sys.executable, "-m", "bpfprobe", "list", "nokind:x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("bpfprobe: there is no kind of probe 'nokind' [BAD_PATTERN]\n")
