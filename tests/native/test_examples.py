@@ -303,6 +303,32 @@ int main(void)
 """
 
 
+def test_memleak_of_a_command_from_its_first_call_on(tmp_path: Path) -> None:
+    source = """
+        #include <stdlib.h>
+        #include <unistd.h>
+        static void *volatile kept;
+        __attribute__((noipa)) void leak(size_t size) { kept = malloc(size); }
+        __attribute__((noipa)) void drop(void) { void *volatile it = malloc(1013); free(it); }
+        int main(void)
+        {
+            for (int i = 0; i < 23; i++) { leak(1009); drop(); leak(5003); }
+            usleep(300000);
+            return 0;
+        }
+    """
+    (tmp_path / "leaky.c").write_text(source)
+    program = str(tmp_path / "leaky")
+    build = ["gcc", "-O1", "-fno-omit-frame-pointer", "-o", program, tmp_path / "leaky.c"]
+    subprocess.run(build, check=True)
+    options = ["-c", program, "-o", "0", "-z", "1000", "-Z", "5000", "1", "1"]
+    done = subprocess.run(our_tool("memleak", *options), capture_output=True, text=True, check=True)
+    assert "\t23207 bytes in 23 allocations from stack\n\t\t0x" in done.stdout
+    assert done.stdout.count("leak+") == 1
+    assert "drop+" not in done.stdout
+    assert " bytes in 23 " in done.stdout.splitlines()[-4]
+
+
 def test_memleak(tmp_path: Path) -> None:
     (tmp_path / "leaky.c").write_text(ALLOCATIONS)
     build = ["gcc", "-O1", "-fno-omit-frame-pointer", "-o", tmp_path / "leaky"]
