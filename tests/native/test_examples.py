@@ -242,11 +242,40 @@ def exchange():
 """
 
 
-def test_sslsniff(tmp_path: Path) -> None:
-    both = tmp_path / "both.pem"
+def certificate(folder: Path) -> Path:
+    both = folder / "both.pem"
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     request += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(both), "-out", str(both)]
     subprocess.run(request, check=True, capture_output=True)
+    return both
+
+
+def test_sslsniff_of_handshakes(tmp_path: Path) -> None:
+    options = ["-l", "--handshake", "-x", "-g", "-n", "--max-buffer-size", "8"]
+    with (
+        Script(real("python3", "python3"), TLS, "exchange()", certificate(tmp_path)) as script,
+        tool(b"LAT(ms)", "sslsniff", "-p", script.pid, *options) as tracer,
+    ):
+        script.work()
+        tracer.wait_for(b"after al\n----- END DATA (TRUNCATED, 1 bytes lost) -----\n")
+        rows = [line.decode().split() for line in tracer.stop()]
+    seen = [row for row in rows if row[:1] == ["HANDSHAKE"]]
+    assert [(row[3], row[4], row[5]) for row in seen] == [(script.pid, "1", "0")] * 2
+    assert len({row[6] for row in seen}) == 2
+    assert all(float(row[7]) > 0 for row in seen)
+
+
+def test_sslsniff_of_no_library_and_of_none_that_it_knows() -> None:
+    for options, code in ((["-o"], "[SESSION]"), (["--extra-lib", "foo:bar"], "[USAGE]")):
+        command = our_tool("sslsniff", *options)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode in (1, 2)
+        assert code in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_sslsniff(tmp_path: Path) -> None:
+    both = certificate(tmp_path)
     options = ["--hexdump", "--max-buffer-size", "6000"]
     with (
         Script(real("python3", "python3"), TLS, "exchange()", both) as script,
