@@ -68,10 +68,9 @@ class Following:
         """Attach nothing more. Doing it twice does nothing."""
         self._watch.end()
         try:
-            for thread in (self._thread, self._ending):
-                if thread is not None:
-                    _await(thread)
+            _await(self._thread)
         finally:
+            _await(self._ending)  # which the other may have begun last of all
             self._guarded(self._links_left())
             self._watch.close()
 
@@ -287,8 +286,10 @@ class Following:
         self._notify(Notice("REFUSED", f"{probe.name} does not go to {where}: {text}"))
 
 
-def _await(thread: threading.Thread) -> None:
+def _await(thread: threading.Thread | None) -> None:
     """Where Ctrl-C comes meanwhile too: what the thread attaches is not to outlive the rest."""
+    if thread is None:
+        return
     try:
         thread.join()
     finally:

@@ -439,6 +439,33 @@ def test_links_end_beside_the_following(files: FakeFiles, benches: list[Bench]) 
     assert bench.attached == ["uprobe:/lib/here.so:plug 7"]
 
 
+def test_the_end_waits_for_links_that_begin_to_end_meanwhile(
+    files: FakeFiles, benches: list[Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.maps = {pid: [mapped(pid, 100)] for pid in (7, 8)}
+    benches.append(bench := Bench(bp.uprobe(HERE, "plug", pid=7), files=files))
+    bench.tell(Forked(8, 7))
+    (watch,), detach = bench.engine.watches, bench.engine.detach
+    is_seen, may_go, threads = threading.Event(), threading.Event(), files.threads
+
+    def seen(pid: int) -> set[int]:
+        is_seen.set()
+        may_go.wait(60)
+        return threads(pid)
+
+    def slowly(links: Sequence[Link]) -> None:
+        time.sleep(0.1 if links else 0)
+        detach(links)
+
+    monkeypatch.setattr(files, "threads", seen)
+    bench.engine.detach = slowly  # type: ignore[method-assign]  # as the kernel does it
+    watch.push(files.end(8, 8))
+    is_seen.wait(60)
+    threading.Timer(0.05, may_go.set).start()
+    bench.followed.following.end()
+    assert bench.attached == ["uprobe:/lib/here.so:plug 7"]
+
+
 def test_where_no_thread_is_to_be_had(
     files: FakeFiles, benches: list[Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
