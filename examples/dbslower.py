@@ -48,7 +48,7 @@ def main() -> None:
     began: dict[int, bp.Event] = {}
     with session, session.until_interrupted():
         start_ns = time.monotonic_ns()
-        who = f"pids {' '.join(map(str, args.pids))}" if args.pids else "application postgres"
+        who = f"pids {', '.join(map(str, args.pids))}" if args.pids else "application postgres"
         print(f"Tracing database queries for {who} slower than {args.threshold:g} ms...")
         print(f"{'TIME(s)':<14} {'PID':<7} {'MS':>8} QUERY", flush=True)
         session.on_idle(sys.stdout.flush)

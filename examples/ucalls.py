@@ -1,6 +1,4 @@
-"""Summarize calls in a CPython with USDT markers, as bcc's ucalls 0.26 without -S and -v."""
-
-from __future__ import annotations
+"""Summarize calls in a CPython with USDT markers, as bcc's ucalls 0.26 without -S."""
 
 import argparse
 import sys
@@ -16,6 +14,7 @@ def arguments() -> argparse.Namespace:
     add("-l", "--language", choices=["python"], default="python", help="its language")
     add("-T", "--top", type=int, metavar="N", help="the N most frequent (-L: slowest) only")
     add("-L", "--latency", action="store_true", help="time from call to return")
+    add("-v", "--verbose", action="store_true", help="print the program for the kernel first")
     add("-m", "--milliseconds", action="store_true", help="times in ms (default: microseconds)")
     add("pid", type=int, help="the process")
     add("interval", type=float, nargs="?", default=float("inf"), help="print every so many seconds")
@@ -60,8 +59,11 @@ def main() -> None:
     markers = ["function__entry"] + ["function__return"] * args.latency
     probes += [bp.usdt(program, name, pid=args.pid, captures=taken) for name in markers]
     session, calls = bp.Session(*probes, ordered=True), Calls(args.latency)
+    if args.verbose:
+        print(session.c_source())
     with session, session.until_interrupted() as signals:
-        print(f"Tracing calls in python process {args.pid}... Ctrl-C to quit.", flush=True)
+        whose = f"process {args.pid} (language: python)"
+        print(f"Tracing calls in {whose}... Ctrl-C to quit.", flush=True)
         last = False
         while not last:
             last = bool(signals)

@@ -170,3 +170,10 @@ def test_importing_the_package_is_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout == "[]\n"
+
+
+def test_examples_for_programs_are_shorter_than_80_lines() -> None:
+    names = "bashreadline dbslower funccount gethostlatency memleak sslsniff ucalls ugc"
+    folder = Path(__file__).resolve().parents[1] / "examples"
+    lines = {name: (folder / f"{name}.py").read_text().count("\n") for name in names.split()}
+    assert {name: count for name, count in lines.items() if count >= 80} == {}

@@ -8,6 +8,7 @@ from bpfprobe.errors import spec_error
 from bpfprobe.model.description import DEFINITION, Description
 from bpfprobe.model.expression import Binary
 from bpfprobe.model.noun import replace
+from bpfprobe.model.options import OptionError
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import (
     Capture,
@@ -135,8 +136,10 @@ def _check_number(name: str, number: int | None) -> None:
 
 def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:
     string_bytes, event = description.string_bytes, description.event
-    if type(string_bytes) is not int or not 2 <= string_bytes <= MAX_STRING_BYTES:
-        raise TypeError(f"string_bytes must be a whole number from 2 to {MAX_STRING_BYTES}")
+    if type(string_bytes) is not int:
+        raise TypeError("string_bytes must be a whole number")
+    if not 2 <= string_bytes <= MAX_STRING_BYTES:
+        raise OptionError(f"string_bytes must be from 2 to {MAX_STRING_BYTES}, not {string_bytes}")
     name = default_name(point)
     if event is not None:
         name = check_event_name(event, SourceText(_text("event", event), "event").whole())

@@ -266,7 +266,8 @@ def test_sslsniff_of_handshakes(tmp_path: Path) -> None:
 
 
 def test_sslsniff_of_no_library_and_of_none_that_it_knows() -> None:
-    for options, code in ((["-o"], "[SESSION]"), (["--extra-lib", "foo:bar"], "[USAGE]")):
+    wrong = {"[SESSION]": ["-o"], "[USAGE]": ["--extra-lib", "foo:bar"]}
+    for code, options in (wrong | {"[OPTION]": ["--max-buffer-size", "0"]}).items():
         command = our_tool("sslsniff", *options)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode in (1, 2)
