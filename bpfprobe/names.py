@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import LoadError, PrivilegeError
@@ -31,6 +32,7 @@ class Names:
     def __init__(self, target: Target | None = None) -> None:
         self._target = target
         self._watch: ProcessWatch | None = None
+        self._taking = RLock()  # what is told, whose memory goes with the watch
         self._live: LiveSymbolizer | None = None
 
     def watch(self) -> None:
@@ -73,14 +75,16 @@ class Names:
             self._live.listen()
 
     def close(self) -> None:
-        """End the watching; what is known stays. Closing twice does nothing."""
-        if self._watch is not None:
-            self.listen()
-            self._watch.close()
-            self._watch = None
+        """End the watching, from any thread; what is known stays. Closing twice does nothing."""
+        self.listen()
+        with self._taking:
+            watch, self._watch = self._watch, None
+            if watch is not None:
+                watch.close()
 
     def _told(self) -> list[ProcessRecord]:
-        return self._watch.take() if self._watch is not None else []
+        with self._taking:
+            return self._watch.take() if self._watch is not None else []
 
 
 class _NamesOfTarget:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING
+
 import pytest
 
 import bpfprobe as bp
 from bpfprobe.deliver.stack import Frame
+from bpfprobe.engine import process_watch
 from bpfprobe.model.symbol import Location
+from bpfprobe.names import Names
 from bpfprobe.testing import FakeEngine, pack_record
 from tests.sample_machine import MACHINE
+
+if TYPE_CHECKING:
+    from bpfprobe.model.mapping import ProcessRecord
 
 STACKED = bp.kprobe("vfs_read", k="kstack", u="ustack", n="$arg3")
 
@@ -50,3 +58,35 @@ def test_a_field_that_is_no_stack() -> None:
 def test_frames_as_text_stay_on_their_line() -> None:
     assert str(Frame(7, None)) == "[unknown]"
     assert str(Frame(7, Location("a\nb", 3, 9, "/lib/x\x1b.so"))) == r"a\nb+0x3 [x\x1b.so]"
+
+
+class SlowWatch:
+    """A watch that is closed by another thread while it is looked into."""
+
+    closing: threading.Thread
+    taken_when_open: list[bool]
+
+    def __init__(self) -> None:
+        self.is_open = True
+
+    def take(self) -> list[ProcessRecord]:
+        if self.closing.ident is None:
+            self.closing.start()
+            self.closing.join(0.05)  # it must not end
+        self.taken_when_open.append(self.is_open)
+        return []
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def test_a_watch_is_not_closed_while_it_is_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_watch, "ProcessWatch", SlowWatch)
+    names = Names()
+    SlowWatch.closing, SlowWatch.taken_when_open = threading.Thread(target=names.close), []
+    names.watch()
+    names.listen()
+    SlowWatch.closing.join()
+    assert True in SlowWatch.taken_when_open
+    assert False not in SlowWatch.taken_when_open
+    names.close()
