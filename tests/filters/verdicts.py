@@ -19,6 +19,8 @@ from bpfprobe.parse.filter import parse_filter
 SEEN_BYTES = 1023
 """How much of a text is looked at: by the kernel where it follows a pointer, by us always."""
 
+_ANY_BYTE = frozenset(range(256))
+
 _ORDER = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -184,21 +186,33 @@ def _fits_array(value: bytes, pattern: bytes, room: int) -> bool:
 
 def glob_match(pattern: bytes, text: bytes) -> bool:
     """Whether all of the text fits, as lib/glob.c has it."""
-    if not pattern:
-        return not text
-    first, rest = pattern[:1], pattern[1:]
-    if first == b"*":
-        return any(glob_match(rest, text[at:]) for at in range(len(text) + 1))
-    if first == b"[":
-        parsed = _class(rest)
-        if parsed is not None:
-            members, negated, rest = parsed
-            return bool(text) and (text[0] in members) != negated and glob_match(rest, text[1:])
-    if first == b"\\":
-        first, rest = rest[:1], rest[1:]
-    elif first == b"?":
-        return bool(text) and glob_match(rest, text[1:])
-    return text[:1] == first and bool(text) and glob_match(rest, text[1:])
+    taken = {0}  # how much of the text the pattern up to here may have been fitted to
+    for fitting in _steps(pattern):
+        if fitting is None:
+            taken = set(range(min(taken, default=len(text) + 1), len(text) + 1))
+        else:
+            taken = {at + 1 for at in taken if at < len(text) and text[at] in fitting}
+    return len(text) in taken
+
+
+@cache
+def _steps(pattern: bytes) -> tuple[frozenset[int] | None, ...]:
+    """For each step of a pattern the bytes that fit, or None where any text does."""
+    found: list[frozenset[int] | None] = []
+    while pattern:
+        first, pattern = pattern[:1], pattern[1:]
+        fitting: frozenset[int] | None = frozenset(first)
+        if first == b"*":
+            fitting = None
+        elif first == b"?":
+            fitting = _ANY_BYTE
+        elif first == b"\\":
+            fitting, pattern = frozenset(pattern[:1]), pattern[1:]
+        elif first == b"[" and (parsed := _class(pattern)) is not None:
+            members, negated, pattern = parsed
+            fitting = _ANY_BYTE - members if negated else frozenset(members)
+        found.append(fitting)
+    return tuple(found)
 
 
 def _class(pattern: bytes) -> tuple[set[int], bool, bytes] | None:
