@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pwd
 import sys
@@ -24,7 +25,8 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
     Errors of this package become a message on stderr and status 1, 2 for a wrong description or
     command line, 77 for a missing privilege. Ctrl-C is the usual way to end a tracer: status 0. So
     is a reader that has gone (``| head``). Output that cannot be written, as on a full disk, is
-    status 1; where a standard stream is closed, it is ``/dev/null``.
+    status 1; where a standard stream is closed, it is ``/dev/null``. Characters that the locale's
+    encoding does not have are written as ``\\uHHHH``.
     """
     prefix = name or Path(sys.argv[0]).name
     _open_streams()
@@ -64,12 +66,17 @@ def _written(main: Callable[[], int | None]) -> str | int | None:
 
 
 def _open_streams() -> None:
-    """Open what is closed of the standard streams, or the next file would be taken for it."""
+    """Open what is closed of the standard streams, or the next file would be taken for it.
+
+    What a program was asked for may have any character: the terminal has to take them all.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _drop_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,20 @@ def test_the_command_line_with_its_output_closed() -> None:
 
 def test_a_reader_that_has_enough() -> None:
     assert shell(f"{BPFPROBE} trace --help | head -1 >/dev/null") == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "seen"),
+    [
+        ("ascii", b"gr\\xfc\\u20ac\n"),
+        ("latin-1", b"gr\xfc\\u20ac\n"),
+        ("utf-8", b"gr\xc3\xbc\xe2\x82\xac\n"),
+    ],
+)
+def test_text_that_the_locale_has_no_characters_for(encoding: str, seen: bytes) -> None:
+    tool = "import bpfprobe as bp\nbp.run_tool(lambda: print('gr\\xfc\\u20ac'), 'tool')"
+    environ = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [sys.executable, "-c", tool], env=environ, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, seen, b"")
