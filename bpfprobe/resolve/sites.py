@@ -146,13 +146,18 @@ def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, B
         symbol, offset = _file_offset(point, span, target, binary)
         note = boundary_note(point, FileOffset(offset), span, target, binary)
     except TargetError as error:
-        code = _KERNEL_CODES.get(error.code, error.code)
-        raise spec_error(code, error.message, span, error.hint) from error
+        raise _not_there(error, span) from error
     _refuse_go(point, span, binary)
     site = UserSite(
         binary.path, FileOffset(offset), point.returns, point.pid, symbol, point.ref_ctr_offset
     )
     return site, binary, note
+
+
+def _not_there(error: TargetError, span: Span) -> SpecError:
+    """What is wrong with a file, by the kernel's name for it where it has one."""
+    code = _KERNEL_CODES.get(error.code, error.code)
+    return spec_error(code, error.message, span, error.hint)
 
 
 def line_sites(
@@ -163,7 +168,7 @@ def line_sites(
         binary = mapped_binary(point, span, target)
         addresses = target.source_lines(binary, point.symbol, point.line)
     except TargetError as error:
-        raise spec_error(error.code, error.message, span, error.hint) from error
+        raise _not_there(error, span) from error
     if len(addresses) > max_places:
         stands = f"the code of {point.symbol}:{point.line} stands at {len(addresses)} places"
         raise _too_many_places(stands, max_places, span, "name one by its address")
@@ -200,7 +205,7 @@ def matching_sites(point: UserPoint, span: Span, target: Target, max_places: int
                 fit = f"{len(names)} functions of {binary.path} fit {point.symbol}"
                 raise _too_many_places(fit, max_places, span, "a narrower glob, several probes")
     except TargetError as error:
-        raise spec_error(error.code, error.message, span, error.hint) from error
+        raise _not_there(error, span) from error
     if not found:
         near = target.similar_binary_symbols(binary, point.symbol.strip("*?"))
         raise spec_error(

@@ -234,3 +234,8 @@ def test_names_of_a_system_call_without_tracefs_say_where_they_are() -> None:
     assert caught.value.code == "NO_BTFARG"
     assert "mount -t tracefs" in (caught.value.hint or "")
     assert describe([bp.syscall("openat", path="$arg2:ustring")], target)
+
+
+@pytest.mark.parametrize("place", ["main", "0x1149", "mem*", "file.c:42"])
+def test_a_file_that_is_not_there_is_one_error_however_it_is_named(place: str) -> None:
+    assert complaint(f"uprobe:/opt/none:{place}").code == "FILE_NOT_FOUND"
