@@ -243,17 +243,19 @@ def test_a_file_that_a_process_runs_and_that_is_no_longer_there(
     path = tmp_path / "sleeper"
     shutil.copy("/bin/sleep", path)
     with subprocess.Popen([path, "600"]) as process:
-        while Path(f"/proc/{process.pid}/exe").readlink() != path:
-            time.sleep(0.01)
-        target = LiveTarget()
-        wanted = path.stat().st_ino
-        for replacement in (None, program):
-            path.unlink()
-            if replacement is not None:
-                shutil.copy(replacement, path)
-            for name in (str(path), "sleeper", f"/proc/{process.pid}/exe"):
-                found = target.binary(name, process.pid)
-                assert Path(found.path).stat().st_ino == wanted, name
-                assert target.process_maps_binary(process.pid, found), name
-            path.touch()
-        process.kill()
+        try:
+            while str(path) not in Path(f"/proc/{process.pid}/maps").read_text():
+                time.sleep(0.01)  # it is its exe before it is mapped
+            target = LiveTarget()
+            wanted = path.stat().st_ino
+            for replacement in (None, program):
+                path.unlink()
+                if replacement is not None:
+                    shutil.copy(replacement, path)
+                for name in (str(path), "sleeper", f"/proc/{process.pid}/exe"):
+                    found = target.binary(name, process.pid)
+                    assert Path(found.path).stat().st_ino == wanted, name
+                    assert target.process_maps_binary(process.pid, found), name
+                path.touch()
+        finally:
+            process.kill()
