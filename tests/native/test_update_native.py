@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -87,12 +88,14 @@ def test_every_hit_is_judged_by_one_filter_and_none_is_lost(flooding: Path, tran
             for update in range(1, updates + 1):
                 new = text_and_number(update % 2)
                 session.update(filter=new.replace("text", "+u0($arg2)").replace("number", "$arg3"))
-                after = (
-                    session.statistics().produced
-                )  # whatever comes now was judged by the new one
-                numbers += [(event.n, event.number) for event in everything(session)]
-                if len(numbers) > after:
-                    assert {number for _, number in numbers[after:]} == {1009 + update % 2}
+                # Whatever comes now was judged by the new one, and once one of its hits was seen it
+                # is time for the next: so an update that nothing was judged by hides no loss.
+                after = session.statistics().produced
+                deadline = time.monotonic() + 30
+                while len(numbers) <= after:
+                    assert time.monotonic() < deadline, "no hit for the new filter"
+                    numbers += [(event.n, event.number) for event in everything(session)]
+                assert {number for _, number in numbers[after:]} == {1009 + update % 2}
             process.kill()
             numbers += [(event.n, event.number) for event in everything(session)]
             statistics = session.statistics()
@@ -106,11 +109,10 @@ def test_every_hit_is_judged_by_one_filter_and_none_is_lost(flooding: Path, tran
         if n % CYCLE == following % CYCLE:
             assert step == CYCLE, f"between {n} and {following} one was lost"
         else:
-            # each filter was in force for less than a cycle longer than it is known to have been
+            # where the new one began between the two right pairs of a cycle, the next is for it
             switches += 1
             assert 0 < step < 2 * CYCLE
-    assert switches <= updates
-    assert switches > updates // 4, "the program did not run while the filter was changed"
+    assert switches in (updates - 1, updates)  # the first filter may have seen no hit
 
 
 def test_a_number_in_place(program: Program) -> None:
