@@ -112,7 +112,7 @@ class CaptureWriter:
             self._mark_alike(field, same)
             return
         pointer = write.value(value.pointer)
-        held = self._strings.held(value)
+        held = self._strings.in_tail(value)
         if held is not None:
             length = held.length
         else:

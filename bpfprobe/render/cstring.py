@@ -50,6 +50,7 @@ class StringWriter:
         self._scratch = scratch
         self._scratch_bytes = scratch_bytes
         self._held: dict[TextAt, HeldText] = {}
+        self._tail_text: TextAt | None = None
         self._rooms: dict[TextAt, list[int]] = {}
 
     def masked(self, condition: MaskedText) -> str:
@@ -95,13 +96,14 @@ class StringWriter:
         held = self._held.get(text) if isinstance(text, TextAt) else None
         return held is not None and held.room > condition.room
 
-    def held(self, text: TextAt) -> HeldText | None:
-        """Where a text is that has been read already, and still stands there."""
-        return self._held.get(text)
+    def in_tail(self, text: TextAt) -> HeldText | None:
+        """A text that stands where its capture is to stand; not one that was read elsewhere."""
+        return self._held[text] if text == self._tail_text else None
 
     def hold_in_tail(self, text: TextAt, capacity: int) -> None:
         """Read a text that is captured as well to where its capture is to stand: once for both."""
         self._held[text] = self._read_into(text, "event->tail", capacity, capacity)
+        self._tail_text = text
 
     def expect(self, conditions: object) -> None:
         """All conditions that the program will look at: a text that several share is read once."""

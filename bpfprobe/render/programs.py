@@ -160,7 +160,7 @@ def _share_text(probe: ProbePlan, guard: Condition, strings: StringWriter) -> No
     """Before the first guard that looks at a text that is captured as well: read it, for both."""
     text = probe.shared_value
     looks = text is not None and any(node == text for node in walk(guard))
-    if text is not None and looks and strings.held(text) is None:
+    if text is not None and looks and strings.in_tail(text) is None:
         strings.hold_in_tail(text, probe.layout.field(probe.shared_text).capacity)
 
 
