@@ -39,7 +39,7 @@ def probes(args: argparse.Namespace) -> list[bp.Probe]:
     for name, size in SIZES.items():
         at, wanted = GIVES.get(name, ("$retval:u64", "$retval != 0"))
         wanted += whose + f" && time % {args.sample_rate} == 0" * (name != "realloc")
-        values = dict(size=size, at=at, stack="ustack", old="$arg1" * (name == "realloc") or "\\0")
+        values = dict(size=size, at=at, stack="ustack", old="$arg1" if name == "realloc" else "\\0")
         found.append(bp.uretprobe(args.obj, name, pid=args.pid, filter=wanted, captures=values))
     return found
 
