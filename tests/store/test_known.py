@@ -92,7 +92,7 @@ def test_each_difference_counts(parsed: list[Any]) -> None:
 def test_what_is_wrong_is_told_each_time(parsed: list[Any], wrong: dict[str, Any]) -> None:
     bp.uprobe("bash", "f", n="$arg1", pid=7)
     for _ in range(2):
-        with pytest.raises((bp.SpecError, TypeError)):
+        with pytest.raises((bp.BpfprobeError, TypeError)):
             bp.uprobe("bash", **{"n": "$arg1"} | wrong)
 
 
