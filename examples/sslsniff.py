@@ -49,7 +49,7 @@ def rows(event: bp.Event, args: argparse.Namespace, start_ns: int) -> str:
     line += f" {event.uid:<7d} {event.tid:<7d}" * args.extra
     line += f" {event.took / 1e6:<7.3f}" * args.latency
     if event.data == 0:  # a handshake
-        return line
+        return str(line)
     data = event.data or b"(fault)"
     text = "\n".join(map(bp.escape, data.decode("utf-8", "surrogateescape").split("\n")))
     shown = textwrap.fill(data.hex(), 32) if args.hexdump and event.data else text
