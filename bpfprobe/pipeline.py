@@ -71,4 +71,8 @@ def describe_elsewhere(
 
 def spec_of(probe: Probe | ProbeSpec) -> ProbeSpec:
     """What a probe asks for; one that has been parsed already is that itself."""
-    return probe if isinstance(probe, ProbeSpec) else probe.spec
+    if isinstance(probe, ProbeSpec):
+        return probe
+    if isinstance(probe, str):
+        raise TypeError(f"not a probe but a text: bp.probe({probe!r}) makes one of it")
+    return probe.spec

@@ -169,3 +169,8 @@ def test_all_mistakes_of_a_probe_are_told_at_once() -> None:
         describe([bp.probe("p vfs_read a=cuont b=count:uint c=file->qqq")], MACHINE)
     assert [d.code for d in caught.value.diagnostics] == ["NO_BTFARG", "BAD_TYPE", "NO_BTF_FIELD"]
     assert str(caught.value).count("hint: ") == 3
+
+
+def test_a_text_is_not_yet_a_probe() -> None:
+    with pytest.raises(TypeError, match=r"bp\.probe\('kprobe:vfs_read'\) makes one of it"):
+        describe(["kprobe:vfs_read"], MACHINE)  # type: ignore[list-item]  # the mistake

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import time
 
 from bpfprobe.errors import AttachError
 from bpfprobe.model.noun import dataclass
@@ -17,13 +18,16 @@ from bpfprobe.model.site import KernelSite, SingleSite, TracepointSite
 # The first 72 bytes (PERF_ATTR_SIZE_VER1) hold all that is needed: type, size, config,
 # sample_period, sample_type, read_format, flag bits, wakeup_watermark, bp_type, config1, config2.
 _ATTR = struct.Struct("=IIQQQQQIIQQ")
+# As far as the clock (PERF_ATTR_SIZE_VER3): branch_sample_type, sample_regs_user,
+# sample_stack_user, clockid.
+_ATTR_WITH_CLOCK = struct.Struct("=IIQQQQQIIQQQQIi")
 
 _PERF_TYPE_SOFTWARE, _PERF_TYPE_TRACEPOINT = 1, 2
 _COUNT_SW_DUMMY, _COUNT_SW_BPF_OUTPUT = 9, 10
 _SAMPLE_TIME, _SAMPLE_RAW = 1 << 2, 1 << 10
 _FLAG_WATERMARK = 1 << 14
-# mmap, comm, task, sample_id_all, mmap2 (Linux 3.16), comm_exec
-_FLAGS_OF_PROCESSES = 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 23 | 1 << 24
+# mmap, comm, task, sample_id_all, mmap2 (Linux 3.16), comm_exec, use_clockid (Linux 4.1)
+_FLAGS_OF_PROCESSES = 1 << 8 | 1 << 9 | 1 << 13 | 1 << 18 | 1 << 23 | 1 << 24 | 1 << 25
 
 _REF_CTR_SHIFT = 32  # config bits 32-63 of the uprobe PMU (Linux 4.20, commit a6ca88b241d5)
 _REF_CTR_LIMIT = 1 << 32
@@ -128,10 +132,14 @@ def output_request(cpu: int, wakeup_bytes: int) -> PerfRequest:
 
 
 def process_request(cpu: int, wakeup_bytes: int) -> PerfRequest:
-    """The event that only tells of processes on a CPU: what they map, fork, execute; their end."""
-    attr = _ATTR.pack(
+    """The event that only tells of processes on a CPU: what they map, fork, execute; their end.
+
+    By a clock that all CPUs share: perf's own can differ by milliseconds between two of them, and
+    then a program's first mapping seems to come before the fork that it began with.
+    """
+    attr = _ATTR_WITH_CLOCK.pack(
         _PERF_TYPE_SOFTWARE,
-        _ATTR.size,
+        _ATTR_WITH_CLOCK.size,
         _COUNT_SW_DUMMY,
         0,
         _SAMPLE_TIME,
@@ -141,6 +149,10 @@ def process_request(cpu: int, wakeup_bytes: int) -> PerfRequest:
         0,
         0,
         0,
+        0,
+        0,
+        0,
+        time.CLOCK_MONOTONIC,
     )
     return PerfRequest(attr, pid=-1, cpu=cpu)
 

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import time
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from bpfprobe.engine.cpus import cpu_life, online_cpus
@@ -48,6 +49,7 @@ class ProcessWatch:
         self._kernel, self._guard = kernel or Kernel(), guard or ForkGuard()
         self._wakeup_bytes, self._buffer_bytes = wakeup_bytes, buffer_bytes
         self._buffers: dict[int, _CpuBuffer] = {}
+        self._told: list[tuple[int, ProcessRecord]] = []
         self._poll = select.poll()
         self._woken = OwnedFd(_event())
         self._poll.register(self._woken.number, select.POLLIN)
@@ -67,8 +69,15 @@ class ProcessWatch:
         """
         if self._closed:  # in a forked child, say
             return []
-        told = [one for buffer in self._buffers.values() for one in read_records(buffer.take())]
-        records = [record for _, record in sorted(told, key=lambda one: one[0])]
+        # What comes while one CPU after the other is read waits for the next time: its beginning
+        # may have been on a CPU that had been read.
+        until_ns = time.monotonic_ns()
+        for buffer in self._buffers.values():
+            self._told += read_records(buffer.take())
+        self._told.sort(key=_time_ns)
+        count = bisect_left(self._told, until_ns, key=_time_ns)
+        records = [record for _, record in self._told[:count]]
+        del self._told[:count]
         if time.monotonic() >= self._next_scan and self._scan():
             records.append(RecordsLost(0))
         return records
@@ -76,7 +85,8 @@ class ProcessWatch:
     def wait(self) -> list[ProcessRecord]:
         """The same, when there is something; nothing once it has ended."""
         while not self._ended:
-            ready = self._poll.poll(1000 * _RESCAN_S)  # only a look tells of a CPU that has come
+            # Only a look tells of a CPU that has come.
+            ready = self._poll.poll(0 if self._told else 1000 * _RESCAN_S)
             records = self.take()
             for fd, event in ready:
                 if event & (select.POLLHUP | select.POLLERR):
@@ -156,6 +166,11 @@ def _event() -> int:
             hint="ulimit -n with a larger number" if error.errno == errno.EMFILE else None,
             code="PROCESS_RECORDS",
         ) from error
+
+
+def _time_ns(told: tuple[int, ProcessRecord]) -> int:
+    """When it was, by CLOCK_MONOTONIC."""
+    return told[0]
 
 
 class _CpuBuffer:

@@ -7,12 +7,14 @@ import errno
 import os
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bpfprobe.engine import process_watch as module
 from bpfprobe.engine.fork_guard import ForkGuard
+from bpfprobe.engine.process_records import read_records
 from bpfprobe.engine.process_watch import ProcessWatch
 from bpfprobe.errors import LoadError
 from bpfprobe.model.mapping import Executed, Forked, RecordsLost
@@ -106,6 +108,25 @@ def test_what_cpus_tell_comes_by_time(buffers: Buffers, watch: ProcessWatch) -> 
         buffers.fork(cpu, pid, at_ns)
     assert watch.take() == [Forked(pid, 1) for pid in (12, 11, 14, 13)]
     assert watch.take() == []
+
+
+def test_what_comes_while_cpus_are_read_waits_for_what_led_to_it(
+    buffers: Buffers, watch: ProcessWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = time.monotonic_ns()
+
+    def after_the_first(data: bytes) -> list[tuple[int, ProcessRecord]]:
+        if not data and buffers.fds:  # CPU 0 has been read, and had nothing
+            monkeypatch.undo()
+            buffers.fork(0, 11, now_ns + 10**12)
+            buffers.put(1, COMM, COMM_EXEC, struct.pack("=II8s", 11, 11, b"program"), later_ns)
+        return read_records(data)
+
+    later_ns = now_ns + 10**12 + 1
+    monkeypatch.setattr(module, "read_records", after_the_first)
+    assert watch.take() == []
+    monkeypatch.setattr(module.time, "monotonic_ns", lambda: later_ns + 1)
+    assert watch.take() == [Forked(11, 1), Executed(11)]
 
 
 @pytest.mark.parametrize("before_the_end", range(0, 64, 8))
