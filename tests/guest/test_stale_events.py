@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+KERNELS = ["5.10", "6.1", "7.2"]
+"""What is looked at has the same form in all; the oldest and the newest, and one between."""
+
 TRACEFS = Path("/sys/kernel/tracing")
 # A tracer that makes events as bcc does (src/cc/libbpf.c: create_probe_event),
 # holds the first one open, and may have a child that holds it too.
@@ -99,7 +102,7 @@ def outcomes(*words):
     return {one["event"]: one["outcome"] for one in json.loads(done.stdout)}, done.returncode
 
 
-@pytest.mark.guest(timeout_s=500)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=500)
 def test_events_of_the_killed_go_and_all_others_stay():
     foreign = define(FOREIGN)
     living, alive, _ = start(TRACER)
@@ -127,7 +130,7 @@ def test_events_of_the_killed_go_and_all_others_stay():
     assert "no stale events" in bpfprobe("doctor", "--stale").stdout
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 def test_an_event_that_a_surviving_child_holds_is_refused_until_it_ends():
     tracer, dead, child = start(TRACER, "fork")
     held = f"kprobes/r_vfs_read_bcc_{dead}"
@@ -147,6 +150,7 @@ def test_an_event_that_a_surviving_child_holds_is_refused_until_it_ends():
     assert (done.returncode, defined()) == (0, set()), done.stdout
 
 
+@pytest.mark.guest(kernels=KERNELS)
 def test_a_process_that_got_the_id_of_a_dead_one_is_not_its_maker():
     number = 30103
     (name,) = define([f"p:kprobes/p_vfs_open_bcc_{number} vfs_open"])
@@ -172,7 +176,7 @@ def test_what_bcc_itself_leaves_when_it_is_killed():
     assert defined() == set()
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 def test_the_list_has_states_hits_and_what_has_no_event():
     define(["p:mine/asked __x64_sys_getpgid pid=%di", "r7:mine/answered __x64_sys_getpgid"])
     (TRACEFS / "events/mine/asked/enable").write_text("1")
