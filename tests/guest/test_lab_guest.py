@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "7.2"])  # alike in those between
+
 TRACEFS = Path("/sys/kernel/tracing")
 LEFT_BEHIND = [
     Path("/etc/left-behind"),
