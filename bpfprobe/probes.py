@@ -13,6 +13,7 @@ from bpfprobe.store.known import is_known, remember
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from bpfprobe.model.spec import ProbeSpec
 
@@ -91,7 +92,7 @@ def kprobe(
             function,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(kprobe, captures, values),
             comm=comm,
             string_bytes=string_bytes,
         )
@@ -120,7 +121,7 @@ def kretprobe(
             function,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(kretprobe, captures, values),
             comm=comm,
             string_bytes=string_bytes,
         )
@@ -163,7 +164,7 @@ def uprobe(
             pid=pid,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(uprobe, captures, values),
             comm=comm,
             string_bytes=string_bytes,
             force=force,
@@ -201,7 +202,7 @@ def uretprobe(
             pid=pid,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(uretprobe, captures, values),
             comm=comm,
             string_bytes=string_bytes,
             force=force,
@@ -236,7 +237,7 @@ def usdt(
             pid=pid,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(usdt, captures, values),
             comm=comm,
             string_bytes=string_bytes,
         )
@@ -260,7 +261,7 @@ def tracepoint(
             name,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(tracepoint, captures, values),
             comm=comm,
             string_bytes=string_bytes,
         )
@@ -291,7 +292,7 @@ def syscall(
             returns=returns,
             filter=filter,
             event=event,
-            captures=_pairs(captures, values),
+            captures=_pairs(syscall, captures, values),
             comm=comm,
             string_bytes=string_bytes,
         )
@@ -299,6 +300,13 @@ def syscall(
 
 
 def _pairs(
-    captures: Mapping[str, str] | None, values: Mapping[str, str]
+    constructor: Any, captures: Mapping[str, str] | None, values: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
+    """Return all captures. Raises `SpecError` for a keyword that is nearly an option's."""
+    options: Mapping[str, object] = constructor.__kwdefaults__
+    for name in values:
+        if any(len({*name} ^ {*option}) <= 2 for option in options):  # few are so near
+            from bpfprobe.model.misspelt import check_capture_keyword
+
+            check_capture_keyword(name, values[name], options)
     return (*(captures or {}).items(), *values.items())

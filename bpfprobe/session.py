@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from bpfprobe.delivery import Delivery
 from bpfprobe.elsewhere import tell_of_other_files
 from bpfprobe.errors import SessionError
-from bpfprobe.model.options import Options
+from bpfprobe.model.options import Options, check_option_names
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.signals import caught_once, exit_on_sigterm
 from bpfprobe.starting import attach, live_target
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Never, Self
 
     from bpfprobe.attach.attachment import Attachment
     from bpfprobe.deliver.batch import Batch
@@ -189,6 +189,7 @@ class Session:
         tid: int | None = None,
         uid: int | None = None,
         not_pid: int | None = None,
+        **unknown: Never,
     ) -> None:
         """Have the programs that run keep other hits: no hit is lost, none judged by halves.
 
@@ -201,14 +202,15 @@ class Session:
         When it returns, nothing is judged by the old values any more, but calls that wait for their
         return and whose beginning was. What is refused changes nothing. Takes some milliseconds.
         Raises `SpecError` for a filter that is wrong in itself, `SessionError` (code UPDATE_SHAPE)
-        for one that needs other code, `LoadError` (MAP_WRITE).
+        for one that needs other code, `LoadError` (MAP_WRITE), `OptionError`.
         """
+        changes = {"pid": pid, "tid": tid, "uid": uid, "not_pid": not_pid}
+        check_option_names(unknown, ("filter", *changes))
         attachment = self._attachment
         if attachment is None:
             raise SessionError("the session is not open", hint="with Session(...) as session:")
         from bpfprobe.update import as_opened, describe_update  # most sessions stay as they began
 
-        changes = {"pid": pid, "tid": tid, "uid": uid, "not_pid": not_pid}
         given = {name: number for name, number in changes.items() if number is not None}
         index = None if filter is None else self._index_to_update(probe)
         if self._in_force is None:

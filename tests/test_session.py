@@ -320,7 +320,7 @@ def test_what_has_no_meaning(bench: Bench) -> None:
     assert bench.engine.links == [], "nothing is attached for a run that cannot be"
     with pytest.raises(bp.SessionError, match="has not been opened"):
         bench.session.event_type(READS)
-    with pytest.raises(TypeError):
+    with pytest.raises(bp.OptionError, match="no option nonsense"):
         bp.Session(READS, target=MACHINE, nonsense=1)
     with pytest.raises(bp.OptionError):
         bp.Session(READS, target=MACHINE, latency_s=0)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from bpfprobe.errors import BpfprobeError
 from bpfprobe.model.noun import dataclass
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
 TRANSPORTS = ("auto", "ring", "perf")
 
 
@@ -16,6 +21,17 @@ class OptionError(BpfprobeError, ValueError):
     """An option has a value that cannot be."""
 
     code = "OPTION"
+
+
+def check_option_names(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `OptionError` (code UNKNOWN_OPTION) for a name that is not one of ``known``."""
+    for name in given:
+        if name not in known:
+            from bpfprobe.model.misspelt import near_option  # only mistakes want it
+
+            near = near_option(name, known)
+            hint = f"did you mean {near}=?" if near else f"options are {', '.join(known)}"
+            raise OptionError(f"there is no option {name}", hint=hint, code="UNKNOWN_OPTION")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +62,11 @@ class Options:
     window_s: float = 0.1
     max_places: int = MAX_PLACES
     follow: bool = False
+
+    def __new__(cls, **given: object) -> Self:
+        """Refuse what is not an option. Raises `OptionError`."""
+        check_option_names(given, cls.__annotations__)
+        return object.__new__(cls)
 
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:
