@@ -1,13 +1,10 @@
 /*
- * The one header that BCC includes, in the place where it looks for a kernel's own.
+ * What stands before each program's text, for want of kernel headers.
  * holes: $registers (struct pt_regs of the processor)
  *
- * The guards keep BCC's 3,000 lines of helpers out: a program may call what stands here and nothing
- * else. Numbers are those of enum bpf_func_id in <linux/bpf.h>.
+ * A program may call what stands here and nothing else. Numbers are those of enum bpf_func_id in
+ * <linux/bpf.h>.
  */
-#define __BPF_HELPERS_H
-#define _UAPI__LINUX_BPF_H__
-#define __LINUX_BPF_H__
 #define BCC_SEC(name) __attribute__((section(name), used))
 #define _LICENSE "GPL"
 #define inlined static inline __attribute__((always_inline))

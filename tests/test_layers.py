@@ -29,7 +29,7 @@ ALLOWED = {
     "deliver": {*SHARED, "bpfprobe.deliver"},
     "read": {*SHARED, "bpfprobe.read", "bpfprobe.engine:RecordSource"},
     "attach": {*SHARED, "bpfprobe.attach", "bpfprobe.engine:Engine,Link,RecordSource"},
-    "engine": {*SHARED, "bpfprobe.engine"},
+    "engine": {*SHARED, "bpfprobe.engine", "bpfprobe._resources"},
     "store": {*SHARED, "bpfprobe.store", "bpfprobe"},
 }
 STANDARD_ABOVE = {

@@ -21,13 +21,18 @@ import bpfprobe
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("LICENSE", "README.md", "bpfprobe", "pyproject.toml", "setup.cfg", "templates")
-TEMPLATES = {path.name for path in (CHECKOUT / "templates").iterdir()}
+TEMPLATES = {
+    str(path.relative_to(CHECKOUT / "templates"))
+    for path in (CHECKOUT / "templates").rglob("*")
+    if path.is_file()
+}
 DATA = {"bpfprobe/py.typed", "bpfprobe/lab/kernels.toml"}
 SHOW_TEMPLATES = """
 import bpfprobe, bpfprobe._resources
 print(bpfprobe.__file__)
-for path in bpfprobe._resources.template_root().iterdir():
-    print(path.name, len(path.read_bytes()))
+root = bpfprobe._resources.template_root()
+for path in root.rglob("*.?"):
+    print(path.relative_to(root), len(path.read_bytes()))
 """
 
 
@@ -120,7 +125,7 @@ def test_sdist_makes_the_same_wheel(source, wheel, tmp_path):
 
 
 def expected_templates(file):
-    sizes = [(path.name, path.stat().st_size) for path in (CHECKOUT / "templates").iterdir()]
+    sizes = [(name, (CHECKOUT / "templates" / name).stat().st_size) for name in TEMPLATES]
     return [str(file), *sorted(f"{name} {size}" for name, size in sizes)]
 
 

@@ -2,7 +2,7 @@
 
 LLVM calls ``exit(1)`` on code that it cannot lower (a stack over 512 bytes), BCC changes the
 working directory, and both print to stderr: so neither is loaded here. No privilege is needed,
-nor kernel headers: BCC reads one header, which comes with the text.
+nor kernel headers, and nothing is written anywhere: all goes through a pipe.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ def compile_c(
 ) -> tuple[CompiledFunction, ...]:
     """Each function in ``names``, in their order.
 
-    ``header`` is all that the text can include. ``waiting`` is a compiler that was started before,
+    ``header`` goes before it. ``waiting`` is a compiler that was started before,
     which has ended when this returns. Raises `CompileError` (codes COMPILE,
     COMPILE_STACK, COMPILE_START, COMPILE_TIMEOUT, COMPILE_CRASH), `MissingLibraryError` (NO_LIBBCC,
     LIBBCC_MISMATCH).
     """
     parts = [
-        numbered(text).encode(),
+        f"{header}\n{numbered(text)}".encode(),
         "\0".join(_FLAGS).encode(),
         *(name.encode() for name in names),
     ]
     try:
-        done = _run(child.pack(parts), header, timeout_s, waiting)
+        done = _run(child.pack(parts), timeout_s, waiting)
     except SlowCompilerError as error:
         raise CompileError(
             f"the compiler took longer than {timeout_s:g} s",
@@ -73,7 +73,7 @@ def compile_c(
             f"the compiler could not be started: {error}",
             source=text,
             log="",
-            hint="it needs a Python to run and a temporary folder to write to",
+            hint="it needs a Python to run",
             code="COMPILE_START",
         ) from error
     log = _decode(done.complaints)
@@ -86,24 +86,22 @@ def compile_c(
     )
 
 
-def _run(request: bytes, header: str, timeout_s: float, waiting: CompilerProcess | None) -> Done:
+def _run(request: bytes, timeout_s: float, waiting: CompilerProcess | None) -> Done:
     place = os.environ.get(COMPILER_PLACE)
     if place:
-        done = compile_elsewhere(place, request, header, timeout_s)
+        done = compile_elsewhere(place, request, timeout_s)
         if done is not None:
             return done
-    return run_child(request, header, timeout_s, waiting)
+    return run_child(request, timeout_s, waiting)
 
 
-def run_child(
-    request: bytes, header: str, timeout_s: float, waiting: CompilerProcess | None = None
-) -> Done:
+def run_child(request: bytes, timeout_s: float, waiting: CompilerProcess | None = None) -> Done:
     """Give a request to a compiler in a process of its own, and have its answer and complaints.
 
     Raises OSError when it cannot be started, `SlowCompilerError`.
     """
     with waiting or CompilerProcess() as process:
-        return process.compile(request, header, timeout_s)
+        return process.compile(request, timeout_s)
 
 
 def _bytecode(message: bytes, text: str, log: str) -> tuple[bytes, ...]:

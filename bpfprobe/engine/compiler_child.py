@@ -1,7 +1,8 @@
 """The process in which LLVM runs: C text on stdin, bytecode on stdout.
 
 Started by file path and with few imports, so that it costs little, and before there is anything to
-compile, so that LLVM is loaded meanwhile; `compiler_process` is the other side.
+compile, so that LLVM is loaded meanwhile; `compiler_process` is the other side. Its argument is the
+folder of templates, in which BCC finds the one header that it includes by itself.
 A message is a list of byte strings, each after its length (u32, little endian).
 
 - request: the C text, the compiler flags (separated by NUL), then the functions to give back; all
@@ -135,10 +136,9 @@ def main() -> None:
     # What a C library prints on stdout goes to stderr: the answer has the pipe to itself.
     pipe = os.dup(1)
     os.dup2(2, 1)
-    folder = os.environ["BCC_KERNEL_SOURCE"]
-    os.chdir(folder)
+    os.chdir(sys.argv[1])
     library = load()
-    read_only_beneath(folder)  # without, it only takes longer
+    read_only_beneath(".")  # without, it only takes longer
     request = asked()
     if request:
         text, flags, *names = unpack(request)
@@ -148,8 +148,6 @@ def main() -> None:
             message = pack(answer(library, text, flags.split(b"\0"), names))
         while message:
             message = message[os.write(pipe, message) :]
-    else:
-        os.rmdir(folder)  # noqa: PTH106  # pathlib takes as long; who made the folder was killed
     # Past LLVM's destructors, which take time and can only fail.
     os._exit(0)
 

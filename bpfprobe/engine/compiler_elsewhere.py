@@ -3,7 +3,7 @@
 The environment variable BPFPROBE_COMPILER names a character device that leads there. A message is
 its length (u32, little endian) and a list of byte strings as `compiler_child` packs them:
 
-- request: a number that tells requests apart, the header, the compiler's request
+- request: a number that tells requests apart, the compiler's request
 - answer: the same number, the compiler's exit status, its answer, what it complained of
 """
 
@@ -23,14 +23,14 @@ MAX_MESSAGE_BYTES = 64 << 20
 _BUSY_S = 0.02
 
 
-def compile_elsewhere(place: str, request: bytes, header: str, timeout_s: float) -> Done | None:
+def compile_elsewhere(place: str, request: bytes, timeout_s: float) -> Done | None:
     """The compiler's answer and complaints; None where nobody answers or it has no BCC."""
     deadline = time.monotonic() + timeout_s
     number = os.urandom(8)
     try:
         device = _open(place, deadline)
         try:
-            message = child.pack([number, header.encode(), request])
+            message = child.pack([number, request])
             write_all(device, LENGTH.pack(len(message)) + message)
             while True:
                 parts = child.unpack(_message(device, deadline))

@@ -9,9 +9,9 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpfprobe._resources import template_root
 from bpfprobe.engine import compiler_child as child
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.model.noun import dataclass
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from bpfprobe.engine.fork_guard import ForkGuard
 
-_HEADER = Path("include", "linux", "kconfig.h")  # the file that BCC includes before the text
 _PART_BYTES = 1 << 16
 
 
@@ -56,7 +55,6 @@ class CompilerProcess:
         self._owner = os.getpid()
         self._pid = 0
         self._held: list[OwnedFd] = []
-        self._folder = _private_folder()
         try:
             self._start()
         except BaseException:
@@ -82,8 +80,8 @@ class CompilerProcess:
         # -I: no user site or PYTHON* variables; -S: no site packages; -B: writes no __pycache__
         self._pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", "-B", child.__file__],
-            _environment(self._folder),
+            [sys.executable, "-I", "-S", "-B", child.__file__, str(template_root())],
+            _environment(),
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, end.number, number) for number, end in enumerate(ends)
             ],
@@ -105,11 +103,8 @@ class CompilerProcess:
             self._guard.forget(held)
         held.close()
 
-    def compile(self, request: bytes, header: str, timeout_s: float) -> Done:
+    def compile(self, request: bytes, timeout_s: float) -> Done:
         """Have the only request answered. Raises OSError, `SlowCompilerError`."""
-        path = self._folder / _HEADER
-        path.parent.mkdir(parents=True)
-        path.write_text(header)
         answer, complaints = self._converse(child.sized(request), time.monotonic() + timeout_s)
         return Done(self._reap(), answer, complaints)
 
@@ -169,7 +164,6 @@ class CompilerProcess:
         finally:
             while self._held:
                 self._let_go(self._held.pop())
-            _remove(self._folder)
 
 
 def _past_standard(number: int) -> int:
@@ -182,42 +176,13 @@ def _past_standard(number: int) -> int:
         os.close(number)
 
 
-def _private_folder() -> Path:
-    """A new folder of mode 0700 under an unpredictable name.
+def _environment() -> dict[str, str]:
+    """Return all that the compiler sees of the environment.
 
-    A fixed name in /tmp would let others plant the header (CVE-2024-2314). The modules tempfile and
-    shutil do the same, and cost as much to import as a third of what the compiler takes.
+    The folder is the current one, which is there whatever happens to its name: where there is none,
+    BCC takes headers from /tmp (CVE-2024-2314).
     """
-    places = [os.environ.get(name, "") for name in ("XDG_RUNTIME_DIR", "TMPDIR")]
-    usable = (place for place in places if os.access(place, os.W_OK | os.X_OK))
-    folder = Path(next(usable, "/tmp"), f"bpfprobe-{os.urandom(8).hex()}").absolute()
-    folder.mkdir(mode=0o700)
-    return folder
-
-
-def _remove(folder: Path) -> None:
-    """The header and the folders that lead to it, or whatever is there."""
-    header = folder / _HEADER
-    try:
-        header.unlink(missing_ok=True)
-        for inner in header.relative_to(folder).parents:
-            with suppress(FileNotFoundError):
-                (folder / inner).rmdir()
-    except OSError:
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Only what BCC needs, and where a library of another place may be."""
-    environment = {
-        "BCC_KERNEL_SOURCE": str(folder),
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "PATH": "/usr/bin:/bin",
-        "LC_ALL": "C",
-    }
+    environment = {"BCC_KERNEL_SOURCE": ".", "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return environment

@@ -37,9 +37,9 @@ def _serve(port: socket.socket) -> None:
 
 
 def _answer(message: bytes) -> bytes:
-    number, header, request = child.unpack(message)
+    number, request = child.unpack(message)
     try:
-        done = run_child(request, header.decode(), TIMEOUT_S)
+        done = run_child(request, TIMEOUT_S)
     except (OSError, SlowCompilerError) as error:
         return child.pack([number, _FAILED, b"", str(error).encode()])
     return child.pack([number, b"%d" % done.status, done.answer, done.complaints])

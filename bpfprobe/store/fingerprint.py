@@ -25,7 +25,8 @@ def fingerprint() -> bytes | None:
     inside = os.path.join(home, "templates")  # noqa: PTH118  # as above
     try:
         folders = [os.path.join(home, name) for name in _FOLDERS]  # noqa: PTH118  # as above
-        folders.append(inside if os.path.isdir(inside) else beside)  # noqa: PTH112  # as above
+        templates = inside if os.path.isdir(inside) else beside  # noqa: PTH112  # as above
+        folders += [templates, f"{templates}/include/linux"]
         files = sorted(line for folder in folders for line in _files(folder))
     except OSError:
         return None

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bpfprobe._resources import template_root
 from bpfprobe.engine import compiler, compiler_child
 from bpfprobe.engine.compiler import compile_c
 from bpfprobe.errors import CompileError, MissingLibraryError
@@ -94,7 +94,6 @@ def test_no_privilege_is_needed() -> None:
     code = (
         f"import os, sys; sys.path.insert(0, {str(root)!r})\n"
         "from bpfprobe.engine.compiler import compile_c\n"
-        "os.environ.pop('XDG_RUNTIME_DIR', None)\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         f"made = compile_c('int f(void *c) {{ return 0; }}', {HEADER!r}, ['f'])\n"
         "print(len(made[0].instructions))\n"
@@ -111,29 +110,25 @@ def child_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
-def test_the_folder_is_private_and_goes_away(
+def test_all_that_it_sees_of_the_environment(
     child_script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    monkeypatch.setenv("SECRET", "x")
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("CPATH", str(tmp_path))
+    monkeypatch.setenv("BCC_LINUX_VERSION_CODE", "1")
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     child_script.write_text(
         "import os, sys\n"
         "sys.stdin.read(4)\n"
-        "folder = os.environ['BCC_KERNEL_SOURCE']\n"
-        "print(oct(os.stat(folder).st_mode), folder, os.environ.get('SECRET'),\n"
-        "      open(folder + '/include/linux/kconfig.h').read(), file=sys.stderr)\n"
+        "print(sorted(os.environ.items()), sys.argv[1:], file=sys.stderr)\n"
         "sys.exit(3)\n"
     )
     with pytest.raises(CompileError) as caught:
         compile_c("text", "the header", [])
-    mode, folder, secret, header = caught.value.log.split(maxsplit=3)
-    assert stat.S_IMODE(int(mode, 8)) == 0o700
-    assert Path(folder).parent == runtime
-    assert secret == "None"
-    assert header == "the header\n"
-    assert list(runtime.iterdir()) == []
+    seen = [("BCC_KERNEL_SOURCE", "."), ("LC_ALL", "C"), ("PATH", "/usr/bin:/bin")]
+    assert caught.value.log == f"{seen} {[str(template_root())]}\n"
+    assert list(tmp_path.iterdir()) == [child_script]
 
 
 def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,14 +192,14 @@ def test_the_child_reads_no_file_elsewhere(child_script: Path, tmp_path: Path) -
         f"sys.path.insert(0, {str(Path(compiler.__file__).parent)!r})\n"
         "import compiler_child, os\n"
         "compiler_child.asked()\n"
-        "folder = os.environ['BCC_KERNEL_SOURCE']\n"
-        "assert compiler_child.read_only_beneath(folder)\n"
-        "print(open(folder + '/include/linux/kconfig.h').read(), file=sys.stderr)\n"
+        "os.chdir(sys.argv[1])\n"
+        "assert compiler_child.read_only_beneath('.')\n"
+        "print(open('include/linux/kconfig.h').read(), file=sys.stderr)\n"
         f"open({str(elsewhere)!r})\n"
     )
     with pytest.raises(CompileError) as caught:
         compile_c("text", "the header", [])
-    assert caught.value.log.startswith("the header\n")
+    assert caught.value.log.startswith("/*\n * The one header that BCC includes")
     assert "PermissionError" in caught.value.log
 
 
@@ -217,7 +212,7 @@ def test_the_code_is_the_same_where_bcc_looks_for_functions_of_the_kernel(
     source = compiled(probe).source
     names = [program.name for program in source.programs]
     real = Path(compiler.__file__).with_name("compiler_child.py").read_text()
-    call = "    read_only_beneath(folder)"
+    call = '    read_only_beneath(".")'
     assert call in real
     made = []
     for script in (real, real.replace(call, "    pass")):

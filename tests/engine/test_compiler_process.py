@@ -41,21 +41,12 @@ print("heard", len(request), file=sys.stderr)
 """
 
 
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the private folders are made."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    (tmp_path / "run").mkdir()
-    return tmp_path / "run"
-
-
 @pytest.fixture(autouse=True)
-def nothing_stays(folders: Path) -> Iterator[None]:
-    """No descriptor, no child, no folder: whatever a test does to the compiler."""
+def nothing_stays() -> Iterator[None]:
+    """No descriptor, no child: whatever a test does to the compiler."""
     before = descriptors(), children()
     yield
     assert (descriptors(), children()) == before
-    assert list(folders.iterdir()) == []
 
 
 def descriptors() -> list[str]:
@@ -133,7 +124,7 @@ def test_with_nothing_to_compile(
 def test_one_request_is_answered_however_long() -> None:
     request = bytes(range(256)) * 4099
     with CompilerProcess() as process:
-        done = process.compile(request, "header", 60)
+        done = process.compile(request, 60)
     assert done == Done(0, request[::-1], b"heard 1049344\n")
 
 
@@ -146,7 +137,7 @@ def test_pipes_that_others_hold_open_keep_nobody_waiting() -> None:
             time.sleep(600)
             os._exit(0)
         try:
-            assert process.compile(b"abc", "", 60).answer == b"cba"
+            assert process.compile(b"abc", 60).answer == b"cba"
         finally:
             os.kill(holder, signal.SIGKILL)
             os.waitpid(holder, 0)
@@ -164,7 +155,7 @@ def test_a_forked_child_lets_go_and_ends_nothing() -> None:
             process.close()
             os._exit(len(still_open))
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        assert process.compile(b"abc", "", 60).answer == b"cba"
+        assert process.compile(b"abc", 60).answer == b"cba"
 
 
 @pytest.mark.usefixtures("echo")
@@ -172,7 +163,7 @@ def test_where_nobody_is_to_wait_for_children() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with CompilerProcess() as process:
-            assert process.compile(b"abc", "", 60) == Done(0, b"cba", b"heard 3\n")
+            assert process.compile(b"abc", 60) == Done(0, b"cba", b"heard 3\n")
         with CompilerProcess():
             pass
     finally:
@@ -190,7 +181,7 @@ def test_one_that_somebody_else_has_waited_for() -> None:
 def test_an_interrupt_of_the_terminal_is_ours_to_judge() -> None:
     with CompilerProcess() as process:
         os.kill(process._pid, signal.SIGINT)
-        assert process.compile(b"abc", "", 60).answer == b"cba"
+        assert process.compile(b"abc", 60).answer == b"cba"
 
 
 @pytest.mark.usefixtures("echo")
@@ -205,7 +196,7 @@ def test_with_no_standard_descriptors_at_hand() -> None:
         for number in (0, 1, 2):
             os.close(number)
         with CompilerProcess() as process:
-            done = process.compile(b"abc", "", 60)
+            done = process.compile(b"abc", 60)
         os._exit(23 if (done.answer, done.complaints) == (b"cba", b"heard 3\\n") else 1)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
@@ -220,17 +211,16 @@ def test_it_does_not_outlive_a_program_that_is_killed(number: signal.Signals) ->
         sys.path.insert(0, {root!r})
         from bpfprobe.engine.compiler_process import CompilerProcess
         process = CompilerProcess()
-        print(process._pid, process._folder, flush=True)
+        print(process._pid, flush=True)
         time.sleep(600)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
-        pid, folder = program.stdout.readline().split()
-        assert not is_gone(int(pid))
+        pid = int(program.stdout.readline())
+        assert not is_gone(pid)
         program.send_signal(number)
-    until(lambda: is_gone(int(pid)))
-    assert not Path(folder).exists()
+    until(lambda: is_gone(pid))
 
 
 @needs_bcc

@@ -42,6 +42,7 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     """Nothing is kept; afterwards no compiler is left, no descriptor, no folder."""
     monkeypatch.setenv("BPFPROBE_CACHE", "off")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     before = descriptors()
     yield
     assert compilers(os.getpid()) == []
