@@ -54,6 +54,16 @@ def test_a_name_is_found_whole(kallsyms: Kallsyms, name: str, found: list[Symbol
     assert list(kallsyms.symbols(name)) == found
 
 
+def test_many_names_are_found_as_one_is() -> None:
+    text = TEXT + b"ffffffffc0501000 t t\n" + b"ffffffffc0502000 b b\t[b]"
+    names = [line.split()[2].decode() for line in text.splitlines()]
+    others = [f"vfs_{number}" for number in range(61)]
+    searched = {name: Kallsyms(text).symbols(name) for name in names + others}
+    indexed = Kallsyms(text)
+    assert {name: indexed.symbols(name) for name in others + names} == searched
+    assert [len(searched[name]) for name in ("t", "b", "load_elf_phdrs", "vfs_3")] == [1, 1, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("address", "found"),
     [
