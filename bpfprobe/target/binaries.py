@@ -50,6 +50,7 @@ class LiveBinaries:
         self._machine = machine
         self._root = files.root
         self._open: dict[str, ElfFile] = {}
+        self._identities: dict[str, tuple[int, ...]] = {}
         self._tables: dict[str, FunctionTable] = {}
         self._dwarfs: dict[str, DwarfFile | None] = {}
         self._markers: dict[str, tuple[UsdtMarker, ...]] = {}
@@ -57,14 +58,13 @@ class LiveBinaries:
     def find(self, name: str, pid: int | None) -> Binary:
         """The file that ``name`` means, see `Target.binary`."""
         path = self._locator.locate(name, pid)
-        elf = self._read(path)
+        elf = self._current(path)
         if elf.machine != self._machine:
             raise TargetError(
                 f"{path} is a program for {elf.machine}, this machine is {self._machine}",
                 code="OTHER_MACHINE",
             )
         refuse_unrunnable(elf)
-        self._open[str(path)] = elf
         return Binary(str(path), elf.machine, elf.text, elf.is_go)
 
     def elf(self, binary: Binary) -> ElfFile:
@@ -172,6 +172,15 @@ class LiveBinaries:
     def is_mapped(self, pid: int, binary: Binary) -> bool:
         """Whether the process has the file mapped executable."""
         return self._locator.is_mapped(pid, binary.path)
+
+    def _current(self, path: Path) -> ElfFile:
+        """Return the file as it is now; read it only if it is not the one that was read before."""
+        shown = str(path)
+        with opened(path) as data:
+            if self._identities.get(shown) != data.identity:
+                self._open[shown] = ElfFile(data, shown)
+                self._identities[shown] = data.identity
+        return self._open[shown]
 
     def _read(self, path: Path) -> ElfFile:
         with opened(path) as data:

@@ -79,6 +79,7 @@ class BtfTypes:
     def __init__(self, raw: RawTypes, mark: int = 0) -> None:
         self.raw = raw
         self._mark = mark
+        self._members: dict[int, tuple[Member, ...]] = {}
 
     def _id(self, found: int) -> int:
         """The id for the outside: marked where it is the module's own."""
@@ -124,12 +125,12 @@ class BtfTypes:
 
     def members(self, type_id: int) -> tuple[Member, ...]:
         """The members of the struct or union with that id."""
-        raw = self.raw.type(type_id & 0xFFFFFFFF)
-        if raw.kind not in (Kind.STRUCT, Kind.UNION):
-            return ()
-        return tuple(
-            self._member(raw.flag, *fields) for fields in struct.iter_unpack("=III", raw.tail)
-        )
+        if type_id not in self._members:
+            raw = self.raw.type(type_id & 0xFFFFFFFF)
+            has_members = raw.kind in (Kind.STRUCT, Kind.UNION)
+            fields = struct.iter_unpack("=III", raw.tail if has_members else b"")
+            self._members[type_id] = tuple(self._member(raw.flag, *each) for each in fields)
+        return self._members[type_id]
 
     def has_enumerator(self, enumeration: str, name: str) -> bool | None:
         """Whether an enumeration has a value of that name; None where there is no enumeration."""

@@ -22,7 +22,12 @@ class FileBytes:
     def __init__(self, fd: int, shown: str) -> None:
         self._fd = fd
         self._shown = shown
-        self.size = os.fstat(fd).st_size
+        status = os.fstat(fd)
+        self.size = status.st_size
+        self.identity = (
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )  # fmt: skip
+        """What changes when the file does, or when another one is there."""
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes of the file. Raises `TargetError` (NO_ACCESS) when the device fails."""

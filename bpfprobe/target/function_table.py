@@ -49,8 +49,8 @@ class FunctionTable:
         Raises `TargetError`: IFUNC where the name is only that of a function that chooses another
         at run time, NO_DEMANGLER.
         """
-        whole = [entry for entry in self.entries if _goes_by(entry, name)]
-        plain = [entry for entry in self.entries if entry.name == name]
+        plain = self._by_name.get(name, [])
+        whole = [e for e in self._by_name.get(name.partition("@")[0], []) if _goes_by(e, name)]
         default = [entry for entry in plain if not _is_old(entry)]
         chosen = whole or default or plain
         mangled: dict[str, str] = {}
@@ -100,6 +100,13 @@ class FunctionTable:
         """The last functions that begin at or before an address, the nearest first."""
         at = bisect_right(self._sorted, address, key=lambda entry: entry.address)
         return self._sorted[max(0, at - 4) : at][::-1]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[FunctionEntry]]:
+        found: dict[str, list[FunctionEntry]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.name, []).append(entry)
+        return found
 
     @cached_property
     def _sorted(self) -> list[FunctionEntry]:

@@ -12,6 +12,7 @@ from bpfprobe.target.lookup import (
     library_paths,
     library_pattern,
     program_paths,
+    read_library_cache,
     refusal,
     under,
 )
@@ -34,6 +35,8 @@ class Locator:
     def __init__(self, files: Files, machine: str) -> None:
         self._files = files
         self._machine = machine
+        self._cache = b""
+        self._cached: tuple[tuple[str, str], ...] = ()
 
     def locate(self, name: str, pid: int | None) -> Path:
         """The file that ``name`` means, for us or for a process. Raises `TargetError`."""
@@ -91,8 +94,14 @@ class Locator:
                 if base == name or fits(base):
                     yield mapping.path
         yield from program_paths(name, os.environ.get("PATH") if pid is None else None)
+        yield from library_paths(name, self._libraries(root))
+
+    def _libraries(self, root: Path) -> tuple[tuple[str, str], ...]:
+        """Return (soname, path) of each library in the loader's cache; one is parsed once."""
         cache = _content(under(root, LIBRARY_CACHE))
-        yield from library_paths(name, cache, self._machine)
+        if cache != self._cache:
+            self._cache, self._cached = cache, tuple(read_library_cache(cache, self._machine))
+        return self._cached
 
     def _mappings(self, pid: int) -> list[Mapping]:
         read = self._files.read(f"/proc/{pid}/maps")

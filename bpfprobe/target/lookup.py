@@ -148,10 +148,13 @@ def program_paths(name: str, path: str | None) -> Iterator[str]:
             yield f"{directory}/{name}"
 
 
-def library_paths(name: str, cache: bytes, machine: str) -> Iterator[str]:
-    """Where the loader may find a library of that name, the most likely first."""
+def library_paths(name: str, cached: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Where the loader may find a library of that name, the most likely first.
+
+    ``cached`` is what `read_library_cache` gave.
+    """
     fits = library_pattern(name).fullmatch
-    found = {key: path for key, path in read_library_cache(cache, machine) if fits(key)}
+    found = {key: path for key, path in cached if fits(key)}
     exact = [key for key in (name, f"lib{name}.so", f"{name}.so") if key in found]
     # libc.so.6 rather than libc.so, which is a linker script where development files are.
     versioned = [key for key in newest(found) if key not in exact]
