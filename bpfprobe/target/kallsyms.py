@@ -1,7 +1,7 @@
 """The kernel's symbol table, as /proc/kallsyms prints it.
 
-The file has 100,000 to 200,000 lines (5 MB and more): it is kept as bytes and searched. One name takes
-2 ms to find, an index of all names 100 ms to build, so that is built once many names are asked for.
+The file has 100,000 to 200,000 lines (5 MB and more): it is kept as bytes and searched. One name
+takes 2 ms to find, an index of all names 100 ms to build, so it is built once many are looked up.
 """
 
 from __future__ import annotations
