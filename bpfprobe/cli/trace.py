@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.cli.letters import long_options
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.cli.trace_probes import describe_specs
     from bpfprobe.probes import Probe
 
+    start_ns = time.monotonic_ns()
     check_options(args)
     path = object_path(args)
     probes = [] if path else [Probe(d) for d in describe_specs(args, os.uname().machine)]
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     try:
         with session, session.until_interrupted() as signals:
-            _print_events(session, probes, args, child)
+            _print_events(session, probes, args, child, start_ns)
         status = 128 + signal.SIGTERM if signal.SIGTERM in signals else 0
     except KeyboardInterrupt:
         pass  # Ctrl-C is how a trace ends, here before it began or for the second time
@@ -119,10 +121,11 @@ def _print_events(
     probes: list[Probe],
     args: argparse.Namespace,
     child: Child | None,
+    start_ns: int,
 ) -> None:
     from bpfprobe.cli.trace_output import output_for
 
-    output = output_for(session, probes, args)
+    output = output_for(session, probes, args, start_ns)
     if output.header:
         print(output.header, flush=True)
 

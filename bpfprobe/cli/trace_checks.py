@@ -16,6 +16,53 @@ _BUILD_IDS = (
 )
 
 
+_ROWS = {
+    "time": "-T (--time)",
+    "timestamp": "--timestamp",
+    "unix_timestamp": "--unix-timestamp",
+    "print_cpu": "-C (--print_cpu)",
+    "address": "-a (--address)",
+    "msg_filter": "-f (--msg-filter)",
+    "aggregate": "-A (--aggregate)",
+    "headers": "-H (--headers)",
+    "style": "--style",
+    "json": "--json",
+}
+"""Options that say how rows look."""
+_RUN = {
+    "duration": "-d (--duration)",
+    "max_events": "-M (--max-events)",
+    "command": "--command",
+    "verbose": "--verbose",
+}
+"""Options that say what a run does."""
+_SHOWN_ALONE = {"format": "--format", "ebpf": "--ebpf"}
+"""Options that show something in the place of a run."""
+_NOT_IN = {
+    "json": {
+        "style": "--style",
+        "headers": "-H (--headers)",
+        "aggregate": "-A (--aggregate)",
+        "verbose": "--verbose",
+    },
+    "ftrace": {
+        "time": "-T (--time)",
+        "timestamp": "--timestamp",
+        "unix_timestamp": "--unix-timestamp",
+    },
+    "table": {"headers": "-H (--headers)"},
+}
+"""Options that a style of rows has no place for."""
+_WHY_NOT_IN = {
+    "json": ("--json prints nothing but an object for each event", "leave one out"),
+    "ftrace": (
+        "each line of ftrace has the time since boot",
+        "leave it out, or leave out --style ftrace (and -H)",
+    ),
+    "table": ("-H is the header of ftrace; a table has its own", "leave it out, or --style ftrace"),
+}
+
+
 def check_options(args: argparse.Namespace) -> None:
     """Raise `SessionError` or `OptionError` for what has no meaning."""
     if not args.specs and not args.file:
@@ -29,6 +76,11 @@ def check_options(args: argparse.Namespace) -> None:
             "--follow and --command exclude each other",
             hint="without -p a SPEC of a program sees every process that runs it; --follow adds "
             "files that come later",
+        )
+    if args.include_self and (args.pid is not None or args.command is not None):
+        raise OptionError(
+            "-S (--include-self) is for all processes, and one was asked for",
+            hint="leave it out: hits of that process are kept, whichever it is",
         )
     if args.sym_file_list is not None:
         raise OptionError(
@@ -46,12 +98,41 @@ def check_options(args: argparse.Namespace) -> None:
         raise OptionError(
             "-A (--aggregate) wants -M (--max-events)", hint="-A -M 1000 counts 1000 rows"
         )
-    if args.aggregate and args.json:
-        raise OptionError("-A (--aggregate) counts rows, and --json has none", hint="choose one")
     if args.buffer_pages is not None and not _is_power_of_two(args.buffer_pages):
         raise OptionError("-b (--buffer-pages) is a power of two", hint="64, 128, 256 ...")
     if args.buffer_pages is not None and args.buffer_bytes is not None:
         raise OptionError("-b and --buffer-bytes set the same size", hint="leave one out")
+    _check_alone(args)
+    _check_style(args)
+
+
+def _check_alone(args: argparse.Namespace) -> None:
+    """``--format`` and ``--ebpf`` run nothing and print no row."""
+    alone = _given(_SHOWN_ALONE, args)
+    if len(alone) > 1:
+        raise OptionError("--format and --ebpf show different things", hint="leave one out")
+    without = _given(_ROWS | _RUN, args)
+    if alone and without:
+        raise OptionError(
+            f"{without[0]} has no meaning with {alone[0]}, which shows something and ends",
+            hint="leave one out",
+        )
+
+
+def _check_style(args: argparse.Namespace) -> None:
+    from bpfprobe.cli.trace_probes import is_ftrace
+
+    style = "json" if args.json else "ftrace" if is_ftrace(args) else "table"
+    without = _given(_NOT_IN[style], args)
+    if without:
+        why, hint = _WHY_NOT_IN[style]
+        raise OptionError(f"{without[0]} has no place here: {why}", hint=hint)
+
+
+def _given(options: dict[str, str], args: argparse.Namespace) -> list[str]:
+    """Those of the options that were given, as they are typed; 0 is a value too."""
+    values = {typed: getattr(args, name) for name, typed in options.items()}
+    return [typed for typed, value in values.items() if value is not None and value is not False]
 
 
 def _is_power_of_two(number: int) -> bool:

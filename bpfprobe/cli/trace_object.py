@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 SUFFIX = ".bpfo"
 
 _PART_OF_IT = {
+    "dialect": "--dialect",
+    "file": "--file",
     "name": "--name",
+    "cgroup_path": "--cgroup-path",
     "kernel_stack": "--kernel-stack",
     "user_stack": "--user-stack",
     "string_size": "--string-size",
@@ -20,6 +23,11 @@ _PART_OF_IT = {
     "format": "--format",
     "ebpf": "--ebpf",
     "verbose": "--verbose",
+    "force": "--force",
+    "transport": "--transport",
+    "buffer_bytes": "--buffer-bytes",
+    "buffer_pages": "--buffer-pages",
+    "include": "--include",
 }
 """Options that a description is made with, or that show the C: an object has neither to change."""
 
@@ -37,11 +45,15 @@ def object_path(args: argparse.Namespace) -> str | None:
             f"{objects[0]} is an object, and goes alone",
             hint="bpfprobe build takes several SPECs into one object",
         )
-    given = [option for name, option in _PART_OF_IT.items() if getattr(args, name)]
-    if given or args.dialect != "auto":
+    given = [option for name, option in _PART_OF_IT.items() if _is_given(getattr(args, name))]
+    if given:
         raise OptionError(
-            f"{(given or ['--dialect'])[0]} is for descriptions, and {objects[0]} was built "
-            "without it",
+            f"{given[0]} is for descriptions, and {objects[0]} was built without it",
             hint="build another object, or trace the SPEC itself",
         )
     return str(objects[0])
+
+
+def _is_given(value: object) -> bool:
+    """Whether an option was given: None, False, no files or auto is what it is where it was not."""
+    return value is not None and value is not False and value not in ([], "auto")

@@ -149,7 +149,10 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-C", "--print_cpu", action="store_true", help="a column with the CPU")
     group.add_argument("-a", "--address", action="store_true", help="addresses in stacks")
     group.add_argument(
-        "-f", "--msg-filter", metavar="TEXT", help="only rows whose message has this in it"
+        "-f",
+        "--msg-filter",
+        metavar="TEXT",
+        help="only rows with this in their message, or else in their values as NAME=VALUE",
     )
     group.add_argument(
         "-A", "--aggregate", action="store_true", help="count rows that are alike; needs -M"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.clock import WallClock
-from bpfprobe.model.noun import dataclass
+from bpfprobe.deliver.front import JSON_NAMES, Front
+from bpfprobe.model.noun import dataclass, replace
+from bpfprobe.model.options import OptionError
 
 if TYPE_CHECKING:
     import argparse
@@ -50,20 +51,27 @@ class Output:
             yield from self.tally.lines()
 
 
-def output_for(session: Session, probes: Sequence[Probe], args: argparse.Namespace) -> Output:
-    """The output that the options ask for; the session is open."""
+def output_for(
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, start_ns: int
+) -> Output:
+    """The output that the options ask for; the session is open.
+
+    ``start_ns`` (CLOCK_MONOTONIC) is when the tracer began: ``--timestamp`` counts from it. Raises
+    `OptionError` for a value whose name JSON would have twice.
+    """
     from bpfprobe.cli.trace_probes import is_ftrace, is_trace8
 
+    front = _front(args, start_ns)
     if args.json:
-        from bpfprobe.deliver.json_lines import json_line
-
-        return Output("", json_line)
-    if is_ftrace(args):
+        header, make = "", _json(session, probes, front)
+    elif is_ftrace(args):
         header, make = _ftrace(session, probes, args)
     elif any(is_trace8(probe.description) for probe in probes):
-        header, make = _messages(session, probes, args)
+        header, make = _messages(session, probes, args, front)
     else:
-        header, make = _table(session, probes, args)
+        header, make = _table(session, probes, args, front)
+    if args.msg_filter:
+        make = _with_text(args.msg_filter, make, session, probes)
     if not args.aggregate:
         return Output(header, make)
     from bpfprobe.deliver.trace8 import Tally
@@ -71,11 +79,47 @@ def output_for(session: Session, probes: Sequence[Probe], args: argparse.Namespa
     return Output(header, make, Tally())
 
 
-def _table(session: Session, probes: Sequence[Probe], args: argparse.Namespace) -> tuple[str, Rows]:
+def _front(args: argparse.Namespace, start_ns: int) -> Front:
+    form = "clock" if args.time else ""
+    if args.timestamp:
+        form = "unix" if args.unix_timestamp else "offset"
+    return Front(WallClock.now(), start_ns, form, args.print_cpu)
+
+
+def _json(session: Session, probes: Sequence[Probe], front: Front) -> Rows:
+    from bpfprobe.deliver.json_lines import json_line
+
+    if not front.time:
+        return json_line
+    name = JSON_NAMES[front.time]
+    for probe in probes:
+        if any(field.name == name for field in session.event_type(probe).layout.fields):
+            raise OptionError(
+                f"{probe.name} has a value {name}, which is the name of the time too",
+                hint="give the value another name, or leave the option out: time counts from boot",
+            )
+    return lambda event: json_line(event, front.members(event))
+
+
+def _with_text(text: str, make: Rows, session: Session, probes: Sequence[Probe]) -> Rows:
+    """Only the rows of events whose message has the text in it."""
+    from bpfprobe.deliver.message import message_text
+
+    messages, symbols = _message_of(session, probes), session.symbols
+
+    def rows(event: Event) -> str | None:
+        return make(event) if text in message_text(messages[type(event)], event, symbols) else None
+
+    return rows
+
+
+def _table(
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, front: Front
+) -> tuple[str, Rows]:
     from bpfprobe.deliver.table import Table
 
-    clock = WallClock.now() if args.time else None
-    table = Table([session.event_type(probe).layout for probe in probes], clock)
+    front = replace(front, fraction=3)
+    table = Table([session.event_type(probe).layout for probe in probes], front)
     if not table.has_stacks:
         return table.header(), table.row
     from bpfprobe.deliver.stack import stack_lines
@@ -90,26 +134,24 @@ def _table(session: Session, probes: Sequence[Probe], args: argparse.Namespace) 
 
 
 def _messages(
-    session: Session, probes: Sequence[Probe], args: argparse.Namespace
+    session: Session, probes: Sequence[Probe], args: argparse.Namespace, front: Front
 ) -> tuple[str, Rows]:
-    from bpfprobe.deliver.trace8 import Columns, MessageTable
+    from bpfprobe.deliver.trace8 import MessageTable
 
-    messages: dict[type[Event], Message] = {}
-    for probe in probes:
-        kind = session.event_type(probe)
-        messages[kind] = probe.spec.message or _plain_message(probe.spec)
-    shown_time = "clock" if args.time else ""
-    if args.timestamp:
-        shown_time = "unix" if args.unix_timestamp else "offset"
-    columns = Columns(
-        WallClock.now(), time.monotonic_ns(), shown_time, args.print_cpu, args.address
-    )
-    table = MessageTable(messages, columns, session.symbols, args.msg_filter or "")
+    messages = _message_of(session, probes)
+    table = MessageTable(messages, front, session.symbols, addresses=args.address)
     return table.header(), table.rows
 
 
+def _message_of(session: Session, probes: Sequence[Probe]) -> dict[type[Event], Message]:
+    return {
+        session.event_type(probe): probe.spec.message or _plain_message(probe.spec)
+        for probe in probes
+    }
+
+
 def _plain_message(spec: ProbeSpec) -> Message:
-    """Beside probes of trace(8): every value as NAME=VALUE."""
+    """Of a probe that has no message of its own: every value as NAME=VALUE."""
     from bpfprobe.model.message import Conversion, Message, Shape
 
     parts: list[str | Conversion] = []
@@ -127,7 +169,7 @@ def _ftrace(
     symbols = session.symbols
     spots = {session.event_type(probe): spot(probe.spec, symbols) for probe in probes}
     header = FtraceLines.header(os.cpu_count() or 1) if args.headers else ""
-    return header, FtraceLines(spots, symbols).rows
+    return header, FtraceLines(spots, symbols, addresses=args.address).rows
 
 
 def spot(spec: ProbeSpec, symbols: Symbolizer) -> Spot:

@@ -33,6 +33,11 @@ def describe_specs(args: argparse.Namespace, machine: str) -> list[Description]:
         from bpfprobe.cli.given_specs import specs_in  # nothing else here parses
 
         texts += [spec.source.text for spec in specs_in(name)]
+    if args.bin_cmp and Dialect.TRACE8 not in {forced or dialect_of(text) for text in texts}:
+        raise OptionError(
+            "-B (--bin_cmp) is for STRCMP, which only descriptions of trace(8) have",
+            hint="leave it out: == and ~ compare texts in the other dialects",
+        )
     if args.name:
         conditions.append(_name_contains(args.name))
     if args.cgroup_path is not None:

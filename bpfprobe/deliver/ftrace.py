@@ -47,11 +47,21 @@ class Spot:
 
 
 class FtraceLines:
-    """Lines for events of these classes."""
+    """Lines for events of these classes.
 
-    def __init__(self, spots: Mapping[type[Event], Spot], symbols: Symbolizer) -> None:
+    With ``addresses`` kernel stacks have them, as with the option ``sym-addr`` of tracefs.
+    """
+
+    def __init__(
+        self,
+        spots: Mapping[type[Event], Spot],
+        symbols: Symbolizer,
+        *,
+        addresses: bool = False,
+    ) -> None:
         self._spots = spots
         self._symbols = symbols
+        self._addresses = addresses
 
     @staticmethod
     def header(cpus: int) -> str:
@@ -94,7 +104,8 @@ class FtraceLines:
             return [" => (fault)"]
         if user:
             return [f" => {_user_text(self._symbols.user(event.pid, at), at)}" for at in frames]
-        return [f" => {_name(self._symbols.kernel(at), at)}" for at in frames]
+        address = " <{:016x}>" if self._addresses else ""  # as seq_print_sym() of the kernel
+        return [f" => {_name(self._symbols.kernel(at), at)}{address.format(at)}" for at in frames]
 
 
 def place_text(place: Location | None, address: int) -> str:

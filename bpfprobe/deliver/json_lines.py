@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 from bpfprobe.deliver.event_types import decode_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bpfprobe.model.event import Event
 
 
-def json_line(event: Event) -> str:
+def json_line(event: Event, more: Mapping[str, Any] | None = None) -> str:
     r"""One line of ASCII JSON with ``probe`` and every field; ``faults`` and ``truncated`` if any.
 
     Bytes are text as well. A byte 0xHH that is no UTF-8 is the lone surrogate ``\udcHH``: in Python
     ``value.encode("utf-8", "surrogateescape")`` gives the bytes back. Floats that JSON has no form
     for are text, which ``float()`` reads: ``"nan"``, ``"inf"``, ``"-inf"``.
     """
-    fields: dict[str, Any] = {"probe": event.probe, **event.asdict()}
+    fields: dict[str, Any] = {"probe": event.probe, **(more or {}), **event.asdict()}
     if event.faults:
         fields["faults"] = sorted(event.faults)
     if event.truncated:

@@ -13,7 +13,7 @@ from bpfprobe.model.scalar import Style
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bpfprobe.deliver.clock import WallClock
+    from bpfprobe.deliver.front import Front
     from bpfprobe.model.event import Event
     from bpfprobe.model.layout import Field, Layout
 
@@ -38,8 +38,8 @@ class Column:
 class Table:
     """Rows of one probe's events in columns, or of several probes' as ``name=value``."""
 
-    def __init__(self, layouts: Sequence[Layout], clock: WallClock | None = None) -> None:
-        self._clock = clock
+    def __init__(self, layouts: Sequence[Layout], front: Front | None = None) -> None:
+        self._front = front
         self._several = len(layouts) > 1
         self._fields = [f for f in layouts[0].fields if _has_column(f)]
         self.has_stacks = any(
@@ -48,8 +48,6 @@ class Table:
         """Whether events have stacks, which are no columns: see `bpfprobe.deliver.stack`."""
         self._comm = any(f.name == "comm" for layout in layouts for f in layout.fields)
         self._columns = [Column("PID", 7, right=True)]
-        if clock is not None:
-            self._columns.insert(0, Column("TIME", 12, right=False))
         if self._comm:
             self._columns.append(Column("COMM", 16, right=False))
         if self._several:
@@ -62,25 +60,25 @@ class Table:
 
     def header(self) -> str:
         """The titles."""
-        return self._line([column.title for column in self._columns])
+        front = self._front.titles() if self._front else []
+        return self._line(front, [column.title for column in self._columns])
 
     def row(self, event: Event) -> str:
         """An event."""
+        front = self._front.cells(event) if self._front else []
         cells = [str(event.pid)]
-        if self._clock is not None:
-            cells.insert(0, self._clock.at(event.time).strftime("%H:%M:%S.%f")[:12])
         if self._comm:
             has_comm = any(f.name == "comm" for f in event.layout.fields)
             cells.append(escape(event.comm) if has_comm else "")
         if not self._several:
-            return self._line(cells + [shown(event, field) for field in self._fields])
+            return self._line(front, cells + [shown(event, field) for field in self._fields])
         fields = [f for f in event.layout.fields if _has_column(f)]
         values = " ".join(f"{f.name}={shown(event, f, quoted=True)}" for f in fields)
-        return self._line([*cells, event.probe, values])
+        return self._line(front, [*cells, event.probe, values])
 
-    def _line(self, cells: Sequence[str]) -> str:
+    def _line(self, front: list[str], cells: Sequence[str]) -> str:
         pairs = zip(self._columns, cells, strict=True)
-        return " ".join(column.cell(cell) for column, cell in pairs).rstrip()
+        return " ".join(front + [column.cell(cell) for column, cell in pairs]).rstrip()
 
 
 _COMMON = frozenset({"probe", "time", "pid", "tid", "cpu", "comm"})

@@ -245,7 +245,7 @@ def test_the_c_is_shown(worker: Worker) -> None:
         (["-A", "c:malloc"], "-A (--aggregate) wants -M"),
         (["-b", "3", "c:malloc"], "-b (--buffer-pages) is a power of two"),
         (["-b", "4", "--buffer-bytes", "9", "c:malloc"], "set the same size"),
-        (["-A", "-M", "3", "--json", "c:malloc"], "-A (--aggregate) counts rows"),
+        (["-A", "-M", "3", "--json", "c:malloc"], "-A (--aggregate) has no place here: --json"),
         (["-n", "x" * 16, "c:malloc"], "no thread has a name with"),
         (["-Z", "0", "c:malloc"], "--string-size goes from 1 to 16383"),
         (["--command", "ls", "-p", "1", "c:malloc"], "--command and --pid exclude each other"),
