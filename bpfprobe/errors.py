@@ -18,7 +18,7 @@
     └── LabError                  the guest could not be set up or run
 
 Each carries ``code`` (stable, for programs), a message that names the cause, and where there is one
-a ``hint`` with the way out. ``str(error)`` is the whole text a person needs.
+a ``hint`` with the way out. ``str(error)`` is the whole text a person needs, safe for a terminal.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class BpfprobeError(Exception):
             self.code = code
 
     def __str__(self) -> str:
-        text = f"{self.message} [{self.code}]"
-        return f"{text}\nhint: {self.hint}" if self.hint else text
+        lines = [f"{self.message} [{self.code}]"]
+        return _safe([*lines, f"hint: {self.hint}"] if self.hint else lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,13 @@ class Diagnostic:
             lines += span.drawing() if span is not None else ()
         if self.hint:
             lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
+        return _safe(lines)
+
+
+def _safe(lines: Iterable[str]) -> str:
+    from bpfprobe.model.printable import lines_text
+
+    return lines_text(lines)
 
 
 class SpecError(BpfprobeError):

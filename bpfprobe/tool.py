@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bpfprobe.errors import BpfprobeError, PrivilegeError, SpecError, UsageError
+from bpfprobe.output import report, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
     """
     prefix = name or Path(sys.argv[0]).name
     _open_streams()
-    status: str | int | None
+    status: int
     try:
         status = _written(main)
     except BrokenPipeError:
@@ -41,12 +42,12 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
             raise
         _drop_output()
         said = f"the output cannot be written: {error.strerror} [NO_OUTPUT]"
-        print(f"{prefix}: {said}", file=sys.stderr)  # noqa: T201 - a tool speaks to a person
+        report(f"{prefix}: {said}")
         status = FAILED
     except KeyboardInterrupt:
         status = 0
     except BpfprobeError as error:
-        print(f"{prefix}: {error}", file=sys.stderr)  # noqa: T201 - a tool speaks to a person
+        report_error(prefix, error)
         status = FAILED
         if isinstance(error, (SpecError, UsageError)):
             status = WRONG
@@ -55,12 +56,15 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
     sys.exit(status)
 
 
-def _written(main: Callable[[], int | None]) -> str | int | None:
+def _written(main: Callable[[], int | None]) -> int:
     """The status of ``main``, once all that it printed is out."""
     try:
         status: str | int | None = main()
     except SystemExit as end:  # argparse, when it has shown the help
         status = end.code
+    if isinstance(status, str):  # what Python itself would print as it stands
+        report(status)
+        status = FAILED
     sys.stdout.flush()
     return status or 0
 

@@ -35,7 +35,7 @@ ALLOWED = {
 STANDARD_ABOVE = {
     "__future__", "collections", "contextlib", "dataclasses", "difflib", "enum", "fnmatch",
     "functools", "inspect", "itertools", "json", "operator", "re", "string", "struct", "types",
-    "typing",
+    "typing", "unicodedata",
 }  # fmt: skip
 TALKS_TO_C = {
     "target/demangler.py",  # libstdc++'s
@@ -151,6 +151,58 @@ def test_the_stages_are_called_from_one_file() -> None:
     }  # fmt: skip
     callers = {name_of(path) for path in FILES for module, _ in imports(path) if module in stages}
     assert callers == {"pipeline.py"}
+
+
+WRITES_TEXT = "output.py"
+PASSES_BYTES_ON = {
+    "lab/agent/child.py",  # runs in the guest, without this package
+    "lab/agent/__main__.py",  # the same
+    "lab/foreground.py",  # what the guest's command wrote goes to our own streams unread
+}
+HANDS_STREAMS_ON = {"cli/lab.py", "cli/parser.py", "lab/progress.py"}  # to `write_lines`
+HARMLESS = {"flush", "fileno", "isatty", "reconfigure"}
+PRINTERS = {
+    "print", "input", "print_exc", "print_exception", "print_stack", "print_tb", "excepthook",
+    "displayhook", "warn", "warn_explicit", "ArgumentParser",
+}  # fmt: skip
+
+
+def said(path: Path) -> Iterator[str]:
+    """Whatever in a file writes text for people, or could."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    harmless = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in HARMLESS
+    }
+    harmless |= {
+        id(node.args[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance"
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in PRINTERS:
+                yield name
+            case ast.Attribute(
+                value=ast.Name(id="sys"), attr="stdout" | "stderr" | "__stdout__" | "__stderr__"
+            ) if id(node) not in harmless and name_of(path) not in HANDS_STREAMS_ON:
+                yield f"sys.{node.attr}"
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="os"), attr="write"),
+                args=[ast.Constant(value=1 | 2), *_],
+            ):
+                yield "os.write"
+    taken = {(module.split(".")[0], name) for module, name in imports(path)}
+    yield from (m for m, _ in taken if m in ("logging", "syslog", "curses"))
+    yield from (f"sys.{name}" for m, name in taken if m == "sys" and name in ("stdout", "stderr"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_one_file_writes_text_for_people(path: Path) -> None:
+    """It makes every line safe for a terminal: see bpfprobe/output.py."""
+    if name_of(path) not in {WRITES_TEXT, *PASSES_BYTES_ON}:
+        assert list(said(path)) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

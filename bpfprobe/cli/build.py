@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.cli.trace_options import add_max_places
 from bpfprobe.errors import ObjectError
 from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
+from bpfprobe.output import show
 
 if TYPE_CHECKING:
     from bpfprobe.target import Target
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     made = build_object(probes, _target(args), live_engine(), options)
     data = encode_object_file(made)
     _write(Path(args.output), data)
-    print(f"{args.output}: {len(data)} bytes for {made.release}")
+    show(f"{args.output}: {len(data)} bytes for {made.release}")
     return 0
 
 

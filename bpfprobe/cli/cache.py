@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import BpfprobeError, ObjectError
+from bpfprobe.output import show
 
 if TYPE_CHECKING:
     from bpfprobe.store.folder import Folder
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         folder = open_folder()
     except FileNotFoundError:
-        print(f"{folder_path()}: nothing has been kept")
+        show(f"{folder_path()}: nothing has been kept")
         return 0
     except (FolderError, OSError) as error:
         raise BpfprobeError(
@@ -47,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
             code="CACHE",
         ) from error
     if folder is None:
-        print("the cache is off (BPFPROBE_CACHE=off)")
+        show("the cache is off (BPFPROBE_CACHE=off)")
         return 0
     try:
         if args.action == "clear":
-            print(f"{folder.path}: {folder.clear()} files removed")
+            show(f"{folder.path}: {folder.clear()} files removed")
         else:
             _list(folder)
     finally:
@@ -73,8 +74,8 @@ def _list(folder: Folder) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS) - 1)]
     for row in rows if len(rows) > 1 else []:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[-1]]))
-    print(f"{folder.path}: {sum(e.size for e in entries)} bytes; {known} descriptions known")
+        show("  ".join([*cells, row[-1]]))
+    show(f"{folder.path}: {sum(e.size for e in entries)} bytes; {known} descriptions known")
 
 
 def _what(folder: Folder, name: str, now: float) -> tuple[str, str, str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from bpfprobe.cli.targets import target_of
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import SpecError, TargetError, UsageError
 from bpfprobe.model.verdict import Outcome
+from bpfprobe.output import show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,10 +78,10 @@ def run(args: argparse.Namespace) -> int:
     if args.record:
         recording.write(Path(args.record))
     if args.json:
-        print(json.dumps(as_object(specs, machines, verdicts), indent=2))
+        show_json(as_object(specs, machines, verdicts))
     else:
         for line in report(specs, machines, verdicts, verbose=args.verbose):
-            print(escape(line))
+            show(escape(line))
     return 1 if any(v.outcome is Outcome.FAILS for row in verdicts for v in row) else 0
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import sys
 
 from bpfprobe.errors import SessionError
 from bpfprobe.model.noun import dataclass
+from bpfprobe.output import report
 
 NOT_FOUND = 127
 
@@ -59,6 +59,6 @@ def _wait_and_exec(wait_fd: int, argv: list[str]) -> None:
         if os.read(wait_fd, 1):
             os.execvp(argv[0], argv)
     except OSError as error:
-        print(f"bpfprobe: {argv[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        report(f"bpfprobe: {argv[0]}: {error.strerror}")
     finally:
         os._exit(NOT_FOUND)

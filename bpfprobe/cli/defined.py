@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
+from bpfprobe.output import show, show_json
 from bpfprobe.target.defined import with_states
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def list_defined(
             "kprobes_of_no_event": [dataclasses.asdict(probe) for probe in rest],
             "kprobes_shown": registered is not None,
         }
-        print(json.dumps(told, indent=2))
+        show_json(told)
     else:
         makers = [_made_by(event, files, processes) for event in events]
         for line in table(events, rest, makers, verbose=verbose):
-            print(escape(line))
+            show(escape(line))
         if registered is None:
-            print("states are in debugfs: mount -t debugfs debugfs /sys/kernel/debug, as root")
+            show("states are in debugfs: mount -t debugfs debugfs /sys/kernel/debug, as root")
     return 0 if events or rest else 1
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import UsageError
+from bpfprobe.output import show, show_json
 
 if TYPE_CHECKING:
     import argparse
@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
 
     examination = examine()
     if args.json:
-        print(json.dumps(dataclasses.asdict(examination), indent=2))
+        show_json(dataclasses.asdict(examination))
     else:
         for line in report(examination):
-            print(escape(line))
+            show(escape(line))
     return 0 if examination.works else 1
 
 

@@ -10,6 +10,7 @@ from bpfprobe.cli.plan_text import layout_text, plan_text
 from bpfprobe.cli.targets import target_of
 from bpfprobe.cli.trace_options import add_max_places
 from bpfprobe.errors import UsageError
+from bpfprobe.output import show_text
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import BoundProbes
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         parts, status = _stages(args, compiled), 0
     if args.record:
         recording.write(Path(args.record))
-    print("\n\n".join(parts))
+    show_text("\n\n".join(parts))
     return status
 
 

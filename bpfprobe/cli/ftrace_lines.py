@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.model.ftrace import FtraceEvent
+from bpfprobe.model.printable import lines_text
 
 if TYPE_CHECKING:
     from bpfprobe.model.bound import Bound
@@ -26,4 +27,4 @@ def ftrace_lines(bound: Bound, answer: FtraceEvent | tuple[NoForm, ...]) -> str:
     else:
         lines = [f"# {escape(bound.spec.name)}: no line of ftrace means the same"]
         lines += [f"#   {part.part}: {escape(part.why)}" for part in answer]
-    return "\n".join(lines)
+    return lines_text(lines)

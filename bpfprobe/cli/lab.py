@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import LabError
 from bpfprobe.lab.errors import ConsoleError
+from bpfprobe.output import report, report_error, show
 
 if TYPE_CHECKING:
     from bpfprobe.lab.lab import Lab
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         if args.build:
             return _build(lab)
         if not command and not args.shell:
-            print("bpfprobe lab: give a command after --, or --shell", file=sys.stderr)
+            report("bpfprobe lab: give a command after --, or --shell")
             return USAGE
         with lab.restore() as guest:
             if args.shell:
@@ -86,10 +87,10 @@ def run(args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SIGNAL_BASE + signal.SIGPIPE
     except ConsoleError as error:
-        print(f"bpfprobe lab: {error}", file=sys.stderr)
+        report_error("bpfprobe lab", error)
         return error.exit_status
     except LabError as error:
-        print(f"bpfprobe lab: {error}", file=sys.stderr)
+        report_error("bpfprobe lab", error)
         return NO_GUEST
 
 
@@ -104,9 +105,9 @@ def _build(lab: Lab) -> int:
 
 def _list(lab: Lab) -> int:
     """Print a line for each kernel: what is wanted, what was taken, and what it takes on disk."""
-    print(f"{'SERIES':8} {'TESTED':8} {'RELEASE':34} {'BUILT':6} {'MIB':>6}")
+    show(f"{'SERIES':8} {'TESTED':8} {'RELEASE':34} {'BUILT':6} {'MIB':>6}")
     for row in lab.overview():
         built = "yes" if row.built else "no"
         size = f"{row.size >> 20}" if row.size else "-"
-        print(f"{row.series:8} {row.tested:8} {row.release or '-':34} {built:6} {size:>6}")
+        show(f"{row.series:8} {row.tested:8} {row.release or '-':34} {built:6} {size:>6}")
     return 0

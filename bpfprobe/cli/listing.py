@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import BpfprobeError, TargetError, UsageError
+from bpfprobe.output import report_error, show
 from bpfprobe.parse.place import path_of
 from bpfprobe.target.nearness import nearest_names
 
@@ -81,10 +81,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         for line in list_points(args.pattern, LiveTarget(), args.verbose, args.pid):
-            print(escape(line))
+            show(escape(line))
     except BpfprobeError as error:
-        lines = [escape(line) for line in str(error).splitlines()]
-        print("bpfprobe: " + "\n".join(lines), file=sys.stderr)
+        report_error("bpfprobe", error)
         return 1
     return 0
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import bpfprobe
+from bpfprobe.cli.parser import Parser
 from bpfprobe.tool import run_tool
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _rewritten(arguments: Sequence[str]) -> list[str]:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """A parser in which only the command that is wanted has been filled in: the rest costs time."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="bpfprobe",
         description="Describe a probe, get typed events.",
         epilog=EPILOG,

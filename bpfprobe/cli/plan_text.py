@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.cli.value_text import condition_text, value_text
 from bpfprobe.deliver.escape import escape
 from bpfprobe.model.layout import FieldKind
+from bpfprobe.model.printable import lines_text
 
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout
@@ -29,7 +30,7 @@ def plan_text(plan: Plan) -> str:
         if definition.key_size == 0:
             entry = f"{definition.max_entries} bytes"
         shared.append(f"  {f'map {number}':<10} {definition.name} ({kind}, {entry})")
-    return "\n\n".join([*parts, "\n".join(shared)])
+    return "\n\n".join([*parts, lines_text(shared)])
 
 
 def _probe_text(probe: ProbePlan) -> str:
@@ -48,7 +49,7 @@ def _probe_text(probe: ProbePlan) -> str:
     for guard in (*probe.task_guards, *probe.guards):
         lines.append(f"  {'keeps if':<10} {condition_text(guard)}")
     lines += _choice_lines("event", probe.memory)
-    return "\n".join(lines)
+    return lines_text(lines)
 
 
 def _choice_lines(what: str, choice: Choice) -> list[str]:
@@ -79,4 +80,4 @@ def layout_text(layout: Layout) -> str:
         if field.kind is FieldKind.ARRAY:
             kind += f" of {field.count}"
         lines.append(f"  {field.offset:6}  {field.size:4}  {field.name} ({kind})")
-    return "\n".join(lines)
+    return lines_text(lines)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import TargetError
 from bpfprobe.model.noun import dataclass
+from bpfprobe.output import show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +38,12 @@ def doctor_stale(
     total = len(files.defined())
     left = sum(one.outcome in ("stale", "refused") for one in treated)
     if as_json:
-        print(json.dumps([_as_object(one) for one in treated], indent=2))
+        show_json([_as_object(one) for one in treated])
     else:
         for one in treated:
             for line in _lines(one):
-                print(escape(line))
-        print(_summary(treated, total))
+                show(escape(line))
+        show(*_summary(treated, total))
     return 1 if left else 0
 
 
@@ -80,7 +80,7 @@ def _lines(one: Treated) -> Iterator[str]:
         yield f"{'':9}-> {one.way_out}"
 
 
-def _summary(treated: list[Treated], total: int) -> str:
+def _summary(treated: list[Treated], total: int) -> list[str]:
     counts = {
         outcome: sum(one.outcome == outcome for one in treated)
         for outcome in ("stale", "removed", "refused", "kept")
@@ -90,8 +90,8 @@ def _summary(treated: list[Treated], total: int) -> str:
     said.append(f"{others} of others, which are not touched")
     line = ", ".join(said)
     if counts["stale"]:
-        return f"{line}\n-> bpfprobe doctor --stale --clean takes the stale ones away"
-    return line if treated else f"no stale events; {said[-1]}"
+        return [line, "-> bpfprobe doctor --stale --clean takes the stale ones away"]
+    return [line if treated else f"no stale events; {said[-1]}"]
 
 
 def _as_object(one: Treated) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.cli.letters import long_options
 from bpfprobe.cli.trace_options import add_options
-from bpfprobe.deliver.escape import escape
+from bpfprobe.output import report, show_text
 from bpfprobe.tool import user_id
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     child = _start_child(args)
     session = _session(path or probes, args, child)
-    session.on_notice(lambda notice: print(f"bpfprobe: {escape(str(notice))}", file=sys.stderr))
+    session.on_notice(lambda notice: report(f"bpfprobe: {notice}"))
     probes = [probe for probe in session.probes if isinstance(probe, Probe)]
     if args.verbose:
-        print(session.c_source())
+        show_text(session.c_source())
     status = 0
     try:
         with session, session.until_interrupted() as signals:
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         if child is not None:
             child.end()
     sys.stdout.flush()
-    print(f"bpfprobe: {session.statistics()}", file=sys.stderr)
+    report(f"bpfprobe: {session.statistics()}")
     return status
 
 
@@ -98,14 +98,14 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
 def _show(probes: list[Probe], args: argparse.Namespace) -> None:
     """The fields of events, or the C; nothing is attached."""
     if args.ebpf:
-        print(_session(probes, args, None).c_source(), end="")
+        show_text(_session(probes, args, None).c_source())
         return
     from bpfprobe.cli.event_format import event_format
     from bpfprobe.pipeline import describe
     from bpfprobe.target.live import LiveTarget
 
     for planned in describe(probes, LiveTarget()).plan.probes:
-        print(event_format(planned.layout))
+        show_text(event_format(planned.layout))
 
 
 def _start_child(args: argparse.Namespace) -> Child | None:
@@ -127,7 +127,8 @@ def _print_events(
 
     output = output_for(session, probes, args, start_ns)
     if output.header:
-        print(output.header, flush=True)
+        show_text(output.header)
+        sys.stdout.flush()
 
     session.on_idle(sys.stdout.flush)
     if child is not None:
@@ -137,7 +138,7 @@ def _print_events(
         _print_rows(_events(session, args, child), output, args)
     finally:
         for line in output.ending():
-            print(line)
+            show_text(line)
 
 
 def _print_rows(events: Iterator[Event], output: Output, args: argparse.Namespace) -> None:
@@ -150,7 +151,7 @@ def _print_rows(events: Iterator[Event], output: Output, args: argparse.Namespac
         if rows is None:
             continue
         if rows:
-            print(rows)
+            show_text(rows)
         if left is not None:
             left -= 1
             if not left:

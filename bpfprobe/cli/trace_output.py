@@ -9,6 +9,7 @@ from bpfprobe.deliver.clock import WallClock
 from bpfprobe.deliver.front import JSON_NAMES, Front
 from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.options import OptionError
+from bpfprobe.model.printable import lines_text
 
 if TYPE_CHECKING:
     import argparse
@@ -128,7 +129,7 @@ def _table(
 
     def rows(event: Event) -> str:
         stacks = stack_lines(event, symbols, addresses=args.address)
-        return "\n".join([table.row(event), *stacks])
+        return lines_text([table.row(event), *stacks])
 
     return table.header(), rows
 

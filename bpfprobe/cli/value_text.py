@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
+from bpfprobe.model.printable import lines_text
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
@@ -60,7 +61,7 @@ def bound_text(bound: Bound) -> str:
         lines.append(f"  {capture.capture.name} = {value_text(capture.value)}{of_type}")
     if bound.filter is not None:
         lines.append(f"  if {condition_text(bound.filter)}")
-    return "\n".join(lines)
+    return lines_text(lines)
 
 
 def value_text(value: Capturable) -> str:

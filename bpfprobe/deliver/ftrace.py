@@ -11,6 +11,7 @@ from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.ftrace_text import ftrace_values
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.printable import lines_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ class FtraceLines:
         for field in stacks:
             lines.append(f"{front} <{'user ' * field.user}stack trace>")
             lines += self._stack(event, field.name, user=field.user)
-        return "\n".join(lines)
+        return lines_text(lines)
 
     @staticmethod
     def _front(event: Event) -> str:

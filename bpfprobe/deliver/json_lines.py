@@ -33,9 +33,10 @@ def json_line(event: Event, more: Mapping[str, Any] | None = None) -> str:
 
 
 def _dumped(fields: dict[str, Any]) -> str:
-    return json.dumps(
+    text = json.dumps(
         fields, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=decode_text
     )
+    return text.replace("\x7f", "\\u007f")  # DEL, which json takes for printable ASCII
 
 
 def _spelt(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.message import message_text
 from bpfprobe.deliver.stack import stack_lines
+from bpfprobe.model.printable import lines_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class MessageTable:
         )
         line = " ".join([*self._front.cells(event), lead, text]).rstrip()
         stacks = list(stack_lines(event, self._symbols, addresses=self._addresses))
-        return "\n".join([line, *stacks, ""] if stacks else [line])
+        return lines_text([line, *stacks, ""] if stacks else [line])
 
 
 class Tally:

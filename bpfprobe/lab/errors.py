@@ -15,6 +15,7 @@ The last three carry ``console``, what the guest's kernel printed.
 from __future__ import annotations
 
 from bpfprobe.errors import LabError
+from bpfprobe.model.printable import lines_text
 
 CONSOLE_TAIL_LINES = 40
 
@@ -72,5 +73,4 @@ def console_tail(console: bytes, lines: int = CONSOLE_TAIL_LINES) -> str:
     tail = [line for line in text.split("\n") if line.strip()][-lines:]
     if not tail:
         return "the guest's console is empty"
-    shown = ("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line) for line in tail)
-    return "the guest's console ends with:\n" + "\n".join(f"  | {line}" for line in shown)
+    return lines_text(["the guest's console ends with:", *(f"  | {line}" for line in tail)])

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from bpfprobe.output import write_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,19 +29,19 @@ class Progress:
     def step(self, text: str) -> Iterator[None]:
         """Show ``text``, and its seconds when the block ends."""
         started = time.monotonic()
-        self._write(f"lab: {text} ...")
+        self._write(f"lab: {text} ...", end="")
         try:
             yield
         except BaseException:
-            self._write(" failed\n")
+            self._write(" failed")
             raise
-        self._write(f" {time.monotonic() - started:.1f} s\n")
+        self._write(f" {time.monotonic() - started:.1f} s")
 
     def note(self, text: str) -> None:
         """Show one line."""
-        self._write(f"lab: {text}\n")
+        self._write(f"lab: {text}")
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, end: str = "\n") -> None:
         if self.stream is not None:
-            self.stream.write(text)
+            write_lines([text], self.stream, end)
             self.stream.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.printable import columns, printable
 
 MAX_SHOWN = 120
 """How many characters of a line an error shows."""
@@ -48,19 +49,21 @@ class Span:
     def drawing(self) -> list[str]:
         """The line that holds the span, and under it a caret line, both indented by two.
 
-        Of a long line the part around the span is shown.
+        Of a long line the part around the span is shown. Columns are those of the terminal: what
+        cannot be printed takes the room of its escape, a wide character two.
         """
         text = self.source.text
         line_start = text.rfind("\n", 0, self.start) + 1
         line_end = text.find("\n", self.start)
         line = text[line_start : line_end if line_end >= 0 else len(text)]
-        column = self.start - line_start
-        width = max(1, min(self.end, line_start + len(line)) - self.start)
-        if len(line) > MAX_SHOWN:
-            cut = max(0, min(column - MAX_SHOWN // 4, len(line) - MAX_SHOWN))
-            before, behind = "..." * (cut > 0), "..." * (cut + MAX_SHOWN < len(line))
-            line = before + line[cut : cut + MAX_SHOWN] + behind
-            width = max(1, min(width, cut + MAX_SHOWN - column))
-            column += len(before) - cut
-        shown = "".join(c if c.isprintable() else "?" for c in line)
-        return [f"  {shown}", "  " + " " * column + "^" + "~" * (width - 1)]
+        before = printable(line[: self.start - line_start])
+        marked = printable(line[self.start - line_start : self.end - line_start])
+        shown = before + marked + printable(line[max(self.start, self.end) - line_start :])
+        cut = 0
+        if len(shown) > MAX_SHOWN:
+            cut = max(0, min(len(before) - MAX_SHOWN // 4, len(shown) - MAX_SHOWN))
+            marked = marked[: cut + MAX_SHOWN - len(before)]
+            more = "..." * (cut + MAX_SHOWN < len(shown))
+            shown = "..." * (cut > 0) + shown[cut : cut + MAX_SHOWN] + more
+        indent = " " * (columns(before[cut:]) + 3 * (cut > 0))
+        return [f"  {shown}", f"  {indent}^" + "~" * (columns(marked) - 1)]

@@ -24,7 +24,7 @@ _KERNEL = regex(
 _ADDRESS = regex(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
 # The last colon that stands alone ends a path; before a C++ name in :: it is the
 # first of three, and a tag (f[abi:cxx11]) has one of its own.
-_IN_FILE = regex(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)")
+_IN_FILE = regex(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)", re.DOTALL)
 # A + or % of a name belongs to an operator.
 _NAME = r"(?:operator(?:[-+*/%^&|~!=<>,]+|\(\)|\[\])|[^+%])+?"
 _FUNCTION = regex(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffix>%.*)?")

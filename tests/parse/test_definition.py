@@ -152,4 +152,4 @@ def test_an_error_of_a_long_line_shows_the_part_around_it() -> None:
 def test_an_error_of_a_text_of_several_lines_shows_one() -> None:
     with pytest.raises(SpecError) as caught:
         bp.probe("p f a\n  b\tc=\n  d")
-    assert str(caught.value).split("\n")[1:3] == ["    b?c=", "        ^"]
+    assert str(caught.value).split("\n")[1:3] == ["    b\\tc=", "         ^"]

@@ -105,5 +105,6 @@ def _run(request: dict[str, Any]) -> int:
 
 
 def _refuse(name: str, reason: str, status: int) -> int:
-    sys.stderr.write(f"{name}: {reason}\n")
+    shown = name if name.isprintable() else ascii(name)
+    sys.stderr.write(f"{shown}: {reason}\n")
     return status
