@@ -30,7 +30,7 @@ examples:
   bpfprobe lab --kernel newest --timeout 60 -- python3 examples/opensnoop.py -d 5
   bpfprobe lab --headers -- execsnoop-bpfcc
   bpfprobe lab --shell
-  bpfprobe lab --list
+  bpfprobe lab --list        (which release each kernel is)
 """
 USAGE = 2
 NO_GUEST = 125
@@ -105,9 +105,14 @@ def _build(lab: Lab) -> int:
 
 def _list(lab: Lab) -> int:
     """Print a line for each kernel: what is wanted, what was taken, and what it takes on disk."""
-    show(f"{'SERIES':8} {'TESTED':8} {'RELEASE':34} {'BUILT':6} {'MIB':>6}")
-    for row in lab.overview():
+    show(f"{'KERNEL':8} {'TESTED':8} {'RELEASE':34} {'BUILT':6} {'MIB':>6}")
+    rows = lab.overview()
+    for row in rows:
         built = "yes" if row.built else "no"
         size = f"{row.size >> 20}" if row.size else "-"
-        show(f"{row.series:8} {row.tested:8} {row.release or '-':34} {built:6} {size:>6}")
+        wanted = row.wanted
+        show(f"{wanted.name:8} {wanted.tested:8} {row.release or '-':34} {built:6} {size:>6}")
+    for caveat in (row.wanted.caveat(row.release) for row in rows if row.release):
+        if caveat:
+            report(f"bpfprobe lab: {caveat}")
     return 0

@@ -4,6 +4,7 @@
 
     LabError                     from bpfprobe.errors
     ├── LabUnavailable           no guest can be had: a tool, a package or the network is missing
+    │   ├── KernelUnavailable    the mirror no longer has a kernel of the matrix
     │   └── HeadersUnavailable   the mirror has a kernel, but its headers no more
     ├── GuestFault               the guest's kernel crashed or warned
     ├── GuestTimeout             the command did not end in time; the guest was stopped
@@ -24,6 +25,12 @@ class LabUnavailable(LabError):
     """A guest cannot be had on this machine; the hint says what is needed."""
 
     code = "LAB_UNAVAILABLE"
+
+
+class KernelUnavailable(LabUnavailable):
+    """A kernel of the matrix can no longer be had; others can."""
+
+    code = "LAB_NO_KERNEL"
 
 
 class HeadersUnavailable(LabUnavailable):

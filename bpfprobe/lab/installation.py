@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.lab.apt import Apt
 from bpfprobe.lab.cache import keep_newest
-from bpfprobe.lab.errors import LabUnavailable
+from bpfprobe.lab.errors import KernelUnavailable, LabUnavailable
 from bpfprobe.lab.headers import fetch_headers
 from bpfprobe.lab.kernel_image import KernelImage, fetch_kernel
-from bpfprobe.lab.kernels import choose, releases_in, series_of
+from bpfprobe.lab.kernels import choose, is_release_of, releases_in
 from bpfprobe.lab.root_image import RootImage, fetch_root, suite_of_host
 from bpfprobe.lab.sources import MIRROR_VARIABLE, read_mirrors
 from bpfprobe.lab.tools import Emulator, Tools, fetch_tools, host_qemu, packed_qemu
@@ -60,10 +60,37 @@ class Installation:
         record = self._recorded("root", lambda: self._make_root(tools))
         return RootImage(Path(record["path"]), record["suite"])
 
+    def find(self, name: str | None) -> WantedKernel:
+        """Return the row that ``name`` means: a name of the matrix, or a version that a row is.
+
+        None is the default, or the newest where the default can no longer be had.
+        """
+        named = self.matrix.find(name)
+        if named is not None:
+            return named if name is not None else self._default(named)
+        for row in self.matrix.kernels:
+            known = self.known_kernel(row)
+            if known is not None and is_release_of(str(name), known.release):
+                return row
+        newest = self.matrix.newest
+        today = self.release(newest) if self.matrix.may_be_newest(str(name)) else None
+        if today is not None and is_release_of(str(name), today):
+            return newest
+        meaning = f" ({today} today)" if today else ""
+        raise LabUnavailable(
+            f"the lab has no kernel {name!r}",
+            hint=f"choose one of {', '.join(self.matrix.names)}{meaning}",
+        )
+
+    def release(self, wanted: WantedKernel) -> str:
+        """Return the release that a row is: the one that was set up, else the one on offer."""
+        known = self.known_kernel(wanted)
+        return known.release if known is not None else self._offered(wanted)[1]
+
     def kernel(self, wanted: WantedKernel) -> KernelImage:
         """The kernel that was chosen for a row of the matrix."""
         tools = self.tools()
-        name = f"kernel-{wanted.series}"
+        name = f"kernel-{wanted.name}"
         record = self._recorded(name, lambda: self._make_kernel(wanted, tools))
         return KernelImage(record["release"], Path(record["path"]))
 
@@ -80,7 +107,7 @@ class Installation:
 
     def known_kernel(self, wanted: WantedKernel) -> KernelImage | None:
         """The kernel of a row if it was set up before."""
-        record = self.cache.record(f"kernel-{wanted.series}")
+        record = self.cache.record(f"kernel-{wanted.name}")
         if record is None or not Path(record["path"]).is_dir():
             return None
         return KernelImage(record["release"], Path(record["path"]))
@@ -138,22 +165,31 @@ class Installation:
         root = fetch_root(self.cache, apt, tools, userland, suite, self.progress)
         return {"path": str(root.directory), "suite": suite}
 
+    def _default(self, wanted: WantedKernel) -> WantedKernel:
+        try:
+            self.release(wanted)
+        except KernelUnavailable as error:
+            self.progress.note(f"{error.message}; taking the newest there is")
+            return self.matrix.newest
+        return wanted
+
     def _make_kernel(self, wanted: WantedKernel, tools: Tools) -> dict[str, Any]:
-        apt = self._apt(wanted.suites)
-        release = choose(wanted, releases_in(apt.names(IMAGES)))
-        if release is None or (series_of(release) != wanted.series and not wanted.newest):
-            apt = self._apt(self.matrix.suites)
-            release = choose(wanted, releases_in(apt.names(IMAGES)))
-        if release is None:
-            raise LabUnavailable(
-                f"the mirror has no kernel near {wanted.series}",
-                hint=f"set {MIRROR_VARIABLE} to a mirror with {', '.join(wanted.suites)}",
-            )
-        if series_of(release) != wanted.series:
-            self.progress.note(f"kernel {wanted.series} is not to be had; taking {release}")
+        apt, release = self._offered(wanted)
         modules = self.matrix.userland.modules
         kernel = fetch_kernel(self.cache, apt, tools, release, modules, self.progress)
-        return {"path": str(kernel.directory), "release": release, "series": wanted.series}
+        return {"path": str(kernel.directory), "release": release}
+
+    def _offered(self, wanted: WantedKernel) -> tuple[Apt, str]:
+        """Return the release that the mirror offers for a row, and the apt that sees it."""
+        for suites in (wanted.suites, self.matrix.suites):
+            apt = self._apt(suites)
+            release = choose(wanted, releases_in(apt.names(IMAGES)))
+            if release is not None:
+                return apt, release
+        raise KernelUnavailable(
+            f"kernel {wanted.name} can no longer be had from this mirror",
+            hint=f"set {MIRROR_VARIABLE} to a mirror with {', '.join(wanted.suites)}",
+        )
 
     def _apt(self, suites: tuple[str, ...]) -> Apt:
         """An apt that sees ``suites``, with package lists from today."""

@@ -1,4 +1,4 @@
-"""The matrix of kernels: what is wanted, and which of what is offered comes nearest."""
+"""The matrix of kernels: what is wanted, and which of what is offered that is."""
 
 from __future__ import annotations
 
@@ -8,24 +8,46 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bpfprobe.lab.errors import LabUnavailable
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
 
 NEWEST = "newest"
 IMAGE_NAME = re.compile(r"^linux-image-(\d+\.\d+\.\d+\S*-cloud-amd64)$")
 
 
 @dataclass(frozen=True, slots=True)
-class WantedKernel:
-    """One row of the matrix."""
+class Verified:
+    """The release on which all guest tests passed last."""
 
-    series: str
+    release: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class WantedKernel:
+    """One row of the matrix: a series, or the newest there is."""
+
+    name: str
     suites: tuple[str, ...]
     tested: str
-    newest: bool
+    verified: Verified | None
     missing: tuple[str, ...]
+
+    def takes(self, release: str) -> bool:
+        """Return whether a release is one of this row."""
+        return self.name in (NEWEST, series_of(release))
+
+    def vouches_for(self, release: str) -> bool:
+        """Return whether the tests have passed on the series of a release."""
+        return self.verified is None or series_of(self.verified.release) == series_of(release)
+
+    def caveat(self, release: str) -> str | None:
+        """Return what to say of a release that the tests have not passed on."""
+        if self.verified is None or self.vouches_for(release):
+            return None
+        last = f"the last that was is {self.verified.release}, on {self.verified.on}"
+        return f"{self.name} is {release}, which has not been tested: {last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +86,27 @@ class Matrix:
         return tuple(dict.fromkeys([*named, *self.tools.suites]))
 
     @property
-    def series(self) -> tuple[str, ...]:
-        """Every series, oldest first."""
-        return tuple(kernel.series for kernel in self.kernels)
+    def names(self) -> tuple[str, ...]:
+        """The name of each row, oldest first."""
+        return tuple(kernel.name for kernel in self.kernels)
 
-    def find(self, name: str | None) -> WantedKernel:
-        """The kernel that ``name`` means: a series, ``newest``, or None for the default."""
-        if name == NEWEST:
-            return self.kernels[-1]
-        for kernel in self.kernels:
-            if kernel.series == (name or self.default):
-                return kernel
-        raise LabUnavailable(
-            f"the lab has no kernel {name!r}",
-            hint=f"choose one of {', '.join(self.series)} or {NEWEST}",
-        )
+    @property
+    def newest(self) -> WantedKernel:
+        """The row that moves with Debian."""
+        return self.kernels[-1]
+
+    def find(self, name: str | None) -> WantedKernel | None:
+        """Return the row of that name, or of the default."""
+        return next((k for k in self.kernels if k.name == (name or self.default)), None)
+
+    def may_be_newest(self, version: str) -> bool:
+        """Return whether a version is later than every series of the matrix."""
+        fixed = [release_key(name) for name in self.names if name != NEWEST]
+        return is_version(version) and release_key(version)[:2] > max(fixed)
 
     def tested(self, *, everything: bool) -> tuple[str, ...]:
-        """The series that guest tests run on: all of them, or those tested always."""
-        return tuple(k.series for k in self.kernels if everything or k.tested == "always")
+        """Return the rows that guest tests run on: all of them, or those tested always."""
+        return tuple(k.name for k in self.kernels if everything or k.tested == "always")
 
 
 def read_matrix(text: str) -> Matrix:
@@ -128,35 +152,32 @@ def series_of(release: str) -> str:
     return f"{major}.{minor}"
 
 
+def is_version(name: str) -> bool:
+    """Return whether a name begins as a kernel's release does."""
+    return re.match(r"\d+\.\d+(?:[.+-]|$)", name) is not None
+
+
+def is_release_of(version: str, release: str) -> bool:
+    """Return whether ``7.3``, ``7.3.4`` or the whole name means ``7.3.4+deb14-cloud-amd64``."""
+    if not is_version(version) or not release.startswith(version):
+        return False
+    return release[len(version) : len(version) + 1] in ("", ".", "+", "-")
+
+
 def choose(wanted: WantedKernel, releases: Iterable[str]) -> str | None:
-    """The newest release of the wanted series, else the nearest there is, else None."""
-    ordered = sorted(releases, key=release_key)
-    if not ordered:
-        return None
-    if wanted.newest:
-        return ordered[-1]
-    goal = tuple(int(number) for number in wanted.series.split("."))
-    nearest = min({release_key(r)[:2] for r in ordered}, key=lambda s: _distance(s, goal))
-    return [r for r in ordered if release_key(r)[:2] == nearest][-1]
-
-
-def _distance(series: tuple[int, ...], goal: tuple[int, ...]) -> tuple[int, int, bool]:
-    """How far a series is from the wanted one; a newer one wins a tie."""
-    newer = series >= goal
-    if series[0] == goal[0]:
-        return 0, abs(series[1] - goal[1]), not newer
-    # In a later major version the first minor is the nearest, in an earlier one the last.
-    return abs(series[0] - goal[0]), series[1] if newer else -series[1], not newer
+    """Return the newest release of the wanted row, or None where there is none."""
+    return max(filter(wanted.takes, releases), key=release_key, default=None)
 
 
 def _wanted(row: dict[str, Any]) -> WantedKernel:
     tested = str(row["tested"])
     if tested not in ("always", "ci"):
         raise ValueError(f"kernels.toml: tested must be 'always' or 'ci', not {tested!r}")
+    verified = row.get("verified")
     return WantedKernel(
-        series=str(row["series"]),
+        name=str(row["name"]),
         suites=tuple(row["suites"]),
         tested=tested,
-        newest=bool(row.get("newest", False)),
+        verified=Verified(verified["release"], verified["date"]) if verified else None,
         missing=tuple(row["missing"]),
     )

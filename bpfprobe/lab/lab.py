@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import string
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -54,7 +55,8 @@ class Lab:
         with Lab(kernel="6.1").restore() as guest:
             result = guest.run(["uname", "-r"])
 
-    ``kernel`` is a series of the matrix or ``newest``; None is the default. The checkout that this
+    ``kernel`` is a series of the matrix, ``newest``, or a version that a row is today, such as
+    ``7.3``; None is the default. The checkout that this
     package belongs to and the environment of this process are in the guest at their own paths.
     """
 
@@ -70,10 +72,10 @@ class Lab:
     def __exit__(self, *exc_info: object) -> None:
         """Nothing is held between guests; the block reads well."""
 
-    @property
+    @cached_property
     def wanted(self) -> WantedKernel:
         """The row of the matrix."""
-        return self.matrix.find(self.kernel)
+        return self.installation.find(self.kernel)
 
     @property
     def installation(self) -> Installation:
@@ -101,7 +103,7 @@ class Lab:
         process = restore(snapshot, tools, (checkout_disk, headers_disk))
         setting = Setting(
             cwd=working_directory(Path.cwd(), checkout),
-            env=guest_environ(os.environ, current_environment(), self.wanted.series),
+            env=guest_environ(os.environ, current_environment(), self.wanted.name),
             mounts=tuple(mounts(checkout, images)),
             headers_device=HEADERS_DEVICE if self.headers else None,
         )
@@ -119,7 +121,7 @@ class Lab:
             used = [*saved, *([kernel.directory] if kernel else [])]
             release = kernel.release if kernel else None
             size = sum(bytes_used(directory) for directory in used)
-            rows.append(Row(wanted.series, wanted.tested, release, bool(saved), size))
+            rows.append(Row(wanted, release, bool(saved), size))
         return rows
 
     def _images(self) -> list[EnvironmentImage]:
@@ -151,8 +153,7 @@ class Lab:
 class Row:
     """A kernel of the matrix as a list shows it."""
 
-    series: str
-    tested: str
+    wanted: WantedKernel
     release: str | None
     built: bool
     size: int
@@ -185,7 +186,7 @@ def working_directory(cwd: Path, checkout: Path | None) -> str:
 
 
 def guest_environ(
-    environ: Mapping[str, str], environment: Environment, series: str
+    environ: Mapping[str, str], environment: Environment, kernel: str
 ) -> dict[str, str]:
     """The environment variables of a command in the guest."""
     passed = {
@@ -204,5 +205,5 @@ def guest_environ(
         **passed,
         IN_GUEST: "1",
         COMPILER_PLACE: COMPILER_DEVICE,
-        GUEST_KERNEL: series,
+        GUEST_KERNEL: kernel,
     }

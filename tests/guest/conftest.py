@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from host_side import Runner
 
@@ -54,19 +54,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.fixturenames.append("kernel")
     asked = metafunc.definition.iter_markers("guest")
     wanted = next((m.kwargs["kernels"] for m in asked if m.kwargs.get("kernels")), None)
+    if not IN_GUEST:
+        refuse_unknown(wanted or (), metafunc.definition.nodeid)
     metafunc.parametrize("kernel", [k for k in kernels_of_run() if wanted is None or k in wanted])
+
+
+def refuse_unknown(wanted: Collection[str], nodeid: str) -> None:
+    """A name that the matrix does not have would leave the test out without a word."""
+    from bpfprobe.lab.kernels import load_matrix
+
+    unknown = set(wanted) - set(load_matrix().names)
+    if unknown:
+        raise pytest.UsageError(f"{nodeid}: the lab has no kernel {', '.join(sorted(unknown))}")
 
 
 def kernels_of_run() -> list[str]:
     if IN_GUEST:
         return [os.environ["BPFPROBE_GUEST_KERNEL"]]
+    from bpfprobe.lab import Lab, LabUnavailable
     from bpfprobe.lab.kernels import load_matrix
 
-    matrix = load_matrix()
     asked = os.environ.get("BPFPROBE_KERNELS")
-    if asked and asked != "all":
-        return [matrix.find(name.strip()).series for name in asked.split(",")]
-    return list(matrix.tested(everything=bool(asked) or IN_CI))
+    if not asked or asked == "all":
+        return list(load_matrix().tested(everything=bool(asked) or IN_CI))
+    try:
+        return [Lab(name.strip()).wanted.name for name in asked.split(",")]
+    except LabUnavailable as error:
+        raise pytest.UsageError(f"BPFPROBE_KERNELS: {error}") from error
 
 
 @pytest.fixture
@@ -109,3 +123,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    runner = terminalreporter.config.stash.get(RUNNER, None)
+    for ready in runner.kernels.values() if runner else ():
+        if line := ready.summary():
+            terminalreporter.write_line(f"guest tests: {line}", yellow=True)

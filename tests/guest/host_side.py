@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from readiness import made_ready
 
 from bpfprobe.errors import LabError
-from bpfprobe.lab import Guest, Lab, LabUnavailable
+from bpfprobe.lab import Guest, Lab
 from bpfprobe.lab.errors import HeadersUnavailable
 from bpfprobe.lab.progress import Progress
 
@@ -45,24 +46,28 @@ class Runner:
     """Runs guest tests, a few at a time and ahead of their turn."""
 
     def __init__(self, items: list[pytest.Item]) -> None:
-        self.unavailable = self._prepare(items)
+        self.kernels = made_ready(sorted({kernel_of(item) for item in items}))
         self._pool = ThreadPoolExecutor(int(os.environ.get("BPFPROBE_GUESTS", GUESTS_AT_ONCE)))
         self._results: dict[str, Future[TestResult]] = {}
         self._live: set[Guest] = set()
-        if self.unavailable is None:
-            for item in items:
-                if not stays_on_host(item):
-                    self._results[item.nodeid] = self._pool.submit(self._run, item)
+        for item in items:
+            if not stays_on_host(item) and self.kernels[kernel_of(item)].absence is None:
+                self._results[item.nodeid] = self._pool.submit(self._run, item)
 
     def reports(self, item: pytest.Item, *, absence_fails: bool) -> list[pytest.TestReport] | None:
         """The reports of a test whose turn has come; None for one that the host is to run."""
         if not is_guest_test(item):
             return None
-        if self.unavailable is not None:
-            outcome = "failed" if absence_fails else "skipped"
-            return [failure(item, f"no guest to be had: {self.unavailable}", outcome)]
+        ready = self.kernels[kernel_of(item)]
+        if ready.absence is not None:
+            ready.seen += 1
+            outcome = ready.outcome_of_absence(absence_fails=absence_fails)
+            return [failure(item, f"no guest to be had: {ready.absence}", outcome)]
         if stays_on_host(item):
             return None
+        return ready.judged(self._reports_of_guest(item))
+
+    def _reports_of_guest(self, item: pytest.Item) -> list[pytest.TestReport]:
         try:
             result = self._results.pop(item.nodeid).result()
         except HeadersUnavailable as error:
@@ -101,15 +106,6 @@ class Runner:
                 return guest.run_test(item.nodeid, root, timeout_s=needs.timeout_s)
             finally:
                 self._live.discard(guest)
-
-    @staticmethod
-    def _prepare(items: list[pytest.Item]) -> LabError | None:
-        try:
-            for kernel in sorted({kernel_of(item) for item in items}):
-                Lab(kernel).build()
-        except LabUnavailable as error:
-            return error
-        return None
 
 
 def kernel_of(item: pytest.Item) -> str:

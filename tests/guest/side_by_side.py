@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BCC_KERNELS = ["5.10", "6.1", "6.12"]
-"""Where bcc 0.26 compiles its tools: not with the headers of newer kernels, of which Debian keeps
-those of 6.18 no longer."""
+"""Where bcc 0.26 compiles its tools: not with the headers of newer kernels."""
 STARTED_S = 100.0
 SETTLE_S = 2.0
 

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).with_name("differential")))
 
-KERNELS = ["5.10", "6.1", "7.2"]
+KERNELS = ["5.10", "6.1", "newest"]
 
 
 @pytest.mark.guest(kernels=KERNELS, timeout_s=240)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "7.2"])  # alike in those between
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])  # alike in those between
 
 TRACE = [sys.executable, "-m", "bpfprobe.cli.main", "trace"]
 KPROBES = Path("/sys/kernel/debug/kprobes/list")

@@ -12,7 +12,7 @@ import bpfprobe as bp
 from bpfprobe import pipeline
 from bpfprobe.store.folder import folder_path, opened_folder
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "7.2"])  # alike in those between
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])  # alike in those between
 
 OPENED = bp.kretprobe(
     "do_sys_openat2", path="filename:ustring", n="dfd", fd="$retval:s32", filter='path ~ "/tmp/a*"'

@@ -23,6 +23,16 @@ def shell(guest, script, **options):
     return guest.run(["sh", "-c", script], timeout_s=60, **options)
 
 
+@pytest.mark.guest(kernels=["6.1", "newest"])
+def test_kernel_is_the_one_that_the_list_says(lab):
+    with lab.restore() as guest:
+        assert shell(guest, "uname -r").stdout.decode().strip() == guest.kernel
+    (row,) = (row for row in lab.overview() if row.wanted == lab.wanted)
+    assert (row.release, row.built) == (guest.kernel, True)
+    assert Lab(guest.kernel).wanted == lab.wanted
+    assert Lab(".".join(guest.kernel.split(".")[:2])).wanted == lab.wanted
+
+
 def test_status_and_streams_come_back_apart(lab):
     with lab.restore() as guest:
         result = shell(guest, "echo out; echo err >&2; exit 7")
@@ -118,7 +128,7 @@ def children() -> set[str]:
 def test_command_line_relays_bytes_and_status(lab, tmp_path):
     script = "import argparse, sys; from bpfprobe.cli import lab; p = argparse.ArgumentParser();"
     script += " lab.add_arguments(p); sys.exit(lab.run(p.parse_args()))"
-    command = [sys.executable, "-c", script, "--kernel", lab.wanted.series, "-q", "--"]
+    command = [sys.executable, "-c", script, "--kernel", lab.wanted.name, "-q", "--"]
     (tmp_path / "input").write_bytes(ALL_BYTES)
     with (tmp_path / "input").open("rb") as given:
         done = subprocess.run(

@@ -49,7 +49,7 @@ def test_what_btf_does_not_have(tmp_path: Path) -> None:
     assert "--target takes a recording too" in done.stderr
 
 
-@pytest.mark.guest(kernels=["7.2"])
+@pytest.mark.guest(kernels=["newest"])
 def test_of_another_kernel(tmp_path: Path) -> None:
     path = tmp_path / "reads.bpfo"
     done = build("--target", str(RECORDED), READS, "-o", str(path))

@@ -119,7 +119,7 @@ def documented() -> str:
     return DOCUMENT.read_text(encoding="utf-8")
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "7.2"], timeout_s=200)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200)
 def test_lines_that_work_as_typed(tmp_path: Path) -> None:
     for spec in SPECS:
         assert f"'{spec}'" in documented()
@@ -148,7 +148,7 @@ def test_lines_that_work_as_typed(tmp_path: Path) -> None:
     assert all(e["arg1"] > 1 << 63 and isinstance(e["arg2"], int) for e in reads)
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "7.2"], timeout_s=200)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200)
 def test_filters_as_typed(tmp_path: Path) -> None:
     spec = "p:myprobe do_sys_openat2 filename=+0(%si):ustring"
     assert f"'{spec}' 'filename ~ \"/tmp/*\"'" in documented()
@@ -169,7 +169,7 @@ def test_filters_as_typed(tmp_path: Path) -> None:
     assert {e["tid"] for e in events} == {own}
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "7.2"], timeout_s=200)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200)
 def test_places_in_programs_as_typed(tmp_path: Path) -> None:
     program = tmp_path / "test"
     shutil.copy("/bin/true", program)
@@ -186,7 +186,7 @@ def test_places_in_programs_as_typed(tmp_path: Path) -> None:
     assert {e["comm"] for e in events} == {"test"}
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "7.2"], timeout_s=200)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200)
 def test_lines_that_are_of_older_kernels() -> None:
     kernel = Path("/proc/kallsyms").read_text()
     old = "p:myprobe do_sys_open dfd=%ax filename=%dx flags=%cx mode=+4($stack)"
@@ -216,7 +216,7 @@ def test_lines_that_are_of_older_kernels() -> None:
     assert (ours.returncode == 0) == taken
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "7.2"], timeout_s=200)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200)
 def test_the_working_spelling_of_execve() -> None:
     assert "'syscall:execve filename argv'" in documented()
 
@@ -229,7 +229,7 @@ def test_the_working_spelling_of_execve() -> None:
     assert [e["argv"] for e in echoes] == [["/bin/echo", f"n{n}"] for n in range(5)]
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "7.2"], timeout_s=200)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200)
 def test_lines_of_ftrace_are_the_kernels_own(tmp_path: Path) -> None:
     """The same probes in tracefs and here: the same lines, but for flags and times."""
     specs = [

@@ -52,12 +52,12 @@ def test_the_verifier_takes_every_shape() -> None:
     load_all(shapes())
 
 
-@pytest.mark.guest(kernels=["5.10", "7.2"], timeout_s=400)
+@pytest.mark.guest(kernels=["5.10", "newest"], timeout_s=400)
 def test_every_shape_for_perf_buffers() -> None:
     load_all(shapes(), transport="perf")
 
 
-@pytest.mark.guest(kernels=["5.10", "7.2"], timeout_s=400)
+@pytest.mark.guest(kernels=["5.10", "newest"], timeout_s=400)
 def test_shapes_of_one_process_and_user() -> None:
     load_all(shapes()[:12], pid=1, uid=3)
 
