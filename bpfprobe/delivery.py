@@ -7,6 +7,7 @@ from itertools import islice
 
 from bpfprobe.deliver.decode import Decoder
 from bpfprobe.errors import MissingLibraryError, SessionError
+from bpfprobe.model.options import check_seconds, check_truth, check_whole
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.read.ordered import Ordered
 from bpfprobe.read.set_aside import SetAside
@@ -54,9 +55,10 @@ class Delivery:
         )
 
     def events(self, duration_s: float | None, max_events: int | None) -> Iterator[Event]:
-        """Events until `stop`, the end of the time, or as many."""
+        """Events until `stop`, the end of the time, or as many. Raises `OptionError`."""
+        _check_limits(duration_s, max_events)
         events = self._stream.events(duration_s)
-        return events if max_events is None else islice(events, max(0, max_events))
+        return events if max_events is None else islice(events, max_events)
 
     def events_async(self) -> AsyncIterator[Event]:
         """Events in asyncio until `stop`."""
@@ -75,7 +77,13 @@ class Delivery:
             callback_of[type(event)](event)
 
     def batches(self, duration_s: float | None, limit: int, *, copy: bool) -> Iterator[Batch]:
-        """Many events at a time, each batch of one probe. Raises `MissingLibraryError`."""
+        """Many events at a time, each batch of one probe.
+
+        Raises `MissingLibraryError`, `OptionError`.
+        """
+        _check_limits(duration_s, None)
+        check_whole("limit", limit, 1)
+        check_truth("copy", copy)
         if self._ordered is not None:
             raise SessionError(
                 "batches come as they arrive, and the session is to be ordered",
@@ -149,3 +157,10 @@ class Delivery:
             truncated=truncated,
             late=self._ordered.late if self._ordered is not None else 0,
         )
+
+
+def _check_limits(duration_s: object, max_events: object) -> None:
+    if duration_s is not None:
+        check_seconds("duration", duration_s, 0)
+    if max_events is not None:
+        check_whole("max_events", max_events, 0)

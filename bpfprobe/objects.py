@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfprobe.errors import ObjectError
 from bpfprobe.model.noun import replace
+from bpfprobe.model.options import OptionError
 from bpfprobe.probes import Probe
 from bpfprobe.store.digest import SEAL_BYTES, digest
 from bpfprobe.store.folder import MAX_FILE_BYTES
@@ -56,12 +58,15 @@ class BuiltObject(NamedTuple):
         raise _other_machine(self, made, target)
 
 
-def read_object(path: str) -> BuiltObject:
+def read_object(path: str | os.PathLike[str]) -> BuiltObject:
     """A ``.bpfo`` file, which may be anybody's.
 
     Raises `TargetError` (NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG), `ObjectError`
-    (NOT_AN_OBJECT, OBJECT_FORM, DAMAGED).
+    (NOT_AN_OBJECT, OBJECT_FORM, DAMAGED), `OptionError` for a path that is not a path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"path must be a str or a Path, not a {type(path).__name__}")
+    path = os.fspath(path)
     data = read_regular(path, MAX_FILE_BYTES)
     try:
         return BuiltObject(path, decode_object_file(data), data[-SEAL_BYTES:])

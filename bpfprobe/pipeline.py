@@ -16,6 +16,7 @@ from bpfprobe.model.options import Options
 from bpfprobe.model.spec import ProbeSpec
 from bpfprobe.plan.plan import plan
 from bpfprobe.plan.wiring import wire
+from bpfprobe.probes import check_probe
 from bpfprobe.render.render import render
 from bpfprobe.resolve.resolve import resolve
 
@@ -73,6 +74,5 @@ def spec_of(probe: Probe | ProbeSpec) -> ProbeSpec:
     """What a probe asks for; one that has been parsed already is that itself."""
     if isinstance(probe, ProbeSpec):
         return probe
-    if isinstance(probe, str):
-        raise TypeError(f"not a probe but a text: bp.probe({probe!r}) makes one of it")
+    check_probe(probe)
     return probe.spec

@@ -6,13 +6,15 @@ Each capture is a keyword: ``path="filename:ustring"``. A capture whose name is 
 
 from __future__ import annotations
 
+from bpfprobe.errors import SessionError
 from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
 from bpfprobe.model.noun import replace
+from bpfprobe.model.options import OptionError
 from bpfprobe.store.known import is_known, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from bpfprobe.model.spec import ProbeSpec
@@ -59,6 +61,47 @@ class Probe:
 
     def __repr__(self) -> str:
         return f"<Probe {self}>"
+
+
+def check_probe(given: object) -> None:
+    """Raise `OptionError` for what is neither a probe nor the spec of one."""
+    if isinstance(given, Probe):
+        return
+    from bpfprobe.model.spec import ProbeSpec  # a warm start has none
+
+    if isinstance(given, ProbeSpec):
+        return
+    if isinstance(given, str):
+        raise OptionError("not a probe but a text", hint=f"bp.probe({given!a}) makes one of it")
+    raise OptionError(
+        f"a probe is what bp.kprobe() and its likes return, not a {type(given).__name__}",
+        hint="several are given one by one: Session(*probes)",
+    )
+
+
+def check_parts(probes: Sequence[object], target: object, engine: object) -> None:
+    """Raise `OptionError` for what a session cannot be made of."""
+    for given in probes:
+        check_probe(given)
+    if target is not None and not hasattr(target, "facts"):
+        raise OptionError(
+            f"target must be a Target, not a {type(target).__name__}",
+            hint="leave it out for this machine; bpfprobe.testing has StaticTarget",
+        )
+    if engine is not None and not hasattr(engine, "create_map"):
+        raise OptionError(
+            f"engine must be an Engine, not a {type(engine).__name__}",
+            hint="leave it out for this kernel; bpfprobe.testing has FakeEngine",
+        )
+
+
+def index_of(probes: Sequence[Probe | ProbeSpec], probe: Probe | ProbeSpec) -> int:
+    """Return which of the probes of a session it is. Raises `SessionError`, `OptionError`."""
+    for index, own in enumerate(probes):
+        if own is probe:
+            return index
+    check_probe(probe)
+    raise SessionError(f"{probe.name} is not a probe of this session")
 
 
 def probe(definition: str) -> Probe:
@@ -309,4 +352,9 @@ def _pairs(
             from bpfprobe.model.misspelt import check_capture_keyword
 
             check_capture_keyword(name, values[name], options)
+    if captures is not None and not hasattr(captures, "items"):
+        raise OptionError(
+            f"captures must be a dict of names and values, not a {type(captures).__name__}",
+            hint='captures={"filter": "$arg1"}',
+        )
     return (*(captures or {}).items(), *values.items())

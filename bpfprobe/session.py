@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from bpfprobe.delivery import Delivery
 from bpfprobe.elsewhere import tell_of_other_files
 from bpfprobe.errors import SessionError
-from bpfprobe.model.options import Options, check_option_names
+from bpfprobe.model.options import Options, check_callable, check_option_names
 from bpfprobe.model.statistics import Statistics
+from bpfprobe.probes import check_parts, index_of
 from bpfprobe.signals import caught_once, exit_on_sigterm
 from bpfprobe.starting import attach, live_target
 from bpfprobe.user_addresses import may_have_user_addresses
@@ -72,6 +73,7 @@ class Session:
     ) -> None:
         if not probes:
             raise SessionError("a session needs a probe", hint="Session(kprobe('vfs_read'))")
+        check_parts(probes, target, engine)
         self.probes = probes
         """The probes, in the order in which they were given."""
         self._options = Options(**options)
@@ -93,7 +95,7 @@ class Session:
     @classmethod
     def from_file(
         cls,
-        path: str,
+        path: str | os.PathLike[str],
         *,
         target: Target | None = None,
         engine: Engine | None = None,
@@ -212,7 +214,7 @@ class Session:
         from bpfprobe.update import as_opened, describe_update  # most sessions stay as they began
 
         given = {name: number for name, number in changes.items() if number is not None}
-        index = None if filter is None else self._index_to_update(probe)
+        index = None if filter is None and probe is None else self._index_to_update(probe)
         if self._in_force is None:
             target = self._followed.target if self._followed else self._target or live_target()
             self._in_force = as_opened(self.probes, self._options, target)
@@ -222,7 +224,7 @@ class Session:
 
     def _index_to_update(self, probe: Probe | ProbeSpec | None) -> int:
         if probe is not None:
-            return self._index(probe)
+            return index_of(self.probes, probe)
         if len(self.probes) > 1:
             raise SessionError(
                 "several probes are open, and the filter is for one",
@@ -262,9 +264,10 @@ class Session:
 
     def on(self, probe: Probe | ProbeSpec) -> Callable[[Callback], Callback]:
         """Decorate a function to be called with each event of a probe of this session."""
-        index = self._index(probe)
+        index = index_of(self.probes, probe)
 
         def register(callback: Callback) -> Callback:
+            check_callable("callback", callback)
             self._callbacks[index] = callback
             return callback
 
@@ -275,6 +278,7 @@ class Session:
 
         For what is best done in batches, such as flushing a file.
         """
+        check_callable("action", action)
         self._idle_action = action
 
     def on_notice(self, action: Callable[[Notice], object]) -> None:
@@ -286,6 +290,7 @@ class Session:
         with nobody to be told, none is looked for. A session that follows calls it from a thread of
         its own later on, and what it raises comes out of the iteration.
         """
+        check_callable("action", action)
         self._notice_action = action
 
     def _notify(self, notice: Notice) -> None:
@@ -404,7 +409,7 @@ class Session:
 
     def event_type(self, probe: Probe | ProbeSpec) -> type[Event]:
         """The class of a probe's events; needs the session to be open, or to have been."""
-        index = self._index(probe)
+        index = index_of(self.probes, probe)
         if self._delivery is None:
             raise SessionError("the session has not been opened", hint="with Session(...):")
         return self._delivery.types[index]
@@ -428,12 +433,6 @@ class Session:
         from bpfprobe.deliver.stack import frames, stack_field
 
         return frames(event, stack_field(event, name), self.symbols)
-
-    def _index(self, probe: Probe | ProbeSpec) -> int:
-        for index, own in enumerate(self.probes):
-            if own is probe:
-                return index
-        raise SessionError(f"{probe.name} is not a probe of this session")
 
     def _opened_delivery(self) -> Delivery:
         if self._attachment is None or self._delivery is None:

@@ -55,6 +55,11 @@ def describe_update(
         raise SessionError(
             "nothing to update", hint="session.update(probe, filter=...), or pid=..."
         )
+    if index is not None and filter_text is None:
+        raise SessionError(
+            f"{', '.join(options)}: for all probes of the session, and one was named",
+            hint="session.update(pid=...); a filter is for one probe",
+        )
     for name in options:
         if getattr(running.options, name) is None:
             raise SessionError(

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.cli.trace_options import add_max_places
 from bpfprobe.errors import ObjectError
-from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
+from bpfprobe.model.description import (
+    DEFAULT_STRING_BYTES,
+    DEFINITION,
+    MAX_STRING_BYTES,
+    Description,
+)
 from bpfprobe.output import show
 
 if TYPE_CHECKING:
@@ -52,12 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line."""
     from bpfprobe.building import build_object
-    from bpfprobe.model.options import Options
+    from bpfprobe.model.options import Options, check_whole
     from bpfprobe.probes import Probe
     from bpfprobe.starting import live_engine
     from bpfprobe.store.object_file_codec import encode_object_file
 
-    string_bytes = DEFAULT_STRING_BYTES if args.string_size is None else args.string_size + 1
+    string_bytes = DEFAULT_STRING_BYTES
+    if args.string_size is not None:
+        check_whole("-Z (--string-size)", args.string_size, 1, MAX_STRING_BYTES - 1)
+        string_bytes = args.string_size + 1
     probes = [
         Probe(Description(DEFINITION, text, string_bytes=string_bytes)) for text in args.specs
     ]

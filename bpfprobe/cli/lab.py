@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import LabError
 from bpfprobe.lab.errors import ConsoleError
+from bpfprobe.model.options import MAX_SECONDS, check_seconds
 from bpfprobe.output import report, report_error, show
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.lab.lab import Lab
     from bpfprobe.lab.progress import Progress
 
+    if args.timeout is not None:
+        check_seconds("--timeout", args.timeout, 0, MAX_SECONDS)
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     lab = Lab(
         kernel=args.kernel,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import BpfprobeError, TargetError, UsageError
+from bpfprobe.model.options import MAX_ID, check_whole
 from bpfprobe.output import report_error, show
 from bpfprobe.parse.place import path_of
 from bpfprobe.target.nearness import nearest_names
@@ -73,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command line, and return the exit status."""
+    if args.pid is not None:
+        check_whole("-p (--pid)", args.pid, 0, MAX_ID)
     if args.defined:
         return _defined(args)
     if args.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SessionError
-from bpfprobe.model.options import OptionError
+from bpfprobe.model.options import MAX_ID, MAX_SECONDS, OptionError, check_seconds, check_whole
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +15,15 @@ _BUILD_IDS = (
     "maps, and their own symbols"
 )
 
+
+_NUMBERS = {
+    "max_events": ("-M (--max-events)", 1, None),
+    "pid": ("-p (--pid)", 0, MAX_ID),
+    "tid": ("-L (--tid)", 0, MAX_ID),
+    "buffer_bytes": ("--buffer-bytes", 1, 1 << 30),
+    "max_places": ("--max-places", 1, 1 << 20),
+}
+"""Options that are numbers: how each is typed, the least and the most."""
 
 _ROWS = {
     "time": "-T (--time)",
@@ -67,6 +76,11 @@ def check_options(args: argparse.Namespace) -> None:
     """Raise `SessionError` or `OptionError` for what has no meaning."""
     if not args.specs and not args.file:
         raise OptionError("what to probe is missing", hint="a SPEC, or --file FILE with some")
+    if args.duration is not None:
+        check_seconds("-d (--duration)", args.duration, 0, MAX_SECONDS)
+    for name, (typed, least, most) in _NUMBERS.items():
+        if getattr(args, name) is not None:
+            check_whole(typed, getattr(args, name), least, most)
     if args.command is not None and args.pid is not None:
         raise SessionError(
             "--command and --pid exclude each other", hint="--command traces what it starts"

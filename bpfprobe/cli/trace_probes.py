@@ -6,15 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.ftrace import RETURN_FIELD
-from bpfprobe.model.description import DEFAULT_STRING_BYTES, DEFINITION, Description
-from bpfprobe.model.options import OptionError
+from bpfprobe.model.description import (
+    DEFAULT_STRING_BYTES,
+    DEFINITION,
+    MAX_STRING_BYTES,
+    Description,
+)
+from bpfprobe.model.options import OptionError, check_whole
 from bpfprobe.parse.dialect import Dialect, dialect_of, is_kprobe8_filter
 
 if TYPE_CHECKING:
     import argparse
 
 TRACE8_STRING_BYTES = 80
-MAX_STRING_BYTES = 16384
 MAX_COMM_BYTES = 15
 CALLER = {"x86_64": "%ip", "aarch64": "%pc"}
 """At a return probe, the register that holds the address it returns to (x86-64: Linux 5.15)."""
@@ -103,8 +107,7 @@ def _string_bytes(args: argparse.Namespace, dialect: Dialect) -> int:
     """Room for a string with its NUL; trace(8) counts without."""
     if args.string_size is None:
         return TRACE8_STRING_BYTES + 1 if dialect is Dialect.TRACE8 else DEFAULT_STRING_BYTES
-    if not 1 <= args.string_size < MAX_STRING_BYTES:
-        raise OptionError(f"--string-size goes from 1 to {MAX_STRING_BYTES - 1}")
+    check_whole("-Z (--string-size)", args.string_size, 1, MAX_STRING_BYTES - 1)
     return int(args.string_size) + 1
 
 

@@ -7,6 +7,8 @@ from bpfprobe.model.noun import dataclass
 DEFAULT_STRING_BYTES = 4096
 """The most that a string capture takes, its NUL included: the kernel's PATH_MAX."""
 
+MAX_STRING_BYTES = 16384
+
 DEFINITION = "definition"
 """The kind of a description that is one text."""
 
@@ -48,7 +50,7 @@ class Description:
         words = {name: getattr(self, name) for name in self.__annotations__}
         if any(type(word) not in _PLAIN for word in words.values()):
             return None
-        if self.pid is not None and (type(self.pid) is not int or self.pid < 0):
+        if self.pid is not None and (type(self.pid) is not int or not 0 <= self.pid < 1 << 32):
             return None
         if not all(type(text) is str for pair in self.captures for text in pair):
             return None

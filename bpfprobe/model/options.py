@@ -17,10 +17,62 @@ MAX_PLACES = 1000
 """How many places a probe may go to where nothing else is said: bcc's limit of a glob too."""
 
 
-class OptionError(BpfprobeError, ValueError):
-    """An option has a value that cannot be."""
+MAX_ID = (1 << 32) - 1
+MAX_SECONDS = 1_000_000_000
+"""Of a command line: 31 years. In Python a time may be infinite, for one that never ends."""
+
+
+class OptionError(BpfprobeError, TypeError, ValueError):
+    """An option has a value of a wrong type, or one that cannot be."""
 
     code = "OPTION"
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Raise `OptionError` for what is not an int within the limits; a bool is not one."""
+    if type(value) is int and least <= value and (most is None or value <= most):
+        return
+    limits = f"from {least} to {most}" if most is not None else f"of at least {least}"
+    raise OptionError(f"{name} must be a whole number {limits}, not {_shown(value)}")
+
+
+def check_seconds(name: str, value: object, least: float, most: float | None = None) -> None:
+    """Raise `OptionError` for what is not an int or float within the limits."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and least <= value <= (_INFINITY if most is None else most):  # type: ignore[operator]  # of a number
+        return
+    limits = f"from {least} to {most}" if most is not None else f"of at least {least}"
+    raise OptionError(f"{name} must be a number of seconds {limits}, not {_shown(value)}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Raise `OptionError` for what is not a str."""
+    if not isinstance(value, str):
+        raise OptionError(f"{name} must be a str, not {type(value).__name__}")
+
+
+def check_truth(name: str, value: object) -> None:
+    """Raise `OptionError` for what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{name} must be True or False, not {_shown(value)}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise `OptionError` for what cannot be called."""
+    if not callable(value):
+        raise OptionError(f"{name} must be a function, not {_shown(value)}")
+
+
+_INFINITY = float("inf")
+
+
+def _shown(value: object) -> str:
+    """A value in a message: of what may be long, or prints as it likes, the type."""
+    if isinstance(value, int | float) and abs(value) < 1 << 64:
+        return repr(value)
+    if isinstance(value, str) and len(value) <= 32:
+        return ascii(value)
+    return "one so large" if isinstance(value, int) else f"a value of type {type(value).__name__}"
 
 
 def check_option_names(given: Iterable[str], known: Iterable[str]) -> None:
@@ -71,19 +123,17 @@ class Options:
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:
             raise OptionError(
-                f"transport is one of {', '.join(TRANSPORTS)}, not {self.transport!r}"
+                f"transport must be one of {', '.join(TRANSPORTS)}, not {_shown(self.transport)}"
             )
-        if self.buffer_bytes is not None and not 1 <= self.buffer_bytes <= 1 << 30:
-            raise OptionError("buffer_bytes goes from 1 to 1 GiB")
-        if not 0.001 <= self.latency_s <= 60:
-            raise OptionError("latency_s goes from 0.001 to 60")
-        if not 0 <= self.window_s <= 60:
-            raise OptionError("window_s goes from 0 to 60")
+        if self.buffer_bytes is not None:
+            check_whole("buffer_bytes", self.buffer_bytes, 1, 1 << 30)
+        check_seconds("latency_s", self.latency_s, 0.001, 60)
+        check_seconds("window_s", self.window_s, 0, 60)
         for name in ("pid", "tid", "uid", "not_pid"):
             number = getattr(self, name)
-            if number is not None and not 0 <= number < 1 << 32:
-                raise OptionError(f"{name} must be a number from 0 to 4294967295, not {number}")
-        if not 64 <= self.inflight <= 1 << 20:
-            raise OptionError("inflight goes from 64 to 1048576")
-        if not 1 <= self.max_places <= 1 << 20:
-            raise OptionError("max_places (--max-places) goes from 1 to 1048576")
+            if number is not None:
+                check_whole(name, number, 0, MAX_ID)
+        check_whole("inflight", self.inflight, 64, 1 << 20)
+        check_whole("max_places (--max-places)", self.max_places, 1, 1 << 20)
+        check_truth("ordered", self.ordered)
+        check_truth("follow", self.follow)

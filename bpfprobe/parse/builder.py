@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.description import DEFINITION, Description
+from bpfprobe.model.description import DEFINITION, MAX_STRING_BYTES, Description
 from bpfprobe.model.expression import Binary
 from bpfprobe.model.noun import replace
-from bpfprobe.model.options import OptionError
+from bpfprobe.model.options import (
+    MAX_ID,
+    OptionError,
+    check_text,
+    check_truth,
+    check_whole,
+)
 from bpfprobe.model.span import SourceText
 from bpfprobe.model.spec import (
     Capture,
@@ -31,11 +37,12 @@ from bpfprobe.parse.scanner import check_length
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
 
-MAX_STRING_BYTES = 16384
+_MAX_ADDRESS = (1 << 64) - 1
 
 
 def build(description: Description) -> ProbeSpec:
-    """What a description asks for. Raises `SpecError`; TypeError for what is of a wrong type."""
+    """What a description asks for. Raises `SpecError`; `OptionError` for a wrong type or range."""
+    _check_options(description)
     if description.kind == DEFINITION:
         return _in_process(_whole(description), description.pid)
     span, point = _point(description)
@@ -91,10 +98,11 @@ def _user_point(description: Description) -> tuple[Span, Point]:
     returns = description.kind == "uretprobe"
     given = [word for word in (sym, address, offset) if word is not None]
     if len(given) != 1:
-        raise TypeError("say where with exactly one of sym=, address= and offset=")
+        raise OptionError("say where with exactly one of sym=, address= and offset=")
     _text("path", path)
-    for name, number in (("address", address), ("offset", offset), ("pid", pid)):
-        _check_number(name, number)
+    for name, number in (("address", address), ("offset", offset)):
+        if number is not None:
+            check_whole(name, number, 0, _MAX_ADDRESS)
     if sym is None:
         span = _source("path", f"{path}:{given[0]:#x}", "place").whole()
         check_path(path, span)
@@ -109,13 +117,12 @@ def _user_point(description: Description) -> tuple[Span, Point]:
     source = _source("path", f"{path}:{_text('sym', sym)}", "place")
     point = parse_function(path, source.whole(), len(path) + 1, returns=returns)
     if not point.symbol:
-        raise TypeError("sym= takes a name; a number goes to address= or offset=")
+        raise OptionError("sym= takes a name; a number goes to address= or offset=")
     return source.whole(), replace(point, ref_ctr_offset=0, pid=pid, force=description.force)
 
 
 def _marker(description: Description) -> tuple[Span, Point]:
     path, marker = _text("path", description.place), _text("marker", description.symbol)
-    _check_number("pid", description.pid)
     source = _source("marker", f"{path}:{marker}", "place")
     point = parse_kind_place("usdt", source.whole())
     assert isinstance(point, UsdtPoint)
@@ -129,17 +136,18 @@ def _marker(description: Description) -> tuple[Span, Point]:
     return source.whole(), replace(point, pid=description.pid)
 
 
-def _check_number(name: str, number: int | None) -> None:
-    if number is not None and (type(number) is not int or number < 0):
-        raise TypeError(f"{name} must be a whole number that is not negative")
+def _check_options(description: Description) -> None:
+    check_whole("string_bytes", description.string_bytes, 2, MAX_STRING_BYTES)
+    check_truth("comm", description.comm)
+    check_truth("force", description.force)
+    if description.returns is not None:
+        check_truth("returns", description.returns)
+    if description.pid is not None:
+        check_whole("pid", description.pid, 0, MAX_ID)
 
 
 def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:
     string_bytes, event = description.string_bytes, description.event
-    if type(string_bytes) is not int:
-        raise TypeError("string_bytes must be a whole number")
-    if not 2 <= string_bytes <= MAX_STRING_BYTES:
-        raise OptionError(f"string_bytes must be from 2 to {MAX_STRING_BYTES}, not {string_bytes}")
     name = default_name(point)
     if event is not None:
         name = check_event_name(event, SourceText(_text("event", event), "event").whole())
@@ -171,6 +179,5 @@ def _source(what: str, value: object, label: str) -> SourceText:
 
 
 def _text(what: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
-    return value
+    check_text(what, value)
+    return str(value)

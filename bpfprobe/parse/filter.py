@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.noun import replace
+from bpfprobe.model.options import check_text
 from bpfprobe.model.regex import regex
 from bpfprobe.model.span import SourceText
 from bpfprobe.parse.expression import parse_expression
@@ -47,9 +48,8 @@ _WITHOUT_A_KERNEL_NAME = frozenset(
 
 
 def parse_filter_text(text: str) -> Expression | None:
-    """A filter that comes alone. Raises `SpecError`; None for ``0``."""
-    if not isinstance(text, str):
-        raise TypeError(f"filter must be a str, not {type(text).__name__}")
+    """A filter that comes alone. Raises `SpecError`, `OptionError`; None for ``0``."""
+    check_text("filter", text)
     source = SourceText(text, "filter")
     check_length(source)
     return parse_filter(source)

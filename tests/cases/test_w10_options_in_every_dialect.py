@@ -63,7 +63,7 @@ TABLE = {
     "--ebpf": ("", "!--json has no meaning with --ebpf", "!--style has no meaning"),
     "--format --ebpf": ("!show different things",) * 3,
     "--format -T": ("!-T (--time) has no meaning",) * 3,
-    "--ebpf -M 0": ("!-M (--max-events) has no meaning", "!--json has no meaning", "!--style has"),
+    "--ebpf -M 1": ("!-M (--max-events) has no meaning", "!--json has no meaning", "!--style has"),
     "--ebpf -d 5": ("!-d (--duration) has no meaning", "!--json has no meaning", "!--style has"),
 }  # fmt: skip
 DECIDED_ELSEWHERE = {
