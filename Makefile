@@ -10,7 +10,7 @@ AS_ROOT := tools/as-root
 help:
 	@echo 'make demo    see programs start, on this kernel or in a guest'
 	@echo 'make test    lint, unit, native and guest, one after the other'
-	@echo 'make lint    ruff and mypy'
+	@echo 'make lint    ruff, mypy and shellcheck'
 	@echo 'make unit    the tests that need no kernel and no root'
 	@echo 'make native  the tests that attach to this kernel, as root'
 	@echo 'make guest   the tests that run in kernels of the lab'
@@ -22,7 +22,8 @@ help:
 setup:
 	@tools/setup
 
-demo: setup
+demo:
+	@tools/setup demo
 	@$(PYTHON) examples/demo.py
 
 test: lint unit native guest
@@ -31,6 +32,7 @@ lint: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy --strict
+	shellcheck $$(tools/shell-scripts)
 
 unit: setup
 	$(PYTEST) tests examples --ignore=tests/native --ignore=tests/guest
@@ -42,11 +44,12 @@ native: setup
 guest: setup
 	$(PYTEST) tests/guest
 
-bench: setup
-	@tools/setup bpfcc-tools bpftrace
+bench:
+	@tools/setup bench
 	@$(AS_ROOT) tools/with-tracefs $(PYTHON) -m tests.bench $(BENCH)
 
-lab: setup
+lab:
+	@tools/setup demo
 	@$(PYTHON) -m bpfprobe lab --build
 
 clean:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.skipping import SkipReasons
+
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
+
+SKIPS = pytest.StashKey[SkipReasons]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,7 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SKIPS] = SkipReasons(strict=os.environ.get("CI") == "true")
     if "BPFPROBE_IN_GUEST" in os.environ:
         return  # where importing hypothesis takes seconds, and no test uses it
     from hypothesis import settings
@@ -25,3 +32,26 @@ def pytest_configure() -> None:
     # The machine may be busy, or emulated; a failure is of the code, not of the day.
     settings.register_profile("steady", deadline=None, derandomize=True)
     settings.load_profile("steady")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.config.stash[SKIPS].judge(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    collector.config.stash[SKIPS].judge(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if line := terminalreporter.config.stash[SKIPS].summary():
+        terminalreporter.write_line(line)

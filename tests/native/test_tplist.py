@@ -13,14 +13,14 @@ import pytest
 from bpfprobe.resolve.usdt_operand import parse_usdt_operands
 from bpfprobe.target.live import LiveTarget
 
-FILES = {
-    "/usr/bin/python3.11": "python3.11-minimal",
-    "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0": "libpython3.11",
-    "/usr/lib/x86_64-linux-gnu/libstdc++.so.6": "libstdc++6",
-    "/usr/bin/gcc": "gcc",
-    "/usr/bin/ld.gold": "binutils",
-    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
-}
+FILES = (
+    "usr/bin/python3",
+    "usr/lib/x86_64-linux-gnu/libpython3.*.so.1.0",
+    "usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+    "usr/bin/gcc",
+    "usr/bin/ld.gold",
+    "usr/lib/postgresql/*/bin/postgres",
+)
 TPLIST = "tplist-bpfcc"
 
 Place = tuple[int, tuple[tuple[int, str], ...]]
@@ -68,10 +68,11 @@ def as_we_see(path: str) -> dict[str, set[Place]]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as tplist does")
 @pytest.mark.skipif(shutil.which(TPLIST) is None, reason="needs tplist-bpfcc (bpfcc-tools)")
-@pytest.mark.parametrize("path", FILES)
-def test_the_same_markers_with_the_same_arguments(path: str) -> None:
-    if not Path(path).exists():
-        pytest.skip(f"needs {path} of Debian's package {FILES[path]}")
+@pytest.mark.parametrize("pattern", FILES)
+def test_the_same_markers_with_the_same_arguments(pattern: str) -> None:
+    path = max(map(str, Path("/").glob(pattern)), default=None)
+    if path is None:
+        pytest.skip(f"needs {pattern}")
     theirs = as_tplist_sees(os.path.realpath(path))
     assert theirs
     assert as_we_see(path) == theirs

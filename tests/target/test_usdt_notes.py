@@ -44,7 +44,7 @@ def test_markers_of_a_program(flags: list[str], tmp_path: Path) -> None:
     assert data.read(sold.semaphore_offset, 2) == b"\0\0"
 
 
-@pytest.mark.parametrize("name", ["libstdc++.so.6", "python3.11", "postgres"])
+@pytest.mark.parametrize("name", ["libstdc++.so.6", "python3", "postgres"])
 def test_readelf_sees_the_same(name: str) -> None:
     found = [
         *Path("/usr/lib/x86_64-linux-gnu").glob(name),
