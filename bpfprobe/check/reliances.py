@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.bound import SyscallSites
-from bpfprobe.model.ktype import declared
+from bpfprobe.model.ktype import KFloat, KStruct, declared
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.model.value import (
     Argument,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bpfprobe.model.bound import Bound
-    from bpfprobe.model.ktype import Prototype
+    from bpfprobe.model.ktype import KType, Prototype
     from bpfprobe.model.machine import Tracepoint
     from bpfprobe.target import Target
 
@@ -111,10 +111,18 @@ def _of_memory(name: str, node: object) -> Iterator[Reliance]:
 def _argument(number: int, prototype: Prototype | None) -> Reliance:
     if prototype is None:
         return Reliance(f"argument {number}", "by its number alone")
+    types = [prototype.returns, *(one.type for one in prototype.parameters)]
+    if not all(_is_one_register(ktype) for ktype in types):
+        return Reliance(f"arguments of {prototype.name}", str(prototype))
     parameter = prototype.parameters[number - 1]
     name = parameter.name or str(number)
     how = f"number {number}, {declared(parameter.type, parameter.name)}"
     return Reliance(f"argument {name} of {prototype.name}", how)
+
+
+def _is_one_register(ktype: KType) -> bool:
+    """Whether the number of an argument is that of its register, so far as types decide it."""
+    return not isinstance(ktype, (KStruct, KFloat)) and ktype.size <= 8
 
 
 def _syscall_argument(number: int, bound: Bound, enter: Tracepoint | None) -> Reliance:

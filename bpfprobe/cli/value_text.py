@@ -73,8 +73,8 @@ def value_text(value: Capturable) -> str:
             return f"argument {number}"
         case RegisterValue(member):
             return f"%{member}"
-        case ReturnValue():
-            return "the return value"
+        case ReturnValue(_, number):
+            return "the second register of the return value" if number else "the return value"
         case ContextField(offset):
             return f"field at {offset}"
         case ContextAddress(offset):

@@ -144,8 +144,9 @@ def _number(value: Value, place: Place) -> Fetched:
             return _syscall_argument(number, scalar, place)
         case RegisterValue(member, scalar):
             return Fetched(place.register(member), scalar)
-        case ReturnValue(scalar):
-            return Fetched("$retval", scalar)
+        case ReturnValue(scalar, number):
+            second = place.arch.return_values[1]
+            return Fetched(place.register(second) if number else "$retval", scalar)
         case ContextField(offset, scalar):
             return Fetched(f"${_field(offset, place)}", scalar)
         case Load():

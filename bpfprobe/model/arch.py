@@ -17,15 +17,18 @@ class Arch:
 
     ``registers`` maps the name after ``%`` to the C member. ``return_sp_bytes`` is how much higher
     the stack pointer is in a return probe than it was on entry. ``first_stack_slot`` is the slot of
-    ``$stack`` that holds the first argument that is not in a register, -1 where the kernel does not
-    say (arm64). ``dwarf_arguments`` are the numbers that DWARF has for the registers of arguments.
+    ``$stack`` that holds the first argument that is not in a register. ``return_values`` are the
+    registers of what is returned, the second where it has more than eight bytes.
+    ``result_address`` is the one that has on entry where a large result is to be put, which on
+    x86-64 is that of the first argument. ``dwarf_arguments`` are the numbers that DWARF has for the
+    registers of arguments.
     """
 
     name: str
     header: str
     arguments: tuple[str, ...]
     syscall_arguments: tuple[str, ...]
-    return_value: str
+    return_values: tuple[str, str]
     stack_pointer: str
     instruction_pointer: str
     return_sp_bytes: int
@@ -33,6 +36,7 @@ class Arch:
     syscall_prefix: str
     registers: Mapping[str, str]
     dwarf_arguments: tuple[int, ...] = ()
+    result_address: str = ""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -47,7 +51,7 @@ X86_64 = Arch(
     header="x86_64.h",
     arguments=("di", "si", "dx", "cx", "r8", "r9"),
     syscall_arguments=("di", "si", "dx", "r10", "r8", "r9"),
-    return_value="ax",
+    return_values=("ax", "dx"),
     stack_pointer="sp",
     instruction_pointer="ip",
     return_sp_bytes=8,
@@ -65,11 +69,11 @@ AARCH64 = Arch(
     header="aarch64.h",
     arguments=tuple(f"regs[{n}]" for n in range(8)),
     syscall_arguments=("orig_x0", *(f"regs[{n}]" for n in range(1, 6))),
-    return_value="regs[0]",
+    return_values=("regs[0]", "regs[1]"),
     stack_pointer="sp",
     instruction_pointer="pc",
     return_sp_bytes=0,
-    first_stack_slot=-1,
+    first_stack_slot=0,
     syscall_prefix="__arm64_sys_",
     registers={
         **{f"x{n}": f"regs[{n}]" for n in range(31)},
@@ -79,6 +83,7 @@ AARCH64 = Arch(
         "pstate": "pstate",
     },
     dwarf_arguments=tuple(range(8)),
+    result_address="regs[8]",
 )
 
 

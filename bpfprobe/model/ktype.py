@@ -36,9 +36,9 @@ class KStruct:
 
     ``name`` is empty for an anonymous one. ``spelling`` is ``struct file`` or ``union {...}``.
     ``in_program`` where DWARF of a program has it: its names are nobody's business in the kernel.
-    ``passing`` says how functions of a program are handed one: a letter for each eight bytes, I in
-    a register of numbers, F in a vector register; M in memory, R by its address; E where it has
-    nothing that could be handed; empty where that is not known, or nobody is.
+    ``by_reference`` where functions are handed the address of one instead of its bytes, as C++ has
+    it for a class that code copies. ``alignment`` is what the source asks for, 0 for no more than
+    its members need.
     """
 
     spelling: str
@@ -47,17 +47,19 @@ class KStruct:
     type_id: int
     is_union: bool = False
     in_program: bool = False
-    passing: str = ""
+    by_reference: bool = False
+    alignment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class KArray:
-    """``count`` elements, one after another."""
+    """``count`` elements, one after another; ``is_vector`` where one register has them all."""
 
     spelling: str
     element: KType
     count: int
     size: int
+    is_vector: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,14 @@ class KFloat:
 class KOther:
     """What cannot be read as a value: void, a function, a forward declaration, a long double.
 
-    ``is_float`` for floats of other sizes than `KFloat` has, and for complex numbers.
+    ``is_float`` for floats of other sizes than `KFloat` has, decimal ones, and complex numbers;
+    ``base`` is what such a type is called under all typedefs, ``complex`` for the last.
     """
 
     spelling: str
     size: int = 0
     is_float: bool = False
+    base: str = ""
 
 
 KType = KInt | KFloat | KPointer | KStruct | KArray | KOther
@@ -91,6 +95,7 @@ class Member:
     ``bit_offset`` counts bits from ``offset``, which is then aligned to the type's size where that
     keeps the field inside one unit.
     ``name`` is empty for an anonymous struct or union, whose members are searched in place.
+    ``alignment`` is what the source asks for, 0 for no more than the type needs.
     """
 
     name: str
@@ -98,6 +103,7 @@ class Member:
     offset: int
     bit_offset: int = 0
     bit_size: int = 0
+    alignment: int = 0
 
 
 def bit_field(name: str, type_: KType, first: int, bits: int) -> Member:

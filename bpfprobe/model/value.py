@@ -104,9 +104,10 @@ class RegisterValue:
 
 @dataclass(frozen=True, slots=True)
 class ReturnValue:
-    """What the function returned."""
+    """What the function returned: its first eight bytes, or with ``number`` 1 those after them."""
 
     type: Scalar = S64
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

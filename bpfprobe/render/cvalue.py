@@ -161,8 +161,8 @@ class ValueWriter:
                 return self._syscall_argument(value)
             case RegisterValue(member, scalar):
                 return CExpression(widened(register(member), scalar))
-            case ReturnValue(scalar):
-                return CExpression(widened(self._return_value(), scalar))
+            case ReturnValue(scalar, number):
+                return CExpression(widened(self._return_value(number), scalar))
             case ContextField(offset, scalar):
                 return CExpression(widened(_in_record(offset, scalar.size), scalar))
             case ContextAddress():
@@ -197,10 +197,10 @@ class ValueWriter:
     def _from_entry(self, inner: Value) -> CExpression:
         return self._kept.get(inner) or self.value(inner)
 
-    def _return_value(self) -> str:
+    def _return_value(self, number: int) -> str:
         if self._context is Context.RECORD:
             return _in_record(_SYSCALL_FIRST_ARGUMENT, 8)
-        return register(self._arch.return_value)
+        return register(self._arch.return_values[number])
 
     def _syscall_argument(self, value: SyscallArgument) -> CExpression:
         if self._context is Context.RECORD:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model import expression as ast
@@ -27,6 +27,7 @@ from bpfprobe.resolve.expressions import resolve_operand
 from bpfprobe.resolve.floats import float_value
 from bpfprobe.resolve.operand import (
     ArgvOperand,
+    ByValueOperand,
     MemoryOperand,
     NumberOperand,
     StackOperand,
@@ -65,6 +66,8 @@ def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand
             _check_constant_text(capture, capture.type)
         check_type_name(capture.type)
     operand = resolve_operand(capture.value, scope)
+    if isinstance(operand, ByValueOperand) and value_of(operand) is None:
+        raise not_a_number(operand, capture.value.span)
     if capture.type is None:
         return _natural(capture, operand), operand
     if isinstance(operand, TextOperand) and not isinstance(operand.text, TextAt):
@@ -145,6 +148,8 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
         return operand.stack
     if isinstance(operand, TextOperand):
         return operand.text
+    if _is_result_of_program(operand):
+        return operand.value
     ktype = operand.ktype
     if isinstance(ktype, KArray) and isinstance(operand, MemoryOperand):
         if is_character(ktype.element) and "char" in ktype.element.spelling:
@@ -160,6 +165,16 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
     if value is None:
         raise _unfit(capture, operand)
     return value
+
+
+def _is_result_of_program(operand: Operand) -> TypeGuard[NumberOperand]:
+    """Whether it is what a program's function returned: the same with debug information or none.
+
+    A pointer to characters is text where that is asked for.
+    """
+    if not isinstance(operand, NumberOperand) or not isinstance(operand.value, ReturnValue):
+        return False
+    return operand.points_into is Space.USER
 
 
 def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable:

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import MissingLibraryError, TargetError, spec_error
+from bpfprobe.model.value import Space
 from bpfprobe.resolve.passing import argument_places
-from bpfprobe.resolve.returned import return_refusal
+from bpfprobe.resolve.returned import returned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,18 +56,21 @@ class DebugArguments:
             )
         return found
 
-    def check_return(self, span: Span) -> None:
-        """Raise `SpecError` where ``$retval`` would be something else than what is returned.
+    def returned(self, span: Span) -> Operand | None:
+        """What ``$retval`` is by the function's own type; None where that is not known.
 
-        Where that is not known, or not to be read, it may be.
+        Raises `SpecError` where no program can read it.
         """
         try:
             prototype = self._prototype
         except (MissingLibraryError, TargetError):
-            return
-        why = return_refusal(prototype, self._arch) if prototype is not None else None
-        if why is not None:
-            raise spec_error(why.code, why.message, span, why.hint)
+            return None
+        if prototype is None:
+            return None
+        found = returned(prototype, self._arch, self._target.members, Space.USER)
+        if isinstance(found, TargetError):
+            raise spec_error(found.code, found.message, span, found.hint)
+        return found
 
     def way_to_names(self) -> str:
         """What would make the arguments known by name."""
@@ -84,7 +88,11 @@ class DebugArguments:
         return {
             parameter.name: place
             for parameter, place in argument_places(
-                self._prototype, self._arch, returns=self._returns
+                self._prototype,
+                self._arch,
+                self._target.members,
+                space=Space.USER,
+                returns=self._returns,
             )
             if parameter.name
         }

@@ -19,6 +19,7 @@ from bpfprobe.model.value import (
     TextAt,
     TextValue,
     Value,
+    View,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +77,26 @@ class StackOperand:
     stack: StackValue
 
 
-Operand = NumberOperand | MemoryOperand | TextOperand | ArgvOperand | StackOperand
+@dataclass(frozen=True, slots=True)
+class ByValueOperand:
+    """A struct that was handed over or returned by its bytes, or a part of one.
+
+    ``eights`` are its bytes, eight by eight, None for those that are in a register of floats. The
+    part is of type ``ktype`` and begins at ``offset``. ``sole`` is the number that is all there is
+    in a struct of one member. ``where`` names the registers, for messages.
+    """
+
+    eights: tuple[Value | None, ...]
+    ktype: KType
+    space: Space
+    where: str
+    offset: int = 0
+    bit_offset: int = 0
+    bit_size: int = 0
+    sole: KType | None = None
+
+
+Operand = NumberOperand | MemoryOperand | ByValueOperand | TextOperand | ArgvOperand | StackOperand
 
 
 def scalar_of(ktype: KType | None) -> Scalar | None:
@@ -128,7 +148,36 @@ def value_of(operand: Operand) -> Value | None:
             operand.bit_offset,
             operand.bit_size,
         )
+    if isinstance(operand, ByValueOperand):
+        return _value_in(operand)
     return None
+
+
+def _value_in(operand: ByValueOperand) -> Value | None:
+    """The number that a part of a struct is, out of the registers that have it."""
+    scalar = element_of_type(operand.sole or operand.ktype)
+    if scalar is None:
+        return None
+    width = operand.bit_size or 8 * scalar.size
+    at, shift = divmod(8 * operand.offset + operand.bit_offset, 64)
+    value = operand.eights[at]
+    if value is None:
+        return None
+    if shift:
+        value = BinaryOperation(">>", value, Constant(shift), X64)
+    if shift + width > 64:
+        above = operand.eights[at + 1]
+        if above is None:
+            return None
+        rest = BinaryOperation("<<", above, Constant(64 - shift), X64)
+        value = BinaryOperation("|", value, rest, X64)
+    if operand.bit_size:
+        # To the top and down again, with its sign or without.
+        number = Scalar(8, scalar.signed)
+        top = BinaryOperation("<<", value, Constant(64 - width), number)
+        value = BinaryOperation(">>", top, Constant(64 - width), number)
+        return value if scalar.size == 8 else View(value, scalar)
+    return value if scalar in (value.type, X64) else View(value, scalar)
 
 
 def text_of(operand: Operand, space: Space | None = None) -> TextValue | None:
@@ -148,6 +197,11 @@ def text_of(operand: Operand, space: Space | None = None) -> TextValue | None:
             return TextAt(pointer, space or text_space(operand.space, operand.ktype))
         if operand.ktype is None:
             return TextAt(address_of(operand), space or _text_memory(operand))
+    if isinstance(operand, ByValueOperand):
+        pointer = _value_in(operand)
+        ktype = operand.sole or operand.ktype
+        if pointer is not None and isinstance(ktype, KPointer) and is_character(ktype.target):
+            return TextAt(pointer, space or text_space(operand.space, ktype))
     return None
 
 
@@ -176,8 +230,8 @@ def leads_into(operand: Operand, space: Space) -> Space:
         return Space.USER
     if isinstance(operand, NumberOperand):
         return operand.points_into
-    is_user = isinstance(operand, MemoryOperand) and operand.space is Space.USER
-    return Space.USER if is_user else space
+    found_in = operand.space if isinstance(operand, (MemoryOperand, ByValueOperand)) else space
+    return Space.USER if found_in is Space.USER else space
 
 
 def address_of(operand: MemoryOperand) -> Value:
@@ -220,12 +274,16 @@ _ARTICLES: dict[type, str] = {
 
 def ktype_of(operand: Operand) -> KType | None:
     """The operand's type as BTF has it, None where there is none."""
-    return operand.ktype if isinstance(operand, (NumberOperand, MemoryOperand)) else None
+    if isinstance(operand, (NumberOperand, MemoryOperand, ByValueOperand)):
+        return operand.ktype
+    return None
 
 
 def not_a_number(operand: Operand, span: Span) -> SpecError:
     """The error for what cannot be used as a number."""
     hint = None
+    if isinstance(operand, ByValueOperand):
+        return _not_taken_whole(operand, span)
     if isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KStruct):
         hint = "name one of its members with a dot"
     elif isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KArray):
@@ -237,3 +295,29 @@ def not_a_number(operand: Operand, span: Span) -> SpecError:
     elif isinstance(operand, (ArgvOperand, StackOperand)):
         hint = "take it as a capture and look at it in the program"
     return spec_error("BAD_TYPE", f"{span.text} is {describe(operand)}, not a number", span, hint)
+
+
+def _not_taken_whole(operand: ByValueOperand, span: Span) -> SpecError:
+    """The error for a struct in registers, or a part of one that is not one number."""
+    at = operand.offset // 8
+    if element_of_type(operand.ktype) is not None and None in operand.eights[at : at + 2]:
+        return spec_error(
+            "FLOAT_ARGUMENT",
+            f"{span.text} is {describe(operand)} in a vector register, which no BPF program can "
+            "read",
+            span,
+            "probe a place where it is in memory: +OFFSET(ADDRESS):f64",
+        )
+    if isinstance(operand.ktype, KArray):
+        what, hint = "", f"take its elements one by one: {span.text}[0]"
+    else:
+        what, hint = "", f"take its members: {span.text}.NAME"
+    if isinstance(operand.ktype, KInt):
+        what, hint = ", and a number has eight at most", "take the registers as they are"
+    return spec_error(
+        "BAD_TYPE",
+        f"{span.text} is {describe(operand)} by value, {operand.ktype.size} bytes "
+        f"{operand.where}{what}",
+        span,
+        hint,
+    )

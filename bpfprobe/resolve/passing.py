@@ -1,4 +1,4 @@
-"""Where the arguments of a function of a program are, by the types of its parameters.
+"""Where the arguments of a function are, by the types of its parameters.
 
 The calling conventions say it: System V ABI for AMD64, 3.2.3; Procedure Call Standard for the Arm
 64-bit Architecture, 6.8.2. Where the debug information names the register of a parameter, that is
@@ -10,31 +10,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct
+from bpfprobe.model.ktype import KFloat, KInt, KOther, KPointer, KStruct
 from bpfprobe.model.noun import replace
-from bpfprobe.model.scalar import F32, F64, X64, Scalar
-from bpfprobe.model.value import Argument, Kept, Load, RegisterValue, Space, Value
-from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, Operand, scalar_of
+from bpfprobe.model.scalar import F32, F64, X64
+from bpfprobe.model.value import (
+    Argument,
+    BinaryOperation,
+    Constant,
+    Kept,
+    Load,
+    RegisterValue,
+    Space,
+)
+from bpfprobe.resolve.convention import NUMBER, VECTOR, Passing, is_number, passing_of
+from bpfprobe.resolve.leaves import sole_leaf
+from bpfprobe.resolve.operand import (
+    ByValueOperand,
+    MemoryOperand,
+    NumberOperand,
+    Operand,
+    scalar_of,
+    text_space,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.ktype import KType, Parameter, Prototype
+    from bpfprobe.model.scalar import Scalar
+    from bpfprobe.model.value import Value
+    from bpfprobe.resolve.convention import Members
 
 _FLOAT_REGISTERS = 8
-_IN_MEMORY = 16
-"""Bytes. A larger struct is returned where a hidden first argument points, on x86-64."""
+_MOST_KEPT = 128
+"""Bytes of a struct on the stack of which a return probe may keep any."""
 
 _REGISTERS_HINT = "$arg1, $arg2, ... are what is in the registers"
 
 
 def argument_places(
-    prototype: Prototype, arch: Arch, *, returns: bool
+    prototype: Prototype, arch: Arch, members: Members, *, space: Space, returns: bool
 ) -> Iterator[tuple[Parameter, Operand | TargetError]]:
-    """Each parameter with its place, or with the reason why no program can take it."""
-    believed = _believed(prototype, arch)
-    places = _Places(prototype, arch, returns=returns)
+    """Each parameter with its place, or with the reason why no program can take it.
+
+    ``space`` is that of the function, ``members`` gives those of a struct.
+    """
+    believed = _believed(prototype, arch, members)
+    places = _Places(prototype, arch, members, space=space, returns=returns)
     for n, parameter in enumerate(prototype.parameters):
         if n >= believed and parameter.register not in arch.dwarf_arguments:
             yield parameter, _removed(parameter, prototype.name)
@@ -45,98 +68,182 @@ def argument_places(
 class _Places:
     """Goes through the parameters of a function and gives each the place that is next for it."""
 
-    def __init__(self, prototype: Prototype, arch: Arch, *, returns: bool) -> None:
+    def __init__(
+        self, prototype: Prototype, arch: Arch, members: Members, *, space: Space, returns: bool
+    ) -> None:
         self._arch = arch
         self._is_x86 = arch.name == "x86_64"
+        self._members = members
+        self._space = space
         self._returns = returns
-        self.numbers = int(self._is_x86 and _is_returned_in_memory(prototype.returns))
+        self._lost = ""
+        self.numbers = 0
         self._floats = 0
         self._slots = 0
-        self._lost = _lost_by_return(prototype.returns) if self._is_x86 else ""
+        if self._is_x86:
+            self._begin_after_result(prototype.returns)
+
+    def _begin_after_result(self, ktype: KType) -> None:
+        """Leave out the hidden first argument that says where a large result is to be put."""
+        if is_number(ktype) or (not ktype.size and not isinstance(ktype, KStruct)):
+            return
+        passing = passing_of(ktype, self._members, self._arch)
+        if passing is None:
+            self._lost = (
+                f"has no place that is known, as it is not known how {ktype.spelling} is returned"
+            )
+        elif is_returned_in_memory(passing):
+            self.numbers = 1
 
     def next(self, parameter: Parameter) -> Operand | TargetError:
         """The place of the next parameter."""
-        ktype, scalar = parameter.type, scalar_of(parameter.type)
-        if parameter.register in self._arch.dwarf_arguments and scalar is not None:
-            self.numbers = self._arch.dwarf_arguments.index(parameter.register) + 1
-            return _operand(Argument(self.numbers, scalar), parameter)
+        if parameter.register in self._arch.dwarf_arguments and is_number(parameter.type):
+            self.numbers = self._arch.dwarf_arguments.index(parameter.register)
+            return self._number(parameter)
         if self._lost:
             return _behind(parameter, self._lost)
-        if scalar is not None:
-            return self._number(parameter, scalar)
-        if isinstance(ktype, KFloat):
-            return self._float(parameter, ktype)
-        if isinstance(ktype, KStruct) and ktype.passing and self._is_x86:
-            return self._struct(parameter, ktype)
-        if self._is_x86 and ktype.size == 16 and _is_long_double(ktype):
-            self._take_slots(16, aligned=True)
-        elif self._is_x86 and ktype.size == 16 and isinstance(ktype, KInt):
-            self._take("II", 16, aligned=True)
-        else:
+        if is_number(parameter.type):
+            return self._number(parameter)
+        passing = passing_of(parameter.type, self._members, self._arch)
+        if passing is None:
             name = parameter.name or "one without a name"
             self._lost = f"comes after {name}, whose place is not known, and neither is its own"
-        return _by_value(parameter)
+            return _unknown(parameter)
+        if passing.is_nothing:
+            return _nothing(parameter)
+        if passing.by_reference:
+            return self._at(self._next_number(X64), 0, parameter)
+        registers = self._take(passing)
+        if registers is not None:
+            return self._in_registers(parameter, passing, registers)
+        return self._stacked(parameter, passing)
 
-    def _number(self, parameter: Parameter, scalar: Scalar) -> Operand | TargetError:
+    def _number(self, parameter: Parameter) -> Operand:
+        scalar = scalar_of(parameter.type)
+        assert scalar is not None
+        return number_operand(self._next_number(scalar), parameter.type, self._space)
+
+    def _next_number(self, scalar: Scalar) -> Value:
         if self.numbers < len(self._arch.arguments):
             self.numbers += 1
-            return _operand(Argument(self.numbers, scalar), parameter)
-        return self._on_stack(parameter, scalar)
-
-    def _float(self, parameter: Parameter, ktype: KFloat) -> Operand | TargetError:
-        if self._floats < _FLOAT_REGISTERS:
-            self._floats += 1
-            return _in_vector(parameter)
-        return self._on_stack(parameter, F32 if ktype.size == 4 else F64)
-
-    def _on_stack(self, parameter: Parameter, scalar: Scalar) -> Operand | TargetError:
-        value = stack_argument(self._slots, scalar, self._arch, returns=self._returns)
+            return Argument(self.numbers, scalar)
         self._slots += 1
-        if value is not None:
-            return _operand(value, parameter)
-        return TargetError(
-            f"{parameter.name} is on the stack, and on {self._arch.name} its place there depends "
-            "on the sizes of those before it",
-            code="BAD_ARG_NUM",
-            hint="$stackN reads the stack",
-        )
+        slot = self._slots - 1
+        return stack_argument(slot, scalar, self._arch, self._space, returns=self._returns)
 
-    def _struct(self, parameter: Parameter, ktype: KStruct) -> Operand | TargetError:
-        """A struct by value: on the stack, where its address says, or in registers."""
-        if ktype.passing == "R":
-            place = self._number(parameter, X64)
-            if isinstance(place, NumberOperand):
-                return MemoryOperand(place.value, 0, Space.USER, ktype)
-            return place
+    def _take(self, passing: Passing) -> tuple[int, ...] | None:
+        """The registers of numbers for a value, None where not all of it fits into registers."""
+        if not passing.registers:
+            return None
+        wanted = passing.registers.count(NUMBER)
+        first = self.numbers
+        if not self._is_x86 and wanted and passing.alignment == 16:
+            first += first % 2
+        floats = self._floats + passing.registers.count(VECTOR)
+        if first + wanted <= len(self._arch.arguments) and floats <= _FLOAT_REGISTERS:
+            self.numbers, self._floats = first + wanted, floats
+            return tuple(range(first + 1, first + wanted + 1))
+        if not self._is_x86:  # none of those that follow are put into what is left
+            if wanted:
+                self.numbers = len(self._arch.arguments)
+            else:
+                self._floats = _FLOAT_REGISTERS
+        return None
+
+    def _in_registers(
+        self, parameter: Parameter, passing: Passing, registers: tuple[int, ...]
+    ) -> Operand | TargetError:
+        if not registers:
+            return _in_vector(parameter)
+        values = [Argument(number) for number in registers]
+        names = [register_name(self._arch, self._arch.arguments[n - 1]) for n in registers]
+        return by_value(parameter.type, passing, values, names, self._members, self._space)
+
+    def _stacked(self, parameter: Parameter, passing: Passing) -> Operand | TargetError:
+        """The place of what is on the stack, after those that are there already."""
+        ktype = parameter.type
+        self._slots += -self._slots % (passing.alignment // 8)
         first = self._slots
-        if self._take(ktype.passing, ktype.size) or self._returns:
-            return _by_value(parameter)
-        offset = 8 * (self._arch.first_stack_slot + first)
-        return MemoryOperand(RegisterValue(self._arch.stack_pointer), offset, Space.USER, ktype)
+        self._slots += -(-passing.size // 8)
+        if isinstance(ktype, KFloat):
+            scalar = F32 if ktype.size == 4 else F64
+            value = stack_argument(first, scalar, self._arch, self._space, returns=self._returns)
+            return NumberOperand(value, ktype, self._space)
+        if isinstance(ktype, KOther):
+            return _wide_float(parameter, 8 * (self._arch.first_stack_slot + first))
+        if not self._returns and isinstance(ktype, KStruct):
+            pointer = RegisterValue(self._arch.stack_pointer)
+            return self._at(pointer, 8 * (self._arch.first_stack_slot + first), parameter)
+        if passing.size > _MOST_KEPT:
+            return _too_large_to_keep(parameter)
+        values = [
+            stack_argument(n, X64, self._arch, self._space, returns=self._returns)
+            for n in range(first, self._slots)
+        ]
+        whole = replace(passing, registers=NUMBER * len(values))
+        return by_value(ktype, whole, values, ["the stack"], self._members, self._space)
 
-    def _take(self, passing: str, size: int, *, aligned: bool = False) -> bool:
-        """Registers for all of it, or room on the stack; whether it is in registers."""
-        numbers = self.numbers + passing.count("I")
-        floats = self._floats + passing.count("F")
-        fits = numbers <= len(self._arch.arguments) and floats <= _FLOAT_REGISTERS
-        if passing == "M" or not fits:
-            self._take_slots(size, aligned=aligned)
-            return False
-        self.numbers, self._floats = numbers, floats
-        return True
-
-    def _take_slots(self, size: int, *, aligned: bool) -> None:
-        self._slots += self._slots % 2 if aligned else 0  # the first slot is where 16 divides
-        self._slots += -(-size // 8)
+    def _at(self, base: Value, offset: int, parameter: Parameter) -> Operand:
+        return in_memory(base, offset, parameter.type, self._space)
 
 
-def _believed(prototype: Prototype, arch: Arch) -> int:
+def number_operand(value: Value, ktype: KType, space: Space) -> NumberOperand:
+    """A number or a pointer that is at hand, at a place in ``space``."""
+    into = space
+    if space is Space.KERNEL and isinstance(ktype, KPointer):
+        is_text = isinstance(ktype.target, (KInt, KOther))
+        into = Space.USER if ktype.user else text_space(space, ktype) if is_text else space
+    return NumberOperand(value, ktype, into)
+
+
+def in_memory(base: Value, offset: int, ktype: KType, space: Space) -> MemoryOperand:
+    """A struct by value that is in memory, ``offset`` bytes after ``base``."""
+    if not isinstance(ktype, KStruct) or ktype.in_program:
+        return MemoryOperand(base, offset, space, ktype)
+    if offset:  # what is checked against the kernel's types begins where the struct does
+        base = BinaryOperation("+", base, Constant(offset), X64)
+    return MemoryOperand(base, 0, space, ktype, ktype.name or f"type_{ktype.type_id}")
+
+
+def by_value(
+    ktype: KType,
+    passing: Passing,
+    values: Sequence[Value],
+    names: Sequence[str],
+    members: Members,
+    space: Space,
+) -> ByValueOperand:
+    """What is in registers, ``values`` being those of numbers one after another."""
+    left = iter(values)
+    eights = tuple(next(left) if kind == NUMBER else None for kind in passing.registers)
+    sole = sole_leaf(ktype, members) if isinstance(ktype, KStruct) else None
+    where = f"in {' and '.join(names)}"
+    if VECTOR in passing.registers:
+        where += " and vector registers"
+    return ByValueOperand(eights, ktype, space, where, sole=sole.type if sole else None)
+
+
+def is_returned_in_memory(passing: Passing) -> bool:
+    """Whether the caller says where the result is to be put."""
+    if passing.is_nothing or passing.returns_x87:
+        return False
+    return passing.by_reference or not passing.registers
+
+
+def register_name(arch: Arch, member: str) -> str:
+    """What a register is called in a description, by its member of ``struct pt_regs``."""
+    return "%" + next(name for name, of_it in arch.registers.items() if of_it == member)
+
+
+def _believed(prototype: Prototype, arch: Arch, members: Members) -> int:
     """How many parameters, from the first, are where the convention puts them.
 
     A compiler may change what a function is handed where it knows all who call it. The registers
     that the debug information names bear out what comes before them, or belie it all.
     """
-    places = _Places(prototype, arch, returns=False)
+    if not any(p.is_unplaced or p.is_removed or p.register >= 0 for p in prototype.parameters):
+        return len(prototype.parameters)
+    places = _Places(prototype, arch, members, space=Space.USER, returns=False)
     open_questions: list[tuple[int, bool]] = []
     for n, parameter in enumerate(prototype.parameters):
         if parameter.is_removed:
@@ -154,43 +261,21 @@ def _believed(prototype: Prototype, arch: Arch) -> int:
     return min((at for at, _ in open_questions), default=len(prototype.parameters))
 
 
-def stack_argument(slot: int, scalar: Scalar, arch: Arch, *, returns: bool) -> Value | None:
-    """An argument behind those in registers, None where the convention does not say where."""
-    if arch.first_stack_slot < 0:
-        return None
+def stack_argument(slot: int, scalar: Scalar, arch: Arch, space: Space, *, returns: bool) -> Value:
+    """The value of an argument after those in registers, by its slot of eight bytes."""
     offset = 8 * (arch.first_stack_slot + slot)
-    load = Load(RegisterValue(arch.stack_pointer), offset, scalar, Space.USER)
+    load = Load(RegisterValue(arch.stack_pointer), offset, scalar, space)
     # On return the stack pointer is another, and the slot may have been used for something else.
     return Kept(load) if returns else load
 
 
-def untyped_stack_argument(number: int, *, arch: Arch, returns: bool) -> Operand | None:
-    """Argument ``number`` of a function of a program if all before it are numbers or pointers."""
+def untyped_argument(number: int, *, arch: Arch, space: Space, returns: bool) -> Operand | None:
+    """Argument ``number``, after those in registers, if all before it are numbers or pointers."""
     slot = number - len(arch.arguments) - 1
-    value = stack_argument(slot, X64, arch, returns=returns) if slot >= 0 else None
-    return None if value is None else NumberOperand(value, None, Space.USER)
-
-
-def _is_returned_in_memory(ktype: KType) -> bool:
-    """Whether a hidden first argument says where the result is to be put."""
-    if not isinstance(ktype, KStruct):
-        return False
-    return ktype.passing in ("M", "R") or (not ktype.passing and ktype.size > _IN_MEMORY)
-
-
-def _lost_by_return(ktype: KType) -> str:
-    """Why no argument has a place that is known: whether a hidden one comes first is not."""
-    if not isinstance(ktype, KStruct) or ktype.passing or ktype.size > _IN_MEMORY:
-        return ""
-    return f"has no place that is known, as it is not known how {ktype.spelling} is returned"
-
-
-def _is_long_double(ktype: KType) -> bool:
-    return isinstance(ktype, KOther) and ktype.spelling == "long double"
-
-
-def _operand(value: Value, parameter: Parameter) -> Operand:
-    return NumberOperand(value, parameter.type, Space.USER)
+    if slot < 0:
+        return None
+    value = stack_argument(slot, X64, arch, space, returns=returns)
+    return NumberOperand(value, None, Space.ANY if space is Space.KERNEL else space)
 
 
 def _removed(parameter: Parameter, function: str) -> TargetError:
@@ -218,19 +303,46 @@ def _in_vector(parameter: Parameter) -> TargetError:
     )
 
 
-def _by_value(parameter: Parameter) -> TargetError:
+def _nothing(parameter: Parameter) -> TargetError:
+    return TargetError(
+        f"{parameter.name} is a {parameter.type.spelling} with nothing in it, so nothing is "
+        "handed over",
+        code="STRUCT_ARGUMENT",
+        hint="leave it out",
+    )
+
+
+def _wide_float(parameter: Parameter, offset: int) -> TargetError:
+    return TargetError(
+        f"{parameter.name} is a {parameter.type.spelling} on the stack, and floats here are f32 "
+        "and f64",
+        code="FLOAT_ARGUMENT",
+        hint=f"its bytes are +{offset}(%sp):x64[2] on entry",
+    )
+
+
+def _too_large_to_keep(parameter: Parameter) -> TargetError:
+    return TargetError(
+        f"{parameter.name} is a {parameter.type.spelling} of {parameter.type.size} bytes on the "
+        f"stack, where it may have changed by the return; {_MOST_KEPT} bytes can be kept from "
+        "entry",
+        code="STRUCT_ARGUMENT",
+        hint="take it on entry",
+    )
+
+
+def _unknown(parameter: Parameter) -> TargetError:
     ktype = parameter.type
-    if isinstance(ktype, KStruct) and not ktype.size and not ktype.passing:
+    if isinstance(ktype, KStruct) and not ktype.size:
         return TargetError(
             f"{parameter.name} is a {ktype.spelling}, of which the debug information has "
             "no more than the name: how it is handed over is not known",
             code="STRUCT_ARGUMENT",
             hint=f"Clang has it all with -fstandalone-debug; {_REGISTERS_HINT}",
         )
-    kind = "by value" if isinstance(parameter.type, (KStruct, KArray)) else "in several registers"
     return TargetError(
-        f"{parameter.name} is a {parameter.type.spelling} handed over {kind}: what its members are "
-        "decides where they are",
+        f"{parameter.name} is a {ktype.spelling} handed over by value, and what is known of its "
+        "type does not say where",
         code="STRUCT_ARGUMENT",
         hint=f"{_REGISTERS_HINT}, $stackN is the stack; a pointer can be followed",
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import TargetError, spec_error
+from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.ktype import KArray, KPointer, KStruct, KType
+from bpfprobe.model.noun import replace
 from bpfprobe.model.value import Space, Value
+from bpfprobe.resolve.leaves import sole_leaf
 from bpfprobe.resolve.members import all_members, find_member, similar_members
 from bpfprobe.resolve.operand import (
+    ByValueOperand,
     MemoryOperand,
     NumberOperand,
     Operand,
@@ -20,6 +23,7 @@ from bpfprobe.resolve.operand import (
 
 if TYPE_CHECKING:
     from bpfprobe.model import expression as ast
+    from bpfprobe.model.ktype import Member
     from bpfprobe.resolve.scope import Scope
 
 _SHOWN_MEMBERS = 12
@@ -28,7 +32,48 @@ _MOST_BITS = 64
 
 def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand:
     """``inner->name`` or ``inner.name``."""
+    if isinstance(inner, ByValueOperand) and isinstance(inner.ktype, KStruct):
+        return _member_by_value(inner, inner.ktype, expression, scope)
     base, offset, space, struct, prefix, outer = _struct_of(inner, expression)
+    member = _member(struct, expression, scope)
+    path = f"{prefix}.{expression.name}" if prefix else expression.name
+    if struct.in_program:  # no relocation, and what a file calls things stays out of C
+        outer, path = "", ""
+    return MemoryOperand(
+        base,
+        offset + member.offset,
+        space,
+        member.type,
+        outer,
+        path,
+        member.bit_offset,
+        member.bit_size,
+    )
+
+
+def _member_by_value(
+    inner: ByValueOperand, struct: KStruct, expression: ast.MemberOf, scope: Scope
+) -> Operand:
+    """A member of a struct whose bytes are at hand."""
+    if expression.arrow:
+        raise _not_a_pointer(inner, expression)
+    member = _member(struct, expression, scope)
+    sole = None
+    if isinstance(member.type, KStruct):
+        leaf = sole_leaf(member.type, scope.target.members)
+        sole = leaf.type if leaf else None
+    return replace(
+        inner,
+        ktype=member.type,
+        offset=inner.offset + member.offset,
+        bit_offset=member.bit_offset,
+        bit_size=member.bit_size,
+        sole=sole,
+    )
+
+
+def _member(struct: KStruct, expression: ast.MemberOf, scope: Scope) -> Member:
+    """The member that is asked for. Raises `SpecError` where there is none that can be read."""
     try:
         member = find_member(scope.target, struct, expression.name)
     except TargetError as error:
@@ -48,19 +93,7 @@ def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand
             expression.name_span,
             "take the bytes: +OFFSET(ADDRESS):x8[9]",
         )
-    path = f"{prefix}.{expression.name}" if prefix else expression.name
-    if struct.in_program:  # no relocation, and what a file calls things stays out of C
-        outer, path = "", ""
-    return MemoryOperand(
-        base,
-        offset + member.offset,
-        space,
-        member.type,
-        outer,
-        path,
-        member.bit_offset,
-        member.bit_size,
-    )
+    return member
 
 
 def _members_hint(struct: KStruct, scope: Scope) -> str:
@@ -77,12 +110,7 @@ def _struct_of(
     span = expression.base.span
     if isinstance(ktype, KStruct) and isinstance(inner, MemoryOperand):
         if expression.arrow:
-            raise spec_error(
-                "NO_PTR_STRCT",
-                f"{span.text} is {describe(inner)}, not a pointer",
-                expression.name_span,
-                f"write {span.text}.{expression.name}",
-            )
+            raise _not_a_pointer(inner, expression)
         return inner.base, inner.offset, inner.space, ktype, inner.member, inner.struct
     if isinstance(ktype, KPointer) and isinstance(ktype.target, KStruct):
         if not expression.arrow:
@@ -94,7 +122,7 @@ def _struct_of(
             )
         value = number_of(inner)
         assert value is not None
-        if isinstance(inner, MemoryOperand):
+        if isinstance(inner, (MemoryOperand, ByValueOperand)):
             space = pointer_space(inner.space, ktype)
         else:
             assert isinstance(inner, NumberOperand)
@@ -113,6 +141,16 @@ def _struct_of(
     )
 
 
+def _not_a_pointer(inner: Operand, expression: ast.MemberOf) -> SpecError:
+    text = expression.base.span.text
+    return spec_error(
+        "NO_PTR_STRCT",
+        f"{text} is {describe(inner)}, not a pointer",
+        expression.name_span,
+        f"write {text}.{expression.name}",
+    )
+
+
 def _definite(space: Space) -> Space:
     return Space.KERNEL if space is Space.ANY else space
 
@@ -120,8 +158,9 @@ def _definite(space: Space) -> Space:
 def element_of(inner: Operand, expression: ast.Element) -> Operand:
     """``inner[index]``."""
     ktype = ktype_of(inner)
-    if isinstance(ktype, KArray) and isinstance(inner, MemoryOperand):
-        if ktype.count and expression.index >= ktype.count:
+    if isinstance(ktype, KArray) and isinstance(inner, (MemoryOperand, ByValueOperand)):
+        is_by_value = isinstance(inner, ByValueOperand)
+        if (ktype.count or is_by_value) and expression.index >= ktype.count:
             raise spec_error(
                 "BAD_ARRAY_NUM",
                 f"{expression.base.span.text} has {ktype.count} elements",
@@ -129,6 +168,9 @@ def element_of(inner: Operand, expression: ast.Element) -> Operand:
                 f"the last is [{ktype.count - 1}]",
             )
         step = _size(ktype.element, expression)
+        if isinstance(inner, ByValueOperand):
+            offset = inner.offset + expression.index * step
+            return replace(inner, ktype=ktype.element, offset=offset)
         return MemoryOperand(
             inner.base,
             inner.offset + expression.index * step,
@@ -163,7 +205,7 @@ def pointed_to(inner: Operand, expression: ast.Unary) -> Operand:
 
 
 def _pointed(inner: Operand, ktype: KPointer, base: Value, offset: int) -> MemoryOperand:
-    found_in = inner.space if isinstance(inner, MemoryOperand) else None
+    found_in = inner.space if isinstance(inner, (MemoryOperand, ByValueOperand)) else None
     if found_in is None and isinstance(inner, NumberOperand):
         found_in = inner.points_into
     space = _definite(pointer_space(found_in or Space.KERNEL, ktype))

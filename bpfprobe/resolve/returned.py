@@ -1,4 +1,4 @@
-"""What a function of a program returns where a probe cannot see it.
+"""What a function returned, by its type, where a probe can see it.
 
 System V ABI for AMD64, 3.2.3; Procedure Call Standard for the Arm 64-bit Architecture, 6.9.
 """
@@ -8,38 +8,81 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.ktype import KFloat, KOther, KStruct
+from bpfprobe.model.ktype import KOther
+from bpfprobe.model.scalar import X64
+from bpfprobe.model.value import Kept, RegisterValue, ReturnValue
+from bpfprobe.resolve.convention import NUMBER, is_number, passing_of
+from bpfprobe.resolve.operand import scalar_of
+from bpfprobe.resolve.passing import (
+    by_value,
+    in_memory,
+    is_returned_in_memory,
+    number_operand,
+    register_name,
+)
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
-    from bpfprobe.model.ktype import KType, Prototype
+    from bpfprobe.model.ktype import Prototype
+    from bpfprobe.model.value import Space, Value
+    from bpfprobe.resolve.convention import Members
+    from bpfprobe.resolve.operand import Operand
 
 _VOID = KOther("void")
 
 
-def return_refusal(prototype: Prototype, arch: Arch) -> TargetError | None:
-    """Why the register of return values has none of this function; None where it has one."""
+def returned(
+    prototype: Prototype, arch: Arch, members: Members, space: Space
+) -> Operand | TargetError:
+    """What ``$retval`` is, or why no program can take it; ``space`` is that of the function."""
     ktype = prototype.returns
     if ktype == _VOID:
-        return TargetError(
-            f"{prototype.name} returns nothing (void)",
-            code="NO_RETVAL",
-            hint="leave it out; its arguments and duration are there",
-        )
-    if not _is_float(ktype, arch):
-        return None
-    register = next(name for name, member in arch.registers.items() if member == arch.return_value)
+        return _nothing(prototype, "nothing (void)")
+    scalar = scalar_of(ktype)
+    if is_number(ktype) and scalar is not None:
+        return number_operand(ReturnValue(scalar), ktype, space)
+    passing = passing_of(ktype, members, arch)
+    if passing is None:
+        return _unknown(prototype, arch)
+    if passing.is_nothing:
+        return _nothing(prototype, f"a {ktype.spelling} with nothing in it")
+    if is_returned_in_memory(passing):
+        # On arm64 the register that had the address need not have it any more.
+        address = arch.result_address
+        base: Value = Kept(RegisterValue(address)) if address else ReturnValue(X64)
+        return in_memory(base, 0, ktype, space)
+    if NUMBER not in passing.registers:
+        return _in_vectors(prototype, arch)
+    count = passing.registers.count(NUMBER)
+    values = [ReturnValue(X64, n) for n in range(count)]
+    names = [register_name(arch, arch.return_values[n]) for n in range(count)]
+    return by_value(ktype, passing, values, names, members, space)
+
+
+def _nothing(prototype: Prototype, what: str) -> TargetError:
     return TargetError(
-        f"{prototype.name} returns a {ktype.spelling}: no BPF program can read the registers that "
-        f"floats are in, and %{register} has something else",
-        code="FLOAT_ARGUMENT",
-        hint="if the function puts it in memory, +OFFSET(ADDRESS):f64 reads it there; "
-        f"%{register} takes the register as it is",
+        f"{prototype.name} returns {what}",
+        code="NO_RETVAL",
+        hint="leave it out; its arguments and duration are there",
     )
 
 
-def _is_float(ktype: KType, arch: Arch) -> bool:
-    """Whether all of it is in registers of floats."""
-    if isinstance(ktype, KStruct):
-        return arch.name == "x86_64" and set(ktype.passing) == {"F"}
-    return isinstance(ktype, KFloat) or (isinstance(ktype, KOther) and ktype.is_float)
+def _unknown(prototype: Prototype, arch: Arch) -> TargetError:
+    register = register_name(arch, arch.return_values[0])
+    return TargetError(
+        f"{prototype.name} returns a {prototype.returns.spelling}, and what is known of that type "
+        "does not say where",
+        code="STRUCT_ARGUMENT",
+        hint=f"{register} takes the register as it is",
+    )
+
+
+def _in_vectors(prototype: Prototype, arch: Arch) -> TargetError:
+    register = register_name(arch, arch.return_values[0])
+    return TargetError(
+        f"{prototype.name} returns a {prototype.returns.spelling}: no BPF program can read the "
+        f"registers that floats are in, and {register} has something else",
+        code="FLOAT_ARGUMENT",
+        hint="if the function puts it in memory, +OFFSET(ADDRESS):f64 reads it there; "
+        f"{register} takes the register as it is",
+    )

@@ -58,10 +58,9 @@ class Scope:
 
     ``arguments`` are the function's (or the tracepoint's fields) by name, ``numbered`` the same by
     place, from 1. ``space`` is what pointers point into unless their type says otherwise.
-    ``out_of_reach`` are parameters that are passed where a program cannot tell, ``unreadable``
-    arguments with the reason why no program can take them. ``places`` are the functions that a glob
-    means.
-    ``retval`` is None where nothing is returned or the probe is not a return probe.
+    ``refused`` are arguments by name, ``unreadable`` the same by place, that no program can take,
+    with the reason. ``places`` are the functions that a glob means.
+    ``retval`` is None where the probe is not a return probe, or why no program can take it.
     ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
     ``debug_arguments`` are those of a function of a program, for names that mean nothing else: so
     what a name means does not depend on debug information being there.
@@ -78,14 +77,13 @@ class Scope:
     arguments: Mapping[str, Operand]
     numbered: Mapping[int, Operand]
     argument_count: int | None
-    retval: Operand | None
-    returns_void: bool = False
+    retval: Operand | TargetError | None
     has_registers: bool = True
     is_syscall: bool = False
     argv: ArgvOperand | None = None
     captures: Mapping[str, Operand] = _NONE
     in_filter: bool = False
-    out_of_reach: Mapping[str, int] = _NONE
+    refused: Mapping[str, TargetError] = _NONE
     unreadable: Mapping[int, TargetError] = _NONE
     file_offset: int | None = None
     is_inside: bool = False
@@ -154,13 +152,8 @@ class Scope:
 
     def return_value(self, span: Span) -> Operand:
         """``$retval``."""
-        if self.returns_void:
-            raise spec_error(
-                "NO_RETVAL",
-                f"{self.function} returns nothing (void)",
-                span,
-                "leave it out; its arguments and duration are there",
-            )
+        if isinstance(self.retval, TargetError):
+            raise _refusal(self.retval, span)
         if self.retval is None:
             raise spec_error(
                 "RETVAL_ON_PROBE",
@@ -168,29 +161,27 @@ class Scope:
                 span,
                 "a return probe has it: kretprobe, uretprobe, r:, or syscall",
             )
-        if self.debug_arguments is not None:
-            self.debug_arguments.check_return(span)
-        return self.retval
+        typed = self.debug_arguments.returned(span) if self.debug_arguments is not None else None
+        return typed or self.retval
 
     def argument(self, number: int, span: Span) -> Operand:
         """``$argN``."""
         if number in self.numbered:
             return self.numbered[number]
         if number in self.unreadable:
-            why = self.unreadable[number]
-            raise spec_error(why.code, why.message, span, why.hint)
+            raise _refusal(self.unreadable[number], span)
         if self.untyped is not None and (operand := self.untyped(number)) is not None:
             return operand
         if self.argument_count is not None and number > self.argument_count:
             some = f"{self.argument_count} argument{'s' if self.argument_count != 1 else ''}"
-            names = ", ".join([*self.arguments, *self.out_of_reach])
+            names = ", ".join([*self.arguments, *self.refused])
             raise spec_error(
                 "NO_BTFARG",
                 f"{self.function} has {some}, so there is no argument {number}",
                 span,
                 f"they are {names}" if names else "registers are there, as %ax, and the $stack",
             )
-        if not self.numbered and not self.out_of_reach:
+        if not self.numbered:
             raise spec_error(
                 "NOFENTRY_ARGS",
                 "only the entry of a function has numbered arguments",
@@ -201,21 +192,16 @@ class Scope:
             raise spec_error(
                 "BAD_ARG_NUM", f"there is no argument {number}", span, "a system call has 6 at most"
             )
-        raise self._out_of_reach(f"argument {number} of {self.function}", span)
-
-    def _out_of_reach(self, what: str, span: Span) -> SpecError:
-        return spec_error(
+        raise spec_error(
             "BAD_ARG_NUM",
-            f"{what} is not in a register of its own",
+            f"where argument {number} of {self.function} is is not known",
             span,
-            f"on {self.arch.name} the first {len(self.arch.arguments)} are, if all before it are "
-            "numbers or pointers; probe a function that it is handed on to",
+            f"on {self.arch.name} the first {len(self.arch.arguments)} are in registers",
         )
 
     def _unknown(self, name: str, span: Span) -> SpecError:
-        if name in self.out_of_reach:
-            what = f"{name}, argument {self.out_of_reach[name]} of {self.function},"
-            return self._out_of_reach(what, span)
+        if name in self.refused:
+            return _refusal(self.refused[name], span)
         known = [*self.captures, *self.arguments]
         from difflib import get_close_matches  # only mistakes want it
 
@@ -247,3 +233,7 @@ class Scope:
             return "NO_EVENT_FIELD"
         nameless = self.is_inside or (self.space is Space.USER and not self.is_syscall)
         return "NOSUP_BTFARG" if nameless else "NO_BTFARG"
+
+
+def _refusal(why: TargetError, span: Span) -> SpecError:
+    return spec_error(why.code, why.message, span, why.hint)

@@ -6,7 +6,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct, KType
+from bpfprobe.errors import TargetError
+from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KType
 from bpfprobe.model.scalar import S64, X64, Scalar
 from bpfprobe.model.value import (
     Argument,
@@ -15,14 +16,10 @@ from bpfprobe.model.value import (
     Constant,
     ContextAddress,
     ContextField,
-    Kept,
-    Load,
-    RegisterValue,
     ReturnValue,
     Space,
     SyscallArgument,
     TextAt,
-    Value,
     View,
 )
 from bpfprobe.resolve.cpu_conditions import CPUMASK
@@ -34,9 +31,9 @@ from bpfprobe.resolve.operand import (
     Operand,
     TextOperand,
     scalar_of,
-    text_space,
 )
-from bpfprobe.resolve.passing import untyped_stack_argument
+from bpfprobe.resolve.passing import argument_places, untyped_argument
+from bpfprobe.resolve.returned import returned
 from bpfprobe.resolve.scope import Scope
 
 if TYPE_CHECKING:
@@ -63,25 +60,30 @@ def function_scope(
     """A kernel function; ``inside`` for a place behind its entry, where arguments are gone."""
     arguments: dict[str, Operand] = {}
     numbered: dict[int, Operand] = {}
-    count = None
-
+    unreadable: dict[int, TargetError] = {}
+    refused: dict[str, TargetError] = {}
     if inside:
         pass  # registers hold anything by now
     elif prototype is None:
         for n in range(1, len(arch.arguments) + 1):
             numbered[n] = NumberOperand(Argument(n), None, Space.ANY)
     else:
-        count = len(prototype.parameters)
-        for n, parameter in enumerate(prototype.parameters, 1):
-            operand = _argument(n, parameter.type, arch, returns=returns)
-            if operand is None:  # by value, or where the convention does not say
-                break
-            numbered[n] = operand
-            if parameter.name:
-                arguments[parameter.name] = operand
-    retval: Operand | None = None
-    if returns:
-        retval = _returned(prototype)
+        places = argument_places(
+            prototype, arch, target.members, space=Space.KERNEL, returns=returns
+        )
+        for n, (parameter, place) in enumerate(places, 1):
+            if isinstance(place, TargetError):
+                unreadable[n] = refused[parameter.name] = place
+            else:
+                numbered[n] = arguments[parameter.name] = place
+        for nameless in (arguments, refused):
+            nameless.pop("", None)
+    retval: Operand | TargetError | None = None
+    if returns and prototype is None:
+        retval = NumberOperand(ReturnValue(S64), None, Space.ANY)
+    elif returns and prototype is not None:
+        retval = returned(prototype, arch, target.members, Space.KERNEL)
+    untyped = partial(untyped_argument, arch=arch, space=Space.KERNEL, returns=returns)
     return Scope(
         target=target,
         arch=arch,
@@ -91,64 +93,14 @@ def function_scope(
         returns=returns,
         arguments=arguments,
         numbered=numbered,
-        argument_count=count,
-        out_of_reach=_out_of_reach(prototype, len(numbered)) if not inside else {},
+        argument_count=None if inside or prototype is None else len(prototype.parameters),
+        refused=refused,
+        unreadable=unreadable,
         retval=retval,
-        returns_void=returns and prototype is not None and prototype.returns == KOther("void"),
         is_inside=inside,
         is_fprobe=is_fprobe,
-        untyped=None if inside or prototype else partial(_untyped, arch=arch, returns=returns),
+        untyped=None if inside or prototype else untyped,
     )
-
-
-def _untyped(number: int, *, arch: Arch, returns: bool) -> Operand | None:
-    """Argument ``number`` if all before it are numbers or pointers."""
-    value = _passed(number, X64, arch, returns=returns)
-    return None if value is None else NumberOperand(value, None, Space.ANY)
-
-
-def _out_of_reach(prototype: Prototype | None, reached: int) -> dict[str, int]:
-    """The parameters behind the last one whose place is known, by name, with their numbers."""
-    parameters = prototype.parameters if prototype else ()
-    return {p.name: n for n, p in enumerate(parameters, 1) if n > reached}
-
-
-def _passed(number: int, scalar: Scalar, arch: Arch, *, returns: bool) -> Value | None:
-    """Argument ``number`` where the calling convention puts it, None where that is not known."""
-    if number <= len(arch.arguments):
-        return Argument(number, scalar)
-    if arch.first_stack_slot < 0:
-        return None
-    slot = arch.first_stack_slot + number - len(arch.arguments) - 1
-    load = Load(RegisterValue(arch.stack_pointer), 8 * slot, scalar, Space.KERNEL)
-    # On return the stack pointer is another, and the slot may have been used for something else.
-    return Kept(load) if returns else load
-
-
-def _argument(number: int, ktype: KType, arch: Arch, *, returns: bool) -> Operand | None:
-    scalar = scalar_of(ktype)
-    if scalar is None:
-        return None
-    into = Space.KERNEL
-    if isinstance(ktype, KPointer):
-        is_text = isinstance(ktype.target, (KInt, KOther))
-        into = text_space(Space.KERNEL, ktype) if is_text else Space.KERNEL
-        into = Space.USER if ktype.user else into
-    value = _passed(number, scalar, arch, returns=returns)
-    return None if value is None else NumberOperand(value, ktype, into)
-
-
-def _returned(prototype: Prototype | None) -> Operand | None:
-    if prototype is None:
-        return NumberOperand(ReturnValue(S64), None, Space.ANY)
-    scalar = scalar_of(prototype.returns)
-    if scalar is None:
-        return None
-    ktype = prototype.returns
-    into = Space.KERNEL
-    if isinstance(ktype, KPointer) and not isinstance(ktype.target, KStruct):
-        into = text_space(Space.KERNEL, ktype)
-    return NumberOperand(ReturnValue(scalar), ktype, into)
 
 
 def user_scope(
@@ -182,7 +134,9 @@ def user_scope(
         retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
         file_offset=offset,
         is_inside=inside,
-        untyped=None if inside else partial(untyped_stack_argument, arch=arch, returns=returns),
+        untyped=None
+        if inside
+        else partial(untyped_argument, arch=arch, space=Space.USER, returns=returns),
         debug_arguments=arguments,
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bpfprobe.model.ktype import (
     KArray,
+    KFloat,
     KInt,
     KOther,
     KPointer,
@@ -163,8 +164,10 @@ class BtfTypes:
                 return KArray(spelling, element, count, count * element.size)
             case Kind.FWD:
                 return self._defined(spelling, raw)
+            case Kind.FLOAT if raw.reference in (4, 8):
+                return KFloat(spelling, raw.reference)
             case Kind.FLOAT:
-                return KOther(spelling, raw.reference)
+                return KOther(spelling, raw.reference, is_float=True, base=raw.name)
         return KOther(spelling)
 
     def _defined(self, spelling: str, forward: RawType) -> KType:

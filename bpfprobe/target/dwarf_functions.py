@@ -8,7 +8,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
 from bpfprobe.model.noun import replace
 from bpfprobe.target.dwarf_entries import children, number
-from bpfprobe.target.dwarf_passing import passing_of
+from bpfprobe.target.dwarf_passing import is_by_reference
 from bpfprobe.target.dwarf_types import type_of
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
 
 
 def _handed(die: Die, entries: Entries) -> KType:
-    """The type of a parameter or of what is returned, a struct with how that is done."""
+    """Return the type of a parameter or of what is returned, of a struct where it is defined."""
     ktype = type_of(die, entries)
     if not isinstance(ktype, KStruct):
         return ktype
@@ -99,8 +99,22 @@ def _handed(die: Die, entries: Entries) -> KType:
         if error.code != "INCOMPLETE_TYPE":
             raise
         return ktype
-    size, passing = number(struct, "DW_AT_byte_size"), passing_of(struct, entries)
-    return replace(ktype, size=size, type_id=entries.id_of(struct), passing=passing)
+    return replace(
+        ktype,
+        size=number(struct, "DW_AT_byte_size"),
+        type_id=entries.id_of(struct),
+        by_reference=_is_by_reference(struct, entries),
+        alignment=number(struct, "DW_AT_alignment"),
+    )
+
+
+def _is_by_reference(struct: Die, entries: Entries) -> bool:
+    try:
+        return is_by_reference(struct, entries)
+    except TargetError as error:
+        if error.code != "INCOMPLETE_TYPE":
+            raise
+        return False  # a part of it is only declared, which whoever asks for its members is told
 
 
 def _is_removed(parameter: Die) -> bool:

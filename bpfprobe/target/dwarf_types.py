@@ -42,7 +42,9 @@ _STRUCTS = {
     "DW_TAG_union_type": "union ",
 }
 # DW_ATE_* of DWARF 5, 7.8.
-_BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 16
+_BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED = 2, 3, 4, 5, 6, 7
+_UNSIGNED_CHAR, _IMAGINARY, _DECIMAL, _UTF, _ASCII = 8, 9, 15, 16, 18
+_NUMBERS = (_BOOLEAN, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF, _ASCII)
 VOID = KOther("void")
 _ELSEWHERE = KOther("a type in a unit of its own, which pyelftools reads since 0.32")
 
@@ -95,15 +97,26 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
 
 def _struct(die: Die, name: str, entries: Entries) -> KType:
     spelling = _STRUCTS[die.tag] + (name or "{...}")
-    size, is_union = number(die, "DW_AT_byte_size"), die.tag == "DW_TAG_union_type"
-    return KStruct(spelling, name, size, entries.id_of(die), is_union, True)
+    return KStruct(
+        spelling,
+        name,
+        number(die, "DW_AT_byte_size"),
+        entries.id_of(die),
+        is_union=die.tag == "DW_TAG_union_type",
+        in_program=True,
+        alignment=number(die, "DW_AT_alignment"),
+    )
 
 
 def _base(name: str, size: int, encoding: int) -> KType:
     if encoding == _FLOAT and size in (4, 8):
         return KFloat(name, size)
-    if encoding in (_FLOAT, _COMPLEX):
-        return KOther(name, size, is_float=True)
+    if encoding in (_FLOAT, _IMAGINARY, _DECIMAL):
+        return KOther(name, size, is_float=True, base=name)
+    if encoding == _COMPLEX:
+        return KOther(name, size, is_float=True, base="complex")
+    if encoding not in _NUMBERS:
+        return KOther(name, size)  # fixed-point, packed decimals, GNU's complex integers
     signed = encoding in (_SIGNED, _SIGNED_CHAR)
     # A signed or unsigned char is a small number: int8_t and uint8_t are no more than names for it.
     is_char = size == 1 and (encoding == _UTF or name.lower().startswith("char"))
@@ -124,7 +137,9 @@ def _array(die: Die, entries: Entries, depth: int) -> KType:
     bounds = [child for child in children(die) if child.tag == "DW_TAG_subrange_type"]
     for bound in reversed(bounds):
         count = number(bound, "DW_AT_count", number(bound, "DW_AT_upper_bound", -1) + 1)
-        ktype = KArray(f"{ktype.spelling}[{count or ''}]", ktype, count, count * ktype.size)
+        spelling = f"{ktype.spelling}[{count or ''}]"
+        is_vector = "DW_AT_GNU_vector" in die.attributes
+        ktype = KArray(spelling, ktype, count, count * ktype.size, is_vector)
     return ktype
 
 
@@ -141,7 +156,7 @@ def _members(struct: Die, entries: Entries) -> Iterator[Member]:
         bit_size = number(child, "DW_AT_bit_size")
         name = entries.name_of(child) if child.tag == "DW_TAG_member" else ""
         if not bit_size:
-            yield Member(name, ktype, offset)
+            yield Member(name, ktype, offset, alignment=number(child, "DW_AT_alignment"))
             continue
         yield bit_field(name, ktype, _first_bit(child, ktype, 8 * offset, bit_size), bit_size)
 

@@ -153,7 +153,7 @@ def test_a_line_is_hit_wherever_it_stands(program: Path) -> None:
         ("handle weight", "FLOAT_ARGUMENT", "weight is a double"),
         ("handle nothing", "NO_BTFARG", "handle has no argument nothing"),
         ("handle req->hots", "NO_BTF_FIELD", "struct request has no member hots"),
-        ("by_value u", "STRUCT_ARGUMENT", "u is a struct url handed over by value"),
+        ("by_value u", "BAD_TYPE", "u is a struct (struct url)"),
         ("shop.c:1 pid", "NO_CODE_AT_LINE", "line 1 of shop.c has no code"),
         ("other.c:1 pid", "NO_SOURCE_FILE", "no code of"),
         ("shop.c:12%return pid", "BAD_RETPROBE", "not to a line"),

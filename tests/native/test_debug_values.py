@@ -126,7 +126,7 @@ def columns(events: list[Any], *names: str) -> list[tuple[Any, ...]]:
 def test_what_stands_behind_structs_and_floats(program: Path) -> None:
     plain, stacked, address, returned, method = run(
         program,
-        f"uprobe:{program}:in_registers a b c",
+        f"uprobe:{program}:in_registers a b c long=p.a int=p.b",
         f"uprobe:{program}:on_stack a big=big.a half=big.c b c d pair=p.a e",
         f"uprobe:{program}:by_address a text=text._M_dataplus._M_p:ustring b",
         f"uprobe:{program}:hidden n",
@@ -134,6 +134,7 @@ def test_what_stands_behind_structs_and_floats(program: Path) -> None:
     )
     numbers = range(23)
     assert columns(plain, "a", "b", "c") == [(i, 2 * i, 3 * i) for i in numbers]
+    assert columns(plain, "long", "int") == [(i, 2) for i in numbers]
     assert columns(stacked, "a", "big", "half", "b", "c", "d", "e") == [
         (i, 1000 + i, i + 0.5, 2 * i, 3 * i, 4 * i, 5 * i) for i in numbers
     ]
@@ -194,12 +195,12 @@ def test_what_is_returned(program: Path) -> None:
     floats, first, address = run(
         program,
         f"uretprobe:{program}:ratio n register=%ax:x64",
-        f"uretprobe:{program}:halves half=$retval",
-        f"uretprobe:{program}:triple first=+0($retval):s64 second=+8($retval):s64",
+        f"uretprobe:{program}:halves half=$retval.a two=$retval.b if $retval.a <= 0",
+        f"uretprobe:{program}:triple first=$retval.a second=$retval.b c=$retval.c n",
     )
     assert columns(floats, "n") == [(i,) for i in range(23)]
-    assert columns(first, "half") == [(-i,) for i in range(23)]
-    assert columns(address, "first", "second") == [(i, 7) for i in range(23)]
+    assert columns(first, "half", "two") == [(-i, 2) for i in range(23)]
+    assert columns(address, "first", "second", "c", "n") == [(i, 7, 0.5, i) for i in range(23)]
     for name, spelling in (
         ("ratio", "double"), ("precise", "long double"), ("spot", "struct Point")
     ):  # fmt: skip

@@ -6,15 +6,27 @@ import pytest
 
 from bpfprobe.cli.event_format import event_format
 from bpfprobe.cli.plan_text import layout_text
+from bpfprobe.errors import TargetError
 from bpfprobe.model.arch import arch_named
-from bpfprobe.model.ktype import KFloat, KInt, KOther, KPointer, KStruct, KType, Parameter
+from bpfprobe.model.ktype import KFloat, KInt, KOther, KPointer, KStruct, KType, Member, Parameter
 from bpfprobe.model.ktype import Prototype as Function
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.machine import FileOffset, UsdtLocation, UsdtMarker, VirtualAddress
-from bpfprobe.model.scalar import F32, F64, U64
-from bpfprobe.model.value import ArrayValue, ByPlace, Kept, Load, RegisterValue, ReturnValue, View
-from bpfprobe.resolve.returned import return_refusal
+from bpfprobe.model.scalar import F32, F64, U64, X64
+from bpfprobe.model.value import (
+    ArrayValue,
+    ByPlace,
+    Kept,
+    Load,
+    RegisterValue,
+    ReturnValue,
+    Space,
+    View,
+)
+from bpfprobe.resolve.operand import ByValueOperand
+from bpfprobe.resolve.returned import returned
 from bpfprobe.testing.static_target import StaticTarget
+from tests.by_value import by_value, members
 from tests.sample_machine import bound, compiled, complaint
 
 PATH = "/opt/scale"
@@ -34,24 +46,25 @@ def marker(name: str, *places: str) -> UsdtMarker:
     return UsdtMarker("scale", name, locations, VirtualAddress(0), FileOffset(0))
 
 
-def by_value(passing: str, size: int = 16) -> KStruct:
-    return KStruct("struct s", "s", size, 1, in_program=True, passing=passing)
+class Target(StaticTarget):
+    def members(self, struct: KStruct) -> tuple[Member, ...]:
+        return members(struct)
 
 
 RETURNS: dict[str, KType] = {
     "share": KFloat("float", 4),
-    "half": KOther("_Float16", 2, is_float=True),
-    "precise": KOther("long double", 16, is_float=True),
-    "turned": KOther("complex double", 16, is_float=True),
+    "half": KOther("_Float16", 2, is_float=True, base="_Float16"),
+    "precise": KOther("long double", 16, is_float=True, base="long double"),
+    "turned": KOther("complex double", 16, is_float=True, base="complex"),
     "spot": by_value("FF"),
     "mixed": by_value("FI"),
     "pair": by_value("II"),
-    "large": by_value("M", 24),
-    "unclear": by_value(""),
+    "large": by_value("III"),
+    "unclear": by_value("?"),
     "nothing": KOther("void"),
     "address": KPointer("double *", DOUBLE, user=True),
 }
-TARGET = StaticTarget(
+TARGET = Target(
     binaries={PATH: ["weigh", "bare", *RETURNS]},
     binary_functions={
         PATH: [
@@ -127,6 +140,11 @@ def test_arguments_of_markers() -> None:
         (f"uretprobe:{PATH}:precise $retval", "FLOAT_ARGUMENT", "precise returns a long double"),
         (f"uretprobe:{PATH}:turned $retval", "FLOAT_ARGUMENT", "turned returns a complex double"),
         (f"uretprobe:{PATH}:spot +0($retval):u64", "FLOAT_ARGUMENT", "spot returns a struct s"),
+        (f"uretprobe:{PATH}:mixed $retval.a", "FLOAT_ARGUMENT", "$retval.a is a float (double) in"),
+        (f"uretprobe:{PATH}:mixed $retval", "BAD_TYPE", "in %ax and vector registers"),
+        (f"uretprobe:{PATH}:pair $retval:x64", "BAD_TYPE", "16 bytes in %ax and %dx"),
+        (f"uretprobe:{PATH}:large $retval", "BAD_TYPE", "name one of its members with a dot"),
+        (f"uretprobe:{PATH}:unclear $retval", "STRUCT_ARGUMENT", "does not say where"),
         (f"uretprobe:{PATH}:nothing $retval", "NO_RETVAL", "nothing returns nothing (void)"),
         (f"uprobe:{PATH}:weigh weights:f64", "BAD_TYPE", "a pointer (double *), not f64"),
         (f"uprobe:{PATH}:weigh weights[0]:f32", "BAD_TYPE", "a float (double), not f32"),
@@ -156,22 +174,26 @@ def test_what_is_refused_by_name(text: str, code: str, words: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *[f"{name} $retval" for name in ("bare", "mixed", "pair", "large", "unclear", "address")],
-        "weigh %ax:x64",
+        "bare $retval", "address $retval", "mixed $retval.b", "pair $retval.a", "pair $retval.b",
+        "large $retval.c", "weigh %ax:x64",
     ],
-)
+)  # fmt: skip
 def test_what_the_register_of_return_values_has(text: str) -> None:
-    """Numbers, addresses, what is partly a number, and what nobody knows."""
+    """Numbers, addresses, members of what is in registers or in memory."""
     (value,) = values(f"uretprobe:{PATH}:{text}")
-    assert isinstance(value, (ReturnValue, RegisterValue, View))
+    assert isinstance(value, (ReturnValue, RegisterValue, View, Load))
 
 
-def test_on_arm64_a_struct_is_not_judged_by_another_convention() -> None:
+def test_on_arm64_floats_of_one_kind_are_in_vector_registers() -> None:
     arch = arch_named("aarch64")
-    assert return_refusal(Function("spot", (), RETURNS["spot"]), arch) is None
-    refusal = return_refusal(Function("weigh", (), DOUBLE), arch)
-    assert refusal is not None
-    assert "%x0 takes the register" in str(refusal)
+    for name in ("spot", "weigh"):
+        function = Function(name, (), RETURNS.get(name, DOUBLE))
+        refusal = returned(function, arch, members, Space.USER)
+        assert isinstance(refusal, TargetError)
+        assert "%x0 takes the register" in str(refusal)
+    mixed = returned(Function("mixed", (), RETURNS["mixed"]), arch, members, Space.USER)
+    assert isinstance(mixed, ByValueOperand)
+    assert mixed.eights == (ReturnValue(X64), ReturnValue(X64, 1))
 
 
 def test_the_record_and_its_words() -> None:

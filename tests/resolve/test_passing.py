@@ -13,23 +13,25 @@ from bpfprobe.model.ktype import (
     KPointer,
     KStruct,
     KType,
+    Member,
     Parameter,
     Prototype,
 )
 from bpfprobe.model.scalar import F64, X64, Scalar
 from bpfprobe.model.value import Argument, Kept, Load, RegisterValue, Space
-from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, Operand
+from bpfprobe.resolve.operand import ByValueOperand, MemoryOperand, NumberOperand, Operand
 from bpfprobe.resolve.passing import argument_places
+from tests.by_value import by_value, members
 
 INT = KInt("int", 4, signed=True)
 INT4 = Scalar(4, True)
 INT128 = KInt("__int128", 16, signed=True)
 LONG = KInt("long", 8, signed=True)
 DOUBLE = KFloat("double", 8)
+LONG_DOUBLE = KOther("long double", 16, is_float=True, base="long double")
 VOID = KOther("void")
-SMALL = KStruct("struct small", "small", 16, 1, in_program=True)
-BIG = KStruct("struct big", "big", 24, 2, in_program=True)
-BIG_VALUE = KStruct("struct big", "big", 24, 2, in_program=True, passing="M")
+SMALL = by_value("?", 16)
+BIG = by_value("III")
 STACK = RegisterValue(arch_named("x86_64").stack_pointer)
 POINTER = KPointer("struct big *", BIG, user=True)
 
@@ -37,8 +39,19 @@ POINTER = KPointer("struct big *", BIG, user=True)
 def places(types: list[KType], returned: KType = VOID, arch: str = "x86_64") -> list[object]:
     """The value of each argument, or the code of the refusal."""
     parameters = tuple(Parameter(f"p{n}", one) for n, one in enumerate(types))
-    found = argument_places(Prototype("f", parameters, returned), arch_named(arch), returns=False)
+    found = placed(Prototype("f", parameters, returned), arch=arch)
     return [shown(place) for _, place in found]
+
+
+def placed(
+    prototype: Prototype, *, arch: str = "x86_64", returns: bool = False
+) -> list[tuple[Parameter, Operand | TargetError]]:
+    def of(struct: KStruct) -> tuple[Member, ...]:
+        if not struct.size and not struct.type_id:
+            raise TargetError("only declared", code="INCOMPLETE_TYPE")
+        return members(struct)
+
+    return [*argument_places(prototype, arch_named(arch), of, space=Space.USER, returns=returns)]
 
 
 def shown(place: Operand | TargetError) -> object:
@@ -46,16 +59,14 @@ def shown(place: Operand | TargetError) -> object:
         return place.code
     if isinstance(place, MemoryOperand):
         return place.base, place.offset
+    if isinstance(place, ByValueOperand):
+        return place.eights
     assert isinstance(place, NumberOperand)
     return place.value
 
 
-def by_value(size: int, passing: str) -> KStruct:
-    return KStruct("struct s", "s", size, 3, in_program=True, passing=passing)
-
-
-def stacked(offset: int, size: int = 4) -> Load:
-    return Load(STACK, offset, Scalar(size, True), Space.USER)
+def stacked(offset: int, scalar: Scalar = INT4) -> Load:
+    return Load(STACK, offset, scalar, Space.USER)
 
 
 def test_floats_take_no_register_of_numbers() -> None:
@@ -67,7 +78,8 @@ def test_floats_take_no_register_of_numbers() -> None:
 
 def test_the_seventh_is_on_the_stack_above_the_return_address() -> None:
     assert places([INT] * 8)[5:] == [Argument(6, Scalar(4, True)), stacked(8), stacked(16)]
-    assert places([INT] * 9, arch="aarch64")[7:] == [Argument(8, Scalar(4, True)), "BAD_ARG_NUM"]
+    on_arm = places([INT] * 10, arch="aarch64")
+    assert on_arm[7:] == [Argument(8, Scalar(4, True)), stacked(0), stacked(8)]
 
 
 def test_the_ninth_float_is_memory() -> None:
@@ -79,17 +91,17 @@ def test_the_ninth_float_is_memory() -> None:
 
 def test_a_large_struct_is_returned_through_a_hidden_argument() -> None:
     assert places([INT], BIG) == [Argument(2, Scalar(4, True))]
-    assert places([INT], by_value(1, "E")) == [Argument(1, Scalar(4, True))]
-    assert places([INT], by_value(16, "II")) == [Argument(1, Scalar(4, True))]
+    assert places([INT], by_value("E", 1)) == [Argument(1, Scalar(4, True))]
+    assert places([INT], by_value("II")) == [Argument(1, Scalar(4, True))]
     assert places([INT], BIG, "aarch64") == [Argument(1, Scalar(4, True))]
 
-    for passing in "MR":  # what C++ cannot copy is returned so whatever its size
-        assert places([INT], by_value(8, passing)) == [Argument(2, Scalar(4, True))]
+    # What C++ cannot copy is returned so whatever its size.
+    assert places([INT], by_value("R")) == [Argument(2, Scalar(4, True))]
 
 
 def test_where_no_one_knows_how_it_returns_nothing_is_guessed() -> None:
     """Its address may come first."""
-    declared = KStruct("class Till", "Till", 0, 4, in_program=True)
+    declared = KStruct("class Till", "Till", 0, 0, in_program=True)
     for returned in (SMALL, declared):
         assert places([INT, DOUBLE], returned) == ["STRUCT_ARGUMENT", "STRUCT_ARGUMENT"]
     assert places([INT], declared, "aarch64") == [Argument(1, INT4)]
@@ -104,12 +116,12 @@ def test_where_no_one_knows_how_it_returns_nothing_is_guessed() -> None:
         ([(INT, None), (INT, 5)], ["NO_BTFARG", 1]),
         # The first has no place, but the second is where it is if there is a first.
         ([(INT, None), (INT, 4)], [1, 2]),
-        ([(INT128, None), (INT, 1)], ["STRUCT_ARGUMENT", 3]),
+        ([(INT128, None), (INT, 1)], [(Argument(1), Argument(2)), 3]),
         # Nothing tells whether the last is there; or whether a float is, which moves no number.
         ([(INT, 5), (INT, None)], [1, "NO_BTFARG"]),
         ([(DOUBLE, None), (INT, 5)], ["NO_BTFARG", 1]),
         # What is behind on the stack depends on all of them.
-        ([*[(INT, -1)] * 6, (BIG_VALUE, None), (INT, -1)], [*range(1, 7), *["NO_BTFARG"] * 2]),
+        ([*[(INT, -1)] * 6, (BIG, None), (INT, -1)], [*range(1, 7), *["NO_BTFARG"] * 2]),
         # One that the convention has on the stack is in a register.
         ([*[(INT, None)] * 6, (INT, 5)], [*["NO_BTFARG"] * 6, 1]),
     ],
@@ -124,16 +136,14 @@ def test_what_a_compiler_took_away_without_a_word(
         )
         for n, (ktype, register) in enumerate(parameters)
     )
-    places = argument_places(Prototype("f", given, VOID), arch_named("x86_64"), returns=False)
-    numbers = [shown(place) for _, place in places]
+    numbers = [shown(place) for _, place in placed(Prototype("f", given, VOID))]
     assert [one.number if isinstance(one, Argument) else one for one in numbers] == found
 
 
 def test_a_class_that_is_only_declared() -> None:
-    declared = Parameter("till", KStruct("class Till", "Till", 0, 4, in_program=True))
-    ((_, refusal), (_, behind)) = argument_places(
-        Prototype("f", (declared, Parameter("n", INT)), VOID), arch_named("x86_64"), returns=False
-    )
+    declared = Parameter("till", KStruct("class Till", "Till", 0, 0, in_program=True))
+    both = (declared, Parameter("n", INT))
+    ((_, refusal), (_, behind)) = placed(Prototype("f", both, VOID))
     assert isinstance(refusal, TargetError)
     assert "class Till, of which the debug information has no more than the name" in str(refusal)
     assert "-fstandalone-debug" in str(refusal)
@@ -141,7 +151,7 @@ def test_a_class_that_is_only_declared() -> None:
     assert "n (int) comes after till, whose place is not known" in behind.message
 
 
-@pytest.mark.parametrize("struct", [SMALL, BIG, KOther("_Complex", 16)])
+@pytest.mark.parametrize("struct", [SMALL, KOther("_Complex", 16)])
 def test_behind_what_is_not_known_nothing_is_guessed(struct: KType) -> None:
     assert places([INT, struct, INT]) == [
         Argument(1, Scalar(4, True)), "STRUCT_ARGUMENT", "STRUCT_ARGUMENT",
@@ -151,21 +161,22 @@ def test_behind_what_is_not_known_nothing_is_guessed(struct: KType) -> None:
 @pytest.mark.parametrize(
     ("before", "struct", "itself", "behind"),
     [
-        (1, by_value(8, "I"), "STRUCT_ARGUMENT", Argument(3, INT4)),
-        (1, by_value(16, "II"), "STRUCT_ARGUMENT", Argument(4, INT4)),
-        (1, by_value(16, "IF"), "STRUCT_ARGUMENT", Argument(3, INT4)),
-        (1, by_value(16, "FF"), "STRUCT_ARGUMENT", Argument(2, INT4)),
-        (1, by_value(1, "E"), "STRUCT_ARGUMENT", Argument(2, INT4)),
-        (6, by_value(0, "E"), "STRUCT_ARGUMENT", stacked(8)),
-        (1, by_value(24, "M"), (STACK, 8), Argument(2, INT4)),
-        (1, by_value(24, "R"), (Argument(2, X64), 0), Argument(3, INT4)),
-        (5, by_value(16, "II"), (STACK, 8), Argument(6, INT4)),
-        (6, by_value(24, "M"), (STACK, 8), stacked(32)),
-        (6, by_value(24, "R"), (Load(STACK, 8, X64, Space.USER), 0), stacked(16)),
-        (1, INT128, "STRUCT_ARGUMENT", Argument(4, INT4)),
-        (7, INT128, "STRUCT_ARGUMENT", stacked(40)),
-        (7, KOther("long double", 16), "STRUCT_ARGUMENT", stacked(40)),
-        (1, KOther("long double", 16), "STRUCT_ARGUMENT", Argument(2, INT4)),
+        (1, by_value("I"), (Argument(2),), Argument(3, INT4)),
+        (1, by_value("II"), (Argument(2), Argument(3)), Argument(4, INT4)),
+        (1, by_value("IF"), (Argument(2), None), Argument(3, INT4)),
+        (1, by_value("FI"), (None, Argument(2)), Argument(3, INT4)),
+        (1, by_value("FF"), "FLOAT_ARGUMENT", Argument(2, INT4)),
+        (1, by_value("E", 1), "STRUCT_ARGUMENT", Argument(2, INT4)),
+        (6, by_value("E", 0), "STRUCT_ARGUMENT", stacked(8)),
+        (1, BIG, (STACK, 8), Argument(2, INT4)),
+        (1, by_value("R"), (Argument(2, X64), 0), Argument(3, INT4)),
+        (5, by_value("II"), (STACK, 8), Argument(6, INT4)),
+        (6, BIG, (STACK, 8), stacked(32)),
+        (6, by_value("R"), (Load(STACK, 8, X64, Space.USER), 0), stacked(16)),
+        (1, INT128, (Argument(2), Argument(3)), Argument(4, INT4)),
+        (7, INT128, (stacked(24, X64), stacked(32, X64)), stacked(40)),
+        (7, LONG_DOUBLE, "FLOAT_ARGUMENT", stacked(40)),
+        (1, LONG_DOUBLE, "FLOAT_ARGUMENT", Argument(2, INT4)),
     ],
 )
 def test_what_takes_more_than_a_register(
@@ -175,12 +186,10 @@ def test_what_takes_more_than_a_register(
     assert found[before:] == [itself, behind]
 
 
-def test_a_struct_on_the_stack_is_not_there_on_return() -> None:
-    parameters = (Parameter("s", by_value(24, "M")),)
-    ((_, place),) = argument_places(
-        Prototype("f", parameters, VOID), arch_named("x86_64"), returns=True
-    )
-    assert shown(place) == "STRUCT_ARGUMENT"
+def test_a_struct_on_the_stack_is_kept_for_the_return() -> None:
+    parameters = (Parameter("s", BIG),)
+    ((_, place),) = placed(Prototype("f", parameters, VOID), returns=True)
+    assert shown(place) == tuple(Kept(stacked(8 + 8 * n, X64)) for n in range(3))
 
 
 def test_what_the_debug_information_says_goes_before_what_the_convention_says() -> None:
@@ -190,7 +199,7 @@ def test_what_the_debug_information_says_goes_before_what_the_convention_says() 
         Parameter("second", POINTER),
         Parameter("first", INT, is_removed=True),
     )
-    found = [*argument_places(Prototype("f", parameters, VOID), arch_named("x86_64"), returns=True)]
+    found = placed(Prototype("f", parameters, VOID), returns=True)
     assert [shown(place) for _, place in found] == [Argument(1, INT4), "NO_BTFARG", "NO_BTFARG"]
     messages = [place.message for _, place in found if isinstance(place, TargetError)]
     assert "does not say which register has second" in messages[0]
@@ -199,7 +208,6 @@ def test_what_the_debug_information_says_goes_before_what_the_convention_says() 
 
 def test_on_return_the_stack_is_read_at_entry() -> None:
     parameters = tuple(Parameter(f"p{n}", INT) for n in range(7))
-    found = argument_places(Prototype("f", parameters, VOID), arch_named("x86_64"), returns=True)
-    (*_, (_, last)) = found
+    (*_, (_, last)) = placed(Prototype("f", parameters, VOID), returns=True)
     assert isinstance(last, NumberOperand)
     assert last.value == Kept(stacked(8))

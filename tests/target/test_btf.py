@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bpfprobe.errors import MissingLibraryError, TargetError
-from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KStruct
+from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct
 from bpfprobe.target.btf import BtfTypes
 from bpfprobe.target.libbpf_btf import Kind, load_libbpf
 from tests.btf_bytes import BOOL, SIGNED, BtfFile
@@ -100,7 +100,7 @@ def test_members_of_every_kind(file: BtfFile, tmp_path: Path) -> None:
     assert by_name["zone"].type == KInt("enum zone_type", 4, False)
     assert by_name["on"].type == KInt("bool", 1, False, is_bool=True)
     assert by_name[""].type == KStruct("union {...}", "", 8, union, is_union=True)
-    assert by_name["d"].type == KOther("double", 8)
+    assert by_name["d"].type == KFloat("double", 8)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bpfprobe.errors import SpecError
+from bpfprobe.model.arch import arch_named
 from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct, Prototype
 from bpfprobe.pipeline import describe
 from bpfprobe.probes import probe
+from bpfprobe.resolve.convention import passing_of
 from bpfprobe.target.live import LiveTarget
 
 if TYPE_CHECKING:
@@ -52,8 +54,8 @@ typedef const Two named;
 """
 PASSING = {
     "One": "I", "Two": "II", "named": "II", "Mixed": "IF", "Floats": "FF", "FloatInt": "I",
-    "Big": "M", "Bits": "II", "Chars": "II", "Either": "I", "Nested": "II",
-    "Packed": "", "Aligned": "", "Empty": "E", "Empties": "E", "Wide": "",
+    "Big": "M8", "Bits": "II", "Chars": "II", "Either": "I", "Nested": "II",
+    "Packed": "M8", "Aligned": "M16", "Empty": "E", "Empties": "E", "Wide": "II",
     "Copied": "R", "Moved": "R", "Destroyed": "R", "Defaulted": "I", "Built": "I", "Virtual": "R",
     "Inherits": "R", "Holds": "R", "Box<int>": "R", "std::string": "R", "std::unique_ptr<int>": "R",
 }  # fmt: skip
@@ -111,8 +113,17 @@ def test_how_each_struct_is_handed_over(structs: Path) -> None:
         struct, behind = prototype(structs, f"f{n}", target).parameters
         assert behind.type == KInt("int", 4, signed=True)
         assert isinstance(struct.type, KStruct)
-        found[name] = struct.type.passing
+        found[name] = letters(struct.type, target)
     assert found == PASSING
+
+
+def letters(struct: KStruct, target: LiveTarget) -> str:
+    """What it is handed over in: registers, memory (M), by reference (R), nothing (E)."""
+    passing = passing_of(struct, target.members, arch_named("x86_64"))
+    assert passing is not None
+    if passing.by_reference:
+        return "R"
+    return "E" if passing.is_nothing else passing.registers or f"M{passing.alignment}"
 
 
 @pytest.mark.parametrize("kind", ["dwarf 5", "type units of 5", "type units of 4"])

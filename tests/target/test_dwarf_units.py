@@ -12,7 +12,7 @@ import pytest
 from bpfprobe.errors import SpecError, TargetError
 from bpfprobe.model.arch import arch_named
 from bpfprobe.model.ktype import KOther, KPointer, KStruct, Prototype
-from bpfprobe.model.value import Argument
+from bpfprobe.model.value import Argument, Space
 from bpfprobe.pipeline import describe
 from bpfprobe.probes import probe
 from bpfprobe.resolve.operand import NumberOperand
@@ -135,7 +135,7 @@ def test_a_class_that_is_described_where_its_constructors_are(
     assert [member.name for member in target.members(last.type)] == ["cents"]
     found = prototype(program, "_ZN4shop4Till7highestEi", target)
     assert isinstance(found.returns, KStruct)
-    assert (found.returns.passing, found.returns.size) == ("R", 8)
+    assert (found.returns.by_reference, found.returns.size) == (True, 8)
 
 
 @NEEDS_CLANG
@@ -153,7 +153,7 @@ def test_a_class_of_a_library_is_only_declared(tmp_path: Path) -> None:
     program = build(tmp_path, "clang++", "-O0", "-fstandalone-debug", user=source)
     found = prototype(program, "_Z4nameB5cxx11i")
     assert isinstance(found.returns, KStruct)
-    assert found.returns.passing == "R"
+    assert found.returns.by_reference
 
 
 DROPPED = r"""
@@ -171,7 +171,13 @@ int main(int c, char **v) { return pick(c, c + 4, 0.5, v[0]); }
 def test_arguments_that_clang_took_away(tmp_path: Path, version: str) -> None:
     """It leaves the function its name."""
     program = build(tmp_path, "clang", "-O2", version, user=DROPPED)
-    places = argument_places(prototype(program, "pick"), arch_named("x86_64"), returns=False)
+    places = argument_places(
+        prototype(program, "pick"),
+        arch_named("x86_64"),
+        LiveTarget().members,
+        space=Space.USER,
+        returns=False,
+    )
     found = {
         parameter.name: place.value.number
         if isinstance(place, NumberOperand) and isinstance(place.value, Argument)
