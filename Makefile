@@ -1,7 +1,7 @@
 # Each target installs what it needs itself: Debian packages that are missing, and .venv.
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint unit native guest bench lab clean
+.PHONY: help setup demo test lint unit native guest fresh fresh-test bench lab clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -14,6 +14,8 @@ help:
 	@echo 'make unit    the tests that need no kernel and no root'
 	@echo 'make native  the tests that attach to this kernel, as root'
 	@echo 'make guest   the tests that run in kernels of the lab'
+	@echo 'make fresh   the demo, of a clone on a minimal Debian 12 and 13, as root'
+	@echo 'make fresh-test   lint, unit and native, of a clone on a minimal Debian 12, as root'
 	@echo 'make bench   the figures, beside BCC'"'"'s Python and bpftrace (BENCH=--quick: a rough idea)'
 	@echo 'make lab     fetch and build the guest of the lab'
 	@echo 'make setup   only install what the others need'
@@ -35,7 +37,7 @@ lint: setup
 	shellcheck $$(tools/shell-scripts)
 
 unit: setup
-	$(PYTEST) tests examples --ignore=tests/native --ignore=tests/guest
+	$(PYTEST) tests examples --ignore=tests/native --ignore=tests/guest --ignore=tests/fresh
 
 # Without pytest's cache, which would be root's here.
 native: setup
@@ -43,6 +45,12 @@ native: setup
 
 guest: setup
 	$(PYTEST) tests/guest
+
+fresh: setup
+	$(AS_ROOT) $(PYTEST) -p no:cacheprovider -s tests/fresh/test_demo.py
+
+fresh-test: setup
+	$(AS_ROOT) $(PYTEST) -p no:cacheprovider -s tests/fresh/test_all_but_guests.py
 
 bench:
 	@tools/setup bench
