@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bpfprobe.errors import MissingLibraryError as MissingLibraryError
     from bpfprobe.errors import ObjectError as ObjectError
     from bpfprobe.errors import PrivilegeError as PrivilegeError
+    from bpfprobe.errors import ResourceError as ResourceError
     from bpfprobe.errors import SessionError as SessionError
     from bpfprobe.errors import SpecError as SpecError
     from bpfprobe.errors import TargetError as TargetError
@@ -67,8 +68,8 @@ _NAMES_OF = {
     "deliver.stack": ("Frame",),
     "errors": (
         "AttachError", "BpfprobeError", "CompileError", "DecodeError", "Diagnostic", "LabError",
-        "LoadError", "MissingLibraryError", "ObjectError", "PrivilegeError", "SessionError",
-        "SpecError", "TargetError", "UsageError", "VerifierError",
+        "LoadError", "MissingLibraryError", "ObjectError", "PrivilegeError", "ResourceError",
+        "SessionError", "SpecError", "TargetError", "UsageError", "VerifierError",
     ),
     "model.event": ("Event",),
     "model.notice": ("Notice",),

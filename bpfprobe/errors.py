@@ -13,6 +13,7 @@
     │   └── VerifierError         the verifier refused it; carries its log
     ├── AttachError               a probe could not be attached; carries the errno
     ├── DecodeError               a record does not have the shape of its layout
+    ├── ResourceError             no more descriptors or memory, or a file that cannot be written
     ├── SessionError              a session was used in a way that has no meaning
     ├── UsageError                a command line asks for what has no meaning
     └── LabError                  the guest could not be set up or run
@@ -224,6 +225,21 @@ class DecodeError(BpfprobeError):
     """A record does not have the shape of its layout."""
 
     code = "DECODE"
+
+
+class ResourceError(BpfprobeError):
+    """The system refused what bpfprobe itself needs: a descriptor, memory, a file to write.
+
+    ``errno`` says how. Codes: TOO_MANY_FILES, NO_MEMORY, NO_FOLDER, NO_OUTPUT, SYSTEM.
+    """
+
+    code = "SYSTEM"
+
+    def __init__(
+        self, message: str, *, errno: int = 0, hint: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.errno = errno
 
 
 class SessionError(BpfprobeError):

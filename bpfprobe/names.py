@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import LoadError, PrivilegeError
 from bpfprobe.model.symbol import Location
+from bpfprobe.resource_error import explained
 from bpfprobe.starting import live_target
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Names:
         self._taking = RLock()  # what is told, whose memory goes with the watch
         self._live: LiveSymbolizer | None = None
 
+    @explained
     def watch(self) -> None:
         """Remember programs from now on, also those that are there.
 

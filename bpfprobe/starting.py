@@ -14,6 +14,7 @@ from bpfprobe.attach.attachment import Attachment
 from bpfprobe.errors import AttachError, BpfprobeError, LoadError
 from bpfprobe.model.notice import Notice
 from bpfprobe.probes import Probe
+from bpfprobe.resource_error import explained
 from bpfprobe.reviving import revived
 from bpfprobe.store.code import find_code, keep_code
 from bpfprobe.store.starts import drop_start, find_start, keep_start, option_values, start_name
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bpfprobe.target import Target
 
 
+@explained
 def attach(
     probes: Sequence[Probe | ProbeSpec],
     options: Options,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bpfprobe.errors import BpfprobeError, PrivilegeError, SpecError, UsageError
 from bpfprobe.output import report, report_error
+from bpfprobe.resource_error import resource_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +39,11 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
         _drop_output()
         status = 0
     except OSError as error:
-        if error.errno not in _OUTPUT_FAILS or error.filename is not None:
-            raise
-        _drop_output()
-        said = f"the output cannot be written: {error.strerror} [NO_OUTPUT]"
-        report(f"{prefix}: {said}")
+        if error.errno in _OUTPUT_FAILS and error.filename is None:
+            _drop_output()
+            report(f"{prefix}: the output cannot be written: {error.strerror} [NO_OUTPUT]")
+        else:
+            report_error(prefix, resource_error(error))
         status = FAILED
     except KeyboardInterrupt:
         status = 0

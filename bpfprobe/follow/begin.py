@@ -17,6 +17,7 @@ from bpfprobe.model.site import UserSite, UserSites
 from bpfprobe.model.spec import UsdtPoint, UserPoint
 from bpfprobe.pipeline import describe, spec_of
 from bpfprobe.plan.obstacles import refuse_obstacles
+from bpfprobe.resource_error import explained
 from bpfprobe.starting import compiled, compiler_ahead, live_engine, live_target, tell_of_many
 from bpfprobe.target.awaiting import AwaitingTarget
 from bpfprobe.target.process_files import LiveProcessFiles
@@ -46,6 +47,7 @@ class Followed(NamedTuple):
     target: Target
 
 
+@explained
 def begin_following(
     probes: Sequence[Probe | ProbeSpec],
     options: Options,
