@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.cli.trace_options import add_max_places
-from bpfprobe.errors import ObjectError
 from bpfprobe.model.description import (
     DEFAULT_STRING_BYTES,
     DEFINITION,
@@ -61,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.probes import Probe
     from bpfprobe.starting import live_engine
     from bpfprobe.store.object_file_codec import encode_object_file
+    from bpfprobe.whole_file import write_whole
 
     string_bytes = DEFAULT_STRING_BYTES
     if args.string_size is not None:
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     )
     made = build_object(probes, _target(args), live_engine(), options)
     data = encode_object_file(made)
-    _write(Path(args.output), data)
+    write_whole(args.output, data)
     show(f"{args.output}: {len(data)} bytes for {made.release}")
     return 0
 
@@ -87,16 +86,3 @@ def _target(args: argparse.Namespace) -> Target:
     from bpfprobe.cli.targets import target_of
 
     return target_of(args.target)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All of it or nothing: a file of that name stays as it was until the new one is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise ObjectError(
-            f"{path} cannot be written: {error.strerror}", code="NO_OUTPUT"
-        ) from error

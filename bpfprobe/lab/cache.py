@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.lab.errors import LabUnavailable
+from bpfprobe.trust import UntrustedError, open_trusted
+from bpfprobe.whole_file import replace_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,24 +50,27 @@ class Cache:
 
     def directory(self, *names: str) -> Path:
         """A directory of the cache, made if need be, that nobody else may enter."""
-        path = self.root
-        for name in ("", *names):
-            path = path / name
+        path = self.root.joinpath(*names)
+        try:
+            folder, _ = open_trusted(str(path), make=True)
             try:
-                path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-                info = path.stat()
-            except OSError as error:
-                raise LabUnavailable(
-                    f"the lab's cache {path} cannot be used: {error.strerror}",
-                    hint="set BPFPROBE_CACHE to a directory of yours",
-                ) from error
-            if info.st_uid != os.geteuid():
-                raise LabUnavailable(
-                    f"the lab's cache {path} belongs to user {info.st_uid}, not to you",
-                    hint="remove it, or set BPFPROBE_CACHE to a directory of yours",
-                )
-            if info.st_mode & 0o077:
-                path.chmod(PRIVATE)
+                info = os.fstat(folder)
+            finally:
+                os.close(folder)
+        except (UntrustedError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise LabUnavailable(
+                f"the lab's cache {path} cannot be used: {reason}",
+                hint="set BPFPROBE_CACHE to a directory of yours, in directories that only you "
+                "and root can change",
+            ) from error
+        if info.st_uid != os.geteuid():
+            raise LabUnavailable(
+                f"the lab's cache {path} belongs to user {info.st_uid}, not to you",
+                hint="remove it, or set BPFPROBE_CACHE to a directory of yours",
+            )
+        if info.st_mode & 0o077:
+            path.chmod(PRIVATE)
         return path
 
     @contextlib.contextmanager
@@ -115,14 +120,11 @@ class Cache:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:16]}.", dir=path.parent)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).rename(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+        replace_in(folder, path.name, content, mode=0o600)
+    finally:
+        os.close(folder)
 
 
 def keep_newest(paths: list[Path], keep: int, idle_s: float, now: float) -> list[Path]:

@@ -14,6 +14,8 @@ import stat
 from contextlib import contextmanager, suppress
 
 from bpfprobe.model.noun import dataclass
+from bpfprobe.trust import UntrustedError, open_trusted
+from bpfprobe.whole_file import replace_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def folder_path() -> str | None:
     """Where the folder is to be; None where BPFPROBE_CACHE says ``off``."""
     given = os.environ.get(VARIABLE)
     if given:
-        return None if given == OFF else f"{os.path.abspath(given)}/objects"  # noqa: PTH100  # see fingerprint
+        return None if given == OFF else f"{given}/objects"
     if os.geteuid() == 0:
         return "/var/cache/bpfprobe/objects"
     base = os.environ.get("XDG_CACHE_HOME", "")
@@ -75,29 +77,24 @@ def open_folder(*, make: bool = False) -> Folder | None:
     if path is None:
         return None
     parent, name = os.path.split(path)
-    if make:
-        _make(parent)
-    path = f"{os.path.realpath(parent)}/{name}"
-    if make:
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)  # noqa: PTH102  # see fingerprint
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+    try:
+        above, real = open_trusted(parent, make=make)
+    except UntrustedError as error:
+        raise FolderError(str(error)) from error
+    path = f"{real}/{name}"
+    try:
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=above)  # see fingerprint
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=above)
+    finally:
+        os.close(above)
     try:
         _check_own(os.fstat(fd), path)
-        _check_parents(path)
     except BaseException:
         os.close(fd)
         raise
     return Folder(fd, path)
-
-
-def _make(path: str) -> None:
-    """A folder and those above it, each closed to others from the start."""
-    if os.path.isdir(path):  # noqa: PTH112  # see fingerprint
-        return
-    _make(os.path.dirname(path))  # noqa: PTH120  # see fingerprint
-    with suppress(FileExistsError):
-        os.mkdir(path, 0o700)  # noqa: PTH102  # see fingerprint
 
 
 def _check_own(status: os.stat_result, path: str) -> None:
@@ -105,16 +102,6 @@ def _check_own(status: os.stat_result, path: str) -> None:
         raise FolderError(f"{path} belongs to user {status.st_uid}, not to {os.geteuid()}")
     if status.st_mode & 0o077:
         raise FolderError(f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):o})")
-
-
-def _check_parents(path: str) -> None:
-    while path != "/":
-        path = os.path.dirname(path)  # noqa: PTH120  # see fingerprint
-        status = os.stat(path)  # noqa: PTH116  # see fingerprint
-        if status.st_uid not in (0, os.geteuid()):
-            raise FolderError(f"{path}, above it, belongs to user {status.st_uid}")
-        if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
-            raise FolderError(f"others can rename what is in {path}, above it")
 
 
 class Folder:
@@ -179,23 +166,9 @@ class Folder:
         """Put a file there, all at once: no reader sees half of it. False if that cannot be."""
         if len(data) > MAX_FILE_BYTES:
             return False
-        partial = f"{_PARTIAL}{os.getpid()}-{os.urandom(8).hex()}"
         try:
-            fd = os.open(
-                partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600, dir_fd=self._fd
-            )
+            replace_in(self._fd, name, data, mode=0o600)
         except OSError:
-            return False
-        try:
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(fd, left) :]
-            finally:
-                os.close(fd)
-            os.rename(partial, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-        except OSError:
-            self.discard(partial)
             return False
         self._trim()
         return True

@@ -14,7 +14,7 @@ from bpfprobe.model.machine import Answer, MachineFacts, Symbol
 from bpfprobe.model.regex import regex
 from bpfprobe.target import capability
 from bpfprobe.target.btf import BtfTypes
-from bpfprobe.target.lookup import open_regular
+from bpfprobe.target.lookup import open_regular, refusal
 from bpfprobe.target.nearness import matching_names, nearest_names
 
 if TYPE_CHECKING:
@@ -203,13 +203,16 @@ class BtfFileTarget:
 def _of_elf(path: Path) -> tuple[str, str]:
     """(architecture, release) of a vmlinux; empty where the file is no ELF or does not say."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+        with (
+            open(open_regular(path, str(path)), "rb") as file,
+            mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data,
+        ):
             if data[:4] != b"\x7fELF":
                 return "", ""
             (machine,) = struct.unpack_from("<H", data, 18)
             found = _BANNER.search(data)
             return _ARCHES.get(machine, ""), found[1].decode("ascii", "replace") if found else ""
-    except (OSError, ValueError, struct.error):
+    except (OSError, TargetError, ValueError, struct.error):
         return "", ""
 
 
@@ -220,7 +223,10 @@ def is_btf(path: str) -> bool:
     """
     file = open_regular(Path(path), path)
     try:
-        head = os.read(file, 4)
+        # What tracefs and its like make as it is read has no size, and may be gone once read.
+        head = os.read(file, 4) if os.fstat(file).st_size else b""
+    except OSError as error:
+        raise refusal(error, path) from error
     finally:
         os.close(file)
     return head == b"\x7fELF" or head[:2] in (b"\x9f\xeb", b"\xeb\x9f")

@@ -12,6 +12,7 @@ from bpfprobe.model.regex import regex
 from bpfprobe.target.debug_link import checksum, read_debug_link
 from bpfprobe.target.elf import ElfFile
 from bpfprobe.target.file_bytes import opened
+from bpfprobe.target.files import read_regular
 from bpfprobe.target.lookup import under
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _OF_PROCESS = regex(r"(?P<root>.*/proc/\d+/root)(?P<path>/.*)")
 _DPKG_LISTS = "/var/lib/dpkg/info"
+_MOST_LIST_BYTES = 16 << 20
 
 
 class DebugFiles:
@@ -80,7 +82,7 @@ class DebugFiles:
             try:
                 lists = sorted(under(root, _DPKG_LISTS).glob("*.list"))
                 for one in lists:
-                    content = one.read_bytes()
+                    content = read_regular(str(one), _MOST_LIST_BYTES)
                     if any(name in content for name in names):
                         return one.stem.partition(":")[0]
             except (OSError, TargetError):  # no dpkg here, or one that is none of our business

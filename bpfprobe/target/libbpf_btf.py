@@ -12,10 +12,13 @@ import weakref
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.noun import dataclass
+from bpfprobe.target.lookup import open_regular
+from bpfprobe.trust import check_library_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +72,7 @@ class RawType:
 
 def load_libbpf() -> ctypes.CDLL:
     """libbpf.so.1 with the prototypes used here. Raises `MissingLibraryError`."""
+    check_library_path()
     try:
         library = ctypes.CDLL(SONAME, use_errno=True)
     except OSError as error:
@@ -113,9 +117,8 @@ class RawBtf:
         library = base._library if base else load_libbpf()
         self._library: ctypes.CDLL = library
         self._base = base  # a split BTF points into its base: keep that alive
-        # libbpf cannot tell a FIFO from a file, and waits.
-        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110,PTH113  # C wants str
-            raise TargetError(f"{path} is not a regular file", code="NOT_REGULAR")
+        if os.path.exists(path):  # noqa: PTH110  # C wants str
+            os.close(open_regular(Path(path), path))  # libbpf would wait for what a FIFO says
         with _quiet(library):
             name = os.fsencode(path)
             if base:

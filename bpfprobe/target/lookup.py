@@ -104,7 +104,18 @@ def refusal(error: OSError | ValueError, shown: str) -> TargetError:
 def _must_be_regular(status: os.stat_result, shown: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise TargetError(f"{shown} is not a regular file but {kind}", code="NOT_REGULAR")
+    elif status.st_dev == _device_of_proc():  # such as /proc/kmsg, which waits, and /proc/kcore
+        kind = "one that the kernel makes as it is read"
+    else:
+        return
+    raise TargetError(f"{shown} is not a regular file but {kind}", code="NOT_REGULAR")
+
+
+def _device_of_proc() -> int | None:
+    try:
+        return os.stat("/proc").st_dev  # noqa: PTH116  # one of several stats here
+    except OSError:  # not mounted: nothing is there
+        return None
 
 
 def library_pattern(name: str) -> re.Pattern[str]:

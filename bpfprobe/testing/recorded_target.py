@@ -9,16 +9,18 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct
 from bpfprobe.model.machine import Binary
+from bpfprobe.target.files import read_regular
 from bpfprobe.testing.codec import decode, encode
+from bpfprobe.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bpfprobe.model.ktype import Member, Prototype
     from bpfprobe.model.machine import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the form of the file. A file with another is refused."""
+MAX_FILE_BYTES = 256 << 20
 
 
 class _AskedTarget:
@@ -171,7 +174,8 @@ class RecordingTarget(_AskedTarget):
     def write(self, path: Path | str) -> None:
         """Write all that was asked so far; gzip where the name ends in ``.gz``.
 
-        The same questions and answers make the same bytes. Raises OSError.
+        The same questions and answers make the same bytes; a file of that name stays as it was
+        until the new one is whole. Raises `ResourceError` (NO_OUTPUT).
         """
         lines = [
             f"{json.dumps(key)}: {json.dumps(encode(self._answers[key]))}"
@@ -179,7 +183,7 @@ class RecordingTarget(_AskedTarget):
         ]
         text = f'{{"schema": {SCHEMA}, "answers": {{\n' + ",\n".join(lines) + "\n}}\n"
         data = text.encode("ascii")
-        Path(path).write_bytes(gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
+        write_whole(path, gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
 
     def _ask(self, question: str, *arguments: object) -> Any:
         ask = cast("Callable[..., object]", getattr(self._target, question))
@@ -208,17 +212,15 @@ class RecordedTarget(_AskedTarget):
     def load(cls, path: Path | str) -> RecordedTarget:
         """From a file that `RecordingTarget.write` made.
 
-        Raises `TargetError`: NO_FILE, NO_ACCESS, BAD_RECORDING.
+        Raises `TargetError`: NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG, BAD_RECORDING.
         """
         try:
-            data = Path(path).read_bytes()
+            data = read_regular(str(path), MAX_FILE_BYTES)
             text = gzip.decompress(data) if str(path).endswith(".gz") else data
             content = json.loads(text)
             if not isinstance(content, dict) or content.get("schema") != SCHEMA:
                 raise ValueError(f"its schema is not {SCHEMA}")
             answers = {str(key): decode(value) for key, value in content["answers"].items()}
-        except FileNotFoundError as error:
-            raise TargetError(f"there is no recording {path}", code="NO_FILE") from error
         except (
             EOFError,
             ValueError,
@@ -234,8 +236,6 @@ class RecordedTarget(_AskedTarget):
             ) from error
         except gzip.BadGzipFile as error:  # an OSError
             raise TargetError(f"{path} is not gzip: {error}", code="BAD_RECORDING") from error
-        except OSError as error:
-            raise TargetError(f"{path} cannot be read: {error}", code="NO_ACCESS") from error
         return cls(answers, str(path))
 
     def _ask(self, question: str, *arguments: object) -> Any:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import TargetError
 from bpfprobe.model.noun import dataclass
 from bpfprobe.target.checks.check import Check
+from bpfprobe.target.files import read_regular
 from bpfprobe.target.lookup import library_directories, read_library_cache
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bpfprobe.target.files import Files
+
+_MOST_BYTES = 1 << 20
+"""Of a file of a Python package, in a folder that may be anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,6 @@ def _same(binding: str, file: str) -> bool:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(errors="replace")
-    except OSError:  # no such package here
+        return read_regular(str(path), _MOST_BYTES).decode(errors="replace")
+    except TargetError:  # no such package here
         return None
