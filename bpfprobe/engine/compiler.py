@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.engine import compiler_child as child
 from bpfprobe.engine.bpf import INSTRUCTION_SIZE
 from bpfprobe.engine.compiler_elsewhere import compile_elsewhere
-from bpfprobe.engine.compiler_identity import COMPILER_PLACE
+from bpfprobe.engine.compiler_identity import COMPILER_PLACE, compiles_elsewhere
 from bpfprobe.engine.compiler_process import CompilerProcess, Done, SlowCompilerError
 from bpfprobe.engine.listing import lines_of, numbered
 from bpfprobe.errors import CompileError, MissingLibraryError
@@ -87,9 +87,8 @@ def compile_c(
 
 
 def _run(request: bytes, timeout_s: float, waiting: CompilerProcess | None) -> Done:
-    place = os.environ.get(COMPILER_PLACE)
-    if place:
-        done = compile_elsewhere(place, request, timeout_s)
+    if compiles_elsewhere():
+        done = compile_elsewhere(os.environ[COMPILER_PLACE], request, timeout_s)
         if done is not None:
             return done
     return run_child(request, timeout_s, waiting)

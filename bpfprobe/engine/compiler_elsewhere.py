@@ -16,6 +16,7 @@ import struct
 import time
 
 from bpfprobe.engine import compiler_child as child
+from bpfprobe.engine.compiler_identity import is_trusted_device
 from bpfprobe.engine.compiler_process import Done
 
 LENGTH = struct.Struct("<I")
@@ -57,11 +58,17 @@ def _open(place: str, deadline: float) -> int:
     """Open a device that one process at a time may have open."""
     while True:
         try:
-            return os.open(place, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+            device = os.open(place, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_BUSY_S)
+        else:
+            break
+    if not is_trusted_device(os.fstat(device)):
+        os.close(device)
+        raise ValueError("another device by now")
+    return device
 
 
 def _message(device: int, deadline: float) -> bytes:

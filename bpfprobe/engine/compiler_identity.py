@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+
+from bpfprobe.trust import is_trusted_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +15,7 @@ COMPILER_PLACE = "BPFPROBE_COMPILER"
 """A variable of the environment that names a place where another machine compiles for this one."""
 LIBRARY = "libbcc.so.0"
 
+_PORT = "/dev/vport"
 _CACHE = "/etc/ld.so.cache"
 _FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 
@@ -34,8 +38,23 @@ def compiler_identity() -> str:
 
 
 def compiles_elsewhere() -> bool:
-    """Whether the environment names a place where another machine compiles."""
-    return bool(os.environ.get(COMPILER_PLACE))
+    """Whether the environment names a place where another machine compiles.
+
+    What comes from there is loaded into the kernel: only a port of a virtual machine counts, and
+    none that others can write to.
+    """
+    place = os.environ.get(COMPILER_PLACE, "")
+    if not place.startswith(_PORT) or "/" in place.removeprefix(_PORT):
+        return False
+    try:
+        return is_trusted_device(os.stat(place))  # noqa: PTH116  # as above
+    except (OSError, ValueError):
+        return False
+
+
+def is_trusted_device(status: os.stat_result) -> bool:
+    """Whether it is a character device of root's, or ours, that others cannot write to."""
+    return stat.S_ISCHR(status.st_mode) and is_trusted_file(status)
 
 
 def _candidates() -> Iterator[str]:

@@ -15,6 +15,7 @@ from bpfprobe._resources import template_root
 from bpfprobe.engine import compiler_child as child
 from bpfprobe.engine.fork_guard import OwnedFd
 from bpfprobe.model.noun import dataclass
+from bpfprobe.trust import LIBRARY_PATH, check_library_path
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -47,10 +48,12 @@ class CompilerProcess:
 
     Leaving the block ends the process, whatever it is at, and waits for it. With a ``guard`` no
     forked child keeps a pipe of it open, by which it sees that this process has gone. Raises
-    OSError where it cannot be started.
+    OSError where it cannot be started, `MissingLibraryError` where root would load libraries of
+    another user.
     """
 
     def __init__(self, guard: ForkGuard | None = None) -> None:
+        check_library_path()
         self._guard = guard
         self._owner = os.getpid()
         self._pid = 0
@@ -183,6 +186,6 @@ def _environment() -> dict[str, str]:
     BCC takes headers from /tmp (CVE-2024-2314).
     """
     environment = {"BCC_KERNEL_SOURCE": ".", "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
-    if "LD_LIBRARY_PATH" in os.environ:
-        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    if LIBRARY_PATH in os.environ:
+        environment[LIBRARY_PATH] = os.environ[LIBRARY_PATH]
     return environment

@@ -6,13 +6,12 @@ The system's apt is read (for its mirror, proxies and keys) and never written.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab.errors import LabUnavailable
-from bpfprobe.lab.process import run_tool
+from bpfprobe.lab.process import environment, run_tool
 from bpfprobe.lab.sources import KEYRING, Mirrors
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class Apt:
         return self.root / "archives"
 
     def _run(self, program: str, *arguments: str, cwd: Path | None = None) -> bytes:
-        environ = {**os.environ, "APT_CONFIG": str(self._configuration()), "LC_ALL": "C.UTF-8"}
+        environ = environment(APT_CONFIG=str(self._configuration()), LC_ALL="C.UTF-8")
         hint = NEEDS_NETWORK if program == "apt-get" else NEEDS_APT
         return run_tool((program, *arguments), hint=hint, cwd=cwd, env=environ)
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab.errors import LabUnavailable
-from bpfprobe.lab.process import last_words
+from bpfprobe.lab.process import environment, last_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,16 @@ def _unpack_one(deb: Path, root: Path) -> None:
     extract = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "--warning=none"]
     try:
         with subprocess.Popen(
-            ["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ["dpkg-deb", "--fsys-tarfile", str(deb)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
         ) as reader:
             done = subprocess.run(
                 [*extract, *excludes, "-C", str(root), "-f", "-"],
                 stdin=reader.stdout,
                 stderr=subprocess.PIPE,
+                env=environment(),
                 check=False,
             )
             complaint = reader.stderr.read() if reader.stderr else b""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from bpfprobe.lab.errors import GuestLost, LabUnavailable
+from bpfprobe.lab.process import environment, find_program
 from bpfprobe.lab.qmp import Monitor
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def start(
             stderr=log,
             pass_fds=descriptors,
             start_new_session=True,
-            env={**os.environ, "QEMU_MODULE_DIR": str(tools.path("usr/lib/x86_64-linux-gnu/qemu"))},
+            env=environment(QEMU_MODULE_DIR=str(tools.path("usr/lib/x86_64-linux-gnu/qemu"))),
         )
     except OSError as error:
         raise LabUnavailable(
@@ -176,5 +176,5 @@ def _escaped(path: Path) -> str:
 
 def _ended_with_parent() -> list[str]:
     """Make the kernel end QEMU should this process die without a chance to do it."""
-    setpriv = shutil.which("setpriv")
+    setpriv = find_program("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

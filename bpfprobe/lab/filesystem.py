@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.process import run_tool
+from bpfprobe.lab.process import environment, run_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def make_ext4(tools: Tools, content: Path, image: Path, size: int | None = None)
     inodes = files + SPARE_INODES
     if size is None:
         size = -(-(used + inodes * 256 + used // 16 + SPARE_BYTES) // MIB) * MIB
-    environ = {**os.environ, "MKE2FS_CONFIG": str(tools.path("etc/mke2fs.conf"))}
+    environ = environment(MKE2FS_CONFIG=str(tools.path("etc/mke2fs.conf")))
     options = ["-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-m", "0", "-O", FEATURES]
     options += ["-E", "lazy_itable_init=0,root_owner=0:0", "-N", str(inodes), "-d", str(content)]
     run_tool(

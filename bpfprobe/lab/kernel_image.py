@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.errors import LabUnavailable
+from bpfprobe.lab.process import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -112,7 +113,9 @@ def _decompress(kind: str, data: bytes, tools: Tools) -> bytes:
     except (lzma.LZMAError, zlib.error):
         return b""  # the magic number stood there by chance
     argv = [*tools.command(kind), "-dcq", "-"]
-    return subprocess.run(argv, input=data, capture_output=True, check=False).stdout
+    return subprocess.run(
+        argv, input=data, capture_output=True, env=environment(), check=False
+    ).stdout
 
 
 def dependencies(module: bytes) -> list[str]:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab.errors import LabUnavailable
+from bpfprobe.trust import trusted_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 ERROR_LINES = 6
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of a program: for root, others can put none into its PATH."""
+    return {**os.environ, "PATH": trusted_path(os.environ.get("PATH") or os.defpath), **more}
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program of the host, None where there is none."""
+    return shutil.which(name, path=environment()["PATH"])
 
 
 def run_tool(
@@ -27,7 +40,7 @@ def run_tool(
         done = subprocess.run(
             argv,
             cwd=cwd,
-            env=env,
+            env=env or environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout_s,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.filesystem import make_ext4
-from bpfprobe.lab.process import run_tool
+from bpfprobe.lab.process import environment, run_tool
 from bpfprobe.lab.tools import loader
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _finish(tree: Path) -> None:
 def _compile_python(tree: Path) -> None:
     """Compile the guest's Python once here, rather than at each import under emulation."""
     python = max((tree / "usr/bin").glob("python3.*[0-9]"))
-    environ = {**os.environ, "PYTHONHOME": str(tree / "usr"), "PYTHONDONTWRITEBYTECODE": ""}
+    environ = environment(PYTHONHOME=str(tree / "usr"), PYTHONDONTWRITEBYTECODE="")
     workers = str(min(2, os.cpu_count() or 1))
     options = ["-S", "-m", "compileall", "-q", "-j", workers, "-s", str(tree), "-p", "/"]
     libraries = [str(path) for path in (tree / "usr/lib").glob("python3*")]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfprobe.lab.cache import fingerprint
 from bpfprobe.lab.debs import unpack
 from bpfprobe.lab.errors import LabUnavailable
-from bpfprobe.lab.process import run_tool
+from bpfprobe.lab.process import find_program, run_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +70,7 @@ def loader(root: Path) -> tuple[str, ...]:
 
 def host_qemu(safe_version: int) -> Emulator | None:
     """The machine's own QEMU, or None when there is none that will do."""
-    path = shutil.which(QEMU)
+    path = find_program(QEMU)
     return probe_qemu((path,), safe_version) if path else None
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.lab.cache import fingerprint, keep_newest, touched
 from bpfprobe.lab.errors import LabUnavailable
 from bpfprobe.lab.filesystem import MIB, make_ext4
+from bpfprobe.lab.process import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,6 +70,7 @@ def _names_from_git(checkout: Path) -> Iterable[str]:
         done = subprocess.run(
             [*listing, "--cached", "--others", "--exclude-standard"],
             capture_output=True,
+            env=environment(),
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.regex import regex
+from bpfprobe.trust import check_library_path
 
 if TYPE_CHECKING:
     import re
@@ -35,9 +36,13 @@ _RUST_WORDS = {
 
 
 class Demangler:
-    """libstdc++'s ``__cxa_demangle``. ``is_there`` is false on a machine without the library."""
+    """libstdc++'s ``__cxa_demangle``. ``is_there`` is false on a machine without the library.
+
+    Raises `MissingLibraryError` where others could have put another one in its place.
+    """
 
     def __init__(self) -> None:
+        check_library_path()
         try:
             self._demangle = ctypes.CDLL("libstdc++.so.6")["__cxa_demangle"]
             self._free = ctypes.CDLL(None).free

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,8 +55,30 @@ def test_a_change_is_another_one(machine: Path) -> None:
 
 @pytest.mark.usefixtures("machine")
 def test_one_that_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BPFPROBE_COMPILER", "/dev/port")
-    assert identity() == "at /dev/port"
+    port = os.stat_result((stat.S_IFCHR | 0o600, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "stat", lambda path: {"/dev/vport0p2": port}[path])
+    monkeypatch.setenv("BPFPROBE_COMPILER", "/dev/vport0p2")
+    assert identity() == "at /dev/vport0p2"
+
+
+@pytest.mark.parametrize(
+    ("place", "mode", "user"),
+    [
+        ("/dev/vport0p2", stat.S_IFCHR | 0o620, 0),
+        ("/dev/vport0p2", stat.S_IFCHR | 0o600, 12345),
+        ("/dev/vport0p2", stat.S_IFIFO | 0o600, 0),
+        ("/dev/vport0p2/../mem", stat.S_IFCHR | 0o600, 0),
+        ("/dev/mem", stat.S_IFCHR | 0o640, 0),
+        ("/home/alice/port", stat.S_IFCHR | 0o600, 0),
+    ],
+)
+def test_a_place_that_others_could_answer_at_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, place: str, mode: int, user: int
+) -> None:
+    port = os.stat_result((mode, 0, 0, 1, user, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "stat", lambda path: port)
+    monkeypatch.setenv("BPFPROBE_COMPILER", place)
+    assert not compiler_identity.compiles_elsewhere()
 
 
 def test_it_is_the_library_that_is_loaded() -> None:
