@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import MissingLibraryError, TargetError
@@ -166,9 +167,13 @@ class DwarfFile:
             )
         return self._functions[address]
 
+    @cached_property
+    def _ranges(self) -> Any:
+        """What ``.debug_aranges`` says, which pyelftools parses whole each time it is asked."""
+        return self._dwarf.get_aranges()
+
     def _units_of(self, address: int) -> Iterator[Any]:
-        ranges = self._dwarf.get_aranges()
-        offset = ranges.cu_offset_at_addr(address) if ranges else None
+        offset = self._ranges.cu_offset_at_addr(address) if self._ranges else None
         if offset is not None:
             yield self._dwarf.get_CU_at(offset)
             return
