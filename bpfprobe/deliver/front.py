@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.model.event import of_hit
 from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
@@ -38,23 +39,25 @@ class Front:
     def cells(self, event: Event) -> list[str]:
         """The same of an event, padded."""
         cells = []
+        time_ns = of_hit(event, "time")
         if self.time == "clock":
-            text = self.clock.at(event.time).strftime("%H:%M:%S.%f")
+            text = self.clock.at(time_ns).strftime("%H:%M:%S.%f")
             cells.append(text[: 8 + bool(self.fraction) + self.fraction])
         elif self.time == "offset":
-            cells.append(f"{(event.time - self.start_ns) / SECOND_NS:.6f}"[:8].ljust(8))
+            cells.append(f"{(time_ns - self.start_ns) / SECOND_NS:.6f}"[:8].ljust(8))
         elif self.time == "unix":
-            cells.append(f"{(event.time + self.clock.ahead_ns) / SECOND_NS:.6f}".ljust(17))
+            cells.append(f"{(time_ns + self.clock.ahead_ns) / SECOND_NS:.6f}".ljust(17))
         if self.cpu:
-            cells.append(f"{event.cpu:<3}")
+            cells.append(f"{of_hit(event, 'cpu'):<3}")
         return cells
 
     def members(self, event: Event) -> dict[str, str | float]:
         """The time as a member of a JSON object: ISO 8601, or seconds. The CPU is one already."""
+        time_ns = of_hit(event, "time")
         if self.time == "clock":
-            return {JSON_NAMES["clock"]: self.clock.at(event.time).isoformat()}
+            return {JSON_NAMES["clock"]: self.clock.at(time_ns).isoformat()}
         if self.time == "offset":
-            return {JSON_NAMES["offset"]: (event.time - self.start_ns) / SECOND_NS}
+            return {JSON_NAMES["offset"]: (time_ns - self.start_ns) / SECOND_NS}
         if self.time == "unix":
-            return {JSON_NAMES["unix"]: (event.time + self.clock.ahead_ns) / SECOND_NS}
+            return {JSON_NAMES["unix"]: (time_ns + self.clock.ahead_ns) / SECOND_NS}
         return {}

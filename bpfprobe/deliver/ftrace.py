@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.ftrace_text import ftrace_values
+from bpfprobe.model.event import of_hit
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.printable import lines_text
@@ -86,9 +87,10 @@ class FtraceLines:
 
     @staticmethod
     def _front(event: Event) -> str:
-        comm = escape(event.comm) if "comm" in event.names() else "<...>"
-        seconds, rest = divmod(event.time // 1000, 1_000_000)
-        return f"{comm:>16}-{event.tid:<7} [{event.cpu:03}] ..... {seconds:5}.{rest:06}:"
+        comm = escape(of_hit(event, "comm")) if "comm" in event.names() else "<...>"
+        seconds, rest = divmod(of_hit(event, "time") // 1000, 1_000_000)
+        tid, cpu = of_hit(event, "tid"), of_hit(event, "cpu")
+        return f"{comm:>16}-{tid:<7} [{cpu:03}] ..... {seconds:5}.{rest:06}:"
 
     def _spot(self, event: Event) -> str:
         spot = self._spots[type(event)]
@@ -104,7 +106,8 @@ class FtraceLines:
         if frames is None:
             return [" => (fault)"]
         if user:
-            return [f" => {_user_text(self._symbols.user(event.pid, at), at)}" for at in frames]
+            pid = of_hit(event, "pid")
+            return [f" => {_user_text(self._symbols.user(pid, at), at)}" for at in frames]
         address = " <{:016x}>" if self._addresses else ""  # as seq_print_sym() of the kernel
         return [f" => {_name(self._symbols.kernel(at), at)}{address.format(at)}" for at in frames]
 

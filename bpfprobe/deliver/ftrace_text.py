@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from bpfprobe.model.layout import Field
 
 FAULT = "(fault)"
-_IN_EVERY_EVENT = frozenset({"probe", "time", "pid", "tid", "cpu", "comm"})
 
 
 def ftrace_values(event: Event) -> Iterator[tuple[str, str]]:
     """Each capture of an event with its text."""
-    for field in event.layout.fields:
-        if field.name not in _IN_EVERY_EVENT:
-            yield field.name, _shown(getattr(event, field.name), field)
+    for field in event.layout.captured():
+        yield field.name, _shown(getattr(event, field.name), field)
 
 
 def _shown(value: Any, field: Field) -> str:

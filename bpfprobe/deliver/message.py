@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.table import shown
+from bpfprobe.model.event import of_hit
 from bpfprobe.model.message import Conversion, Shape
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _converted(part: Conversion, event: Event, symbols: Symbolizer) -> str:
     if part.shape is Shape.KERNEL_SYMBOL:
         return _padded(location_text(symbols.kernel(value), with_module=False), part)
     if part.shape is Shape.USER_SYMBOL:
-        return _padded(location_text(symbols.user(event.pid, value)), part)
+        return _padded(location_text(symbols.user(of_hit(event, "pid"), value)), part)
     return _number(value, part)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.message import location_text
 from bpfprobe.errors import SessionError
+from bpfprobe.model.event import of_hit
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.noun import dataclass
 
@@ -49,7 +50,8 @@ def frames(event: Event, field: Field, symbols: Symbolizer) -> tuple[Frame, ...]
     if addresses is None:
         return None
     if field.user:
-        return tuple(Frame(address, symbols.user(event.pid, address)) for address in addresses)
+        pid = of_hit(event, "pid")
+        return tuple(Frame(address, symbols.user(pid, address)) for address in addresses)
     return tuple(Frame(address, symbols.kernel(address)) for address in addresses)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.deliver.event_types import decode_text
+from bpfprobe.model.event import of_hit
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.scalar import Style
@@ -41,12 +42,12 @@ class Table:
     def __init__(self, layouts: Sequence[Layout], front: Front | None = None) -> None:
         self._front = front
         self._several = len(layouts) > 1
-        self._fields = [f for f in layouts[0].fields if _has_column(f)]
+        self._fields = _columns_of(layouts[0])
         self.has_stacks = any(
             f.kind is FieldKind.STACK for layout in layouts for f in layout.fields
         )
         """Whether events have stacks, which are no columns: see `bpfprobe.deliver.stack`."""
-        self._comm = any(f.name == "comm" for layout in layouts for f in layout.fields)
+        self._comm = any(_has_comm(layout) for layout in layouts)
         self._columns = [Column("PID", 7, right=True)]
         if self._comm:
             self._columns.append(Column("COMM", 16, right=False))
@@ -66,13 +67,12 @@ class Table:
     def row(self, event: Event) -> str:
         """An event."""
         front = self._front.cells(event) if self._front else []
-        cells = [str(event.pid)]
+        cells = [str(of_hit(event, "pid"))]
         if self._comm:
-            has_comm = any(f.name == "comm" for f in event.layout.fields)
-            cells.append(escape(event.comm) if has_comm else "")
+            cells.append(escape(of_hit(event, "comm")) if _has_comm(event.layout) else "")
         if not self._several:
             return self._line(front, cells + [shown(event, field) for field in self._fields])
-        fields = [f for f in event.layout.fields if _has_column(f)]
+        fields = _columns_of(event.layout)
         values = " ".join(f"{f.name}={shown(event, f, quoted=True)}" for f in fields)
         return self._line(front, [*cells, event.probe, values])
 
@@ -81,11 +81,12 @@ class Table:
         return " ".join(front + [column.cell(cell) for column, cell in pairs]).rstrip()
 
 
-_COMMON = frozenset({"probe", "time", "pid", "tid", "cpu", "comm"})
+def _columns_of(layout: Layout) -> list[Field]:
+    return [field for field in layout.captured() if field.kind is not FieldKind.STACK]
 
 
-def _has_column(field: Field) -> bool:
-    return field.name not in _COMMON and field.kind is not FieldKind.STACK
+def _has_comm(layout: Layout) -> bool:
+    return any(field.name in ("comm", "_comm") for field in layout.fields)
 
 
 def shown(event: Event, field: Field, *, quoted: bool = False) -> str:

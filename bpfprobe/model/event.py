@@ -19,12 +19,19 @@ def _not_captured(event: Event) -> Any:
     raise AttributeError(f"events of {event.probe} have no such field: {', '.join(event.names())}")
 
 
+def of_hit(event: Event, name: str) -> Any:
+    """Return ``pid``, ``comm`` and so on of the hit, whatever captures are called."""
+    own = getattr(event, f"_{name}", None)
+    return getattr(event, name) if own is None else own
+
+
 class Event(Values):
     """A hit of a probe. Each probe has a subclass with an attribute for each capture.
 
     Every event has ``time`` (nanoseconds, CLOCK_MONOTONIC), ``pid`` (process), ``tid`` (thread),
     ``cpu``, and unless the probe was told otherwise ``comm`` (the thread's name). A capture that
     could not be read is None and named in ``faults``; one that was cut is named in ``truncated``.
+    Where a captured argument or field has one of these names, the hit's own is ``_pid``, ``_comm``.
     Strings are decoded as UTF-8, bytes that are none survive as surrogates (PEP 383);
     `raw` gives the bytes. Fields go by their names: that an event is a tuple underneath, of what
     the record held, is how it is made fast and no part of the interface.

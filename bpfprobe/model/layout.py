@@ -12,6 +12,10 @@ from enum import Enum
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.scalar import Style
 
+HEADER = ("time", "pid", "tid", "cpu", "comm")
+"""What every record says of its hit. Where a capture has one of these names, that of the hit has
+the same with a _ before it."""
+
 MARKS_PER_WORD = 16
 """Each u32 of marks holds 16 fault bits (low half) and 16 truncation bits (high half)."""
 
@@ -104,3 +108,14 @@ class Layout:
     def field(self, name: str) -> Field:
         """The field of that name."""
         return next(field for field in self.fields if field.name == name)
+
+    def field_of_hit(self, name: str) -> Field:
+        """Return the field of the header, whatever a capture is called."""
+        names = (f"_{name}", name)
+        return next(field for one in names for field in self.fields if field.name == one)
+
+    def captured(self) -> tuple[Field, ...]:
+        """Return the fields that are not of the header."""
+        names = {field.name for field in self.fields}
+        of_hit = {f"_{name}" if f"_{name}" in names else name for name in HEADER}
+        return tuple(f for f in self.fields if f.name != "probe" and f.name not in of_hit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.layout import HEADER, MARKS_PER_WORD, Field, FieldKind, Layout
 from bpfprobe.model.noun import replace
 from bpfprobe.model.plan import RangeRead
 from bpfprobe.model.scalar import Style
@@ -61,10 +61,12 @@ def make_layout(bound: Bound, together: Sequence[RangeRead] = ()) -> Layout:
     Raises `SpecError` when it would be too big.
     """
     spec = bound.spec
-    fields = [Field(name, FieldKind.INTEGER, at, size) for name, at, size in _HEADER]
+    names = {capture.capture.name for capture in bound.captures}
+    of_hit = {name: f"_{name}" if name in names else name for name in ("probe", *HEADER)}
+    fields = [Field(of_hit[name], FieldKind.INTEGER, at, size) for name, at, size in _HEADER]
     at = _HEADER_BYTES
     if spec.comm:
-        fields.append(Field("comm", FieldKind.COMM, at, COMM_BYTES))
+        fields.append(Field(of_hit["comm"], FieldKind.COMM, at, COMM_BYTES))
         at += COMM_BYTES
     fallible = [c for c in bound.captures if can_fail(c.value)]
     marks = {id(capture): number for number, capture in enumerate(fallible)}

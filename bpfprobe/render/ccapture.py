@@ -355,11 +355,12 @@ def struct_lines(layout: Layout, name: str, *, behind: str = "") -> list[str]:
     return lines
 
 
-HEADER_FIELDS = frozenset({"probe", "cpu", "tid", "pid", "time"})
+_HEADER_BYTES = 24
 
 
 def _member(field: Field) -> str:
-    return field.name if field.name in HEADER_FIELDS else c_field(field)
+    in_header = field.offset < _HEADER_BYTES and field.kind is FieldKind.INTEGER
+    return field.name.removeprefix("_") if in_header else c_field(field)
 
 
 def _declaration(field: Field) -> str:

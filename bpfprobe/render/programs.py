@@ -235,7 +235,7 @@ def _captures(probe: ProbePlan, values: ValueWriter, conditions: ConditionWriter
     writer = CaptureWriter(values, conditions, probe.layout, captured)
     own = loads(tuple(bound.value for bound in probe.bound.captures)) > MANY_LOADS
     if probe.bound.spec.comm:
-        writer.capture(probe.layout.field("comm"), CommText())
+        writer.capture(probe.layout.field_of_hit("comm"), CommText())
     # What the filter has read to the head of the tail comes first.
     in_order = sorted(probe.bound.captures, key=lambda one: one.capture.name != probe.shared_text)
     for read in probe.ranges:

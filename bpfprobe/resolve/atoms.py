@@ -21,6 +21,7 @@ from bpfprobe.model.value import (
     Value,
 )
 from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, Operand
+from bpfprobe.resolve.scope import BUILTIN_NAMES
 
 if TYPE_CHECKING:
     from bpfprobe.model import expression as ast
@@ -34,14 +35,16 @@ _MOST_USER_SLOTS = 1 << 28
 
 def variable(name: str, span: Span, scope: Scope) -> Operand:
     """``$NAME``."""
-    if not scope.has_registers and name in scope.arguments:
-        return scope.arguments[name]  # $FIELD of an event
+    if scope.is_eprobe and name in scope.arguments:
+        return scope.arguments[name]  # the kernel's own e has fields so
     if name in ("comm", "COMM"):
         return scope.builtin("comm", span)
     if scope.is_eprobe:
         raise _no_event_field(name, span, scope)
-    if name == "retval":
-        return scope.return_value(span)
+    if name in BUILTIN_NAMES:
+        return scope.builtin(name, span)
+    if not scope.has_registers and name in scope.arguments:
+        return scope.arguments[name]  # $FIELD of an event
     if name == "arg*":
         raise spec_error(
             "BAD_VAR", "$arg* stands for several values", span, "it must be a value by itself"
@@ -54,20 +57,6 @@ def variable(name: str, span: Span, scope: Scope) -> Operand:
         struct = scope.target.struct("task_struct")
         pointer = KPointer("struct task_struct *", struct) if struct else None
         return NumberOperand(BuiltinValue(Builtin.TASK), pointer)
-    if name in (
-        "pid",
-        "tid",
-        "uid",
-        "gid",
-        "cpu",
-        "time",
-        "ppid",
-        "cgroup",
-        "duration",
-        "kstack",
-        "ustack",
-    ):
-        return scope.builtin(name, span)
     if name == "current":
         raise spec_error(
             "BAD_VAR",

@@ -56,6 +56,14 @@ class DebugArguments:
             )
         return found
 
+    def has(self, name: str) -> bool:
+        """Whether the function is known to have an argument of that name."""
+        try:
+            prototype = self._prototype
+        except (MissingLibraryError, TargetError):  # of no use by name either
+            return False
+        return prototype is not None and any(p.name == name for p in prototype.parameters)
+
     def returned(self, span: Span) -> Operand | None:
         """What ``$retval`` is by the function's own type; None where that is not known.
 

@@ -87,6 +87,8 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
             return atoms.file_memory(expression, scope)
         case ast.Offset():
             return _offset(expression, scope)
+        case ast.MemberOf(ast.Name("args"), name) if not scope.has_args:
+            return scope.named_argument(name, expression.span)
         case ast.MemberOf(base):
             return member_of(resolve_operand(base, scope), expression, scope)
         case ast.Element(base):

@@ -16,6 +16,7 @@ from bpfprobe.resolve.all_arguments import all_captures
 from bpfprobe.resolve.captures import resolve_capture
 from bpfprobe.resolve.conditions import resolve_condition
 from bpfprobe.resolve.debug_arguments import DebugArguments
+from bpfprobe.resolve.field_names import named_for_fields
 from bpfprobe.resolve.scopes import (
     function_scope,
     syscall_scope,
@@ -71,7 +72,7 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -
     wrong: list[Diagnostic] = []
     captures: list[BoundCapture] = []
     known: dict[str, Operand] = {}
-    for capture in all_captures(spec.captures, scope, wrong):
+    for capture in named_for_fields(all_captures(spec.captures, scope, wrong), scope):
         try:
             value, operand = resolve_capture(capture, scope)
         except SpecError as error:
@@ -144,9 +145,9 @@ def _user_place(point: UserPoint, span: Span, target: Target, arch: Arch) -> _Pl
     """One place of a program, and the names that its function gives."""
     site, binary, note = user_site(point, span, target)
     inside = point.plus != 0
-    entry = virtual_address(site.offset, binary)
+    entry = virtual_address(site.offset - point.plus, binary)
     arguments = None
-    if entry is not None and not inside:
+    if entry is not None:
         arguments = DebugArguments(target, arch, binary, entry, returns=point.returns)
     name = site.symbol or hex(site.offset)
     scope = user_scope(

@@ -19,6 +19,7 @@ from bpfprobe.model.value import (
     StackValue,
 )
 from bpfprobe.resolve.event_fields import event_field
+from bpfprobe.resolve.like_builtins import like_builtins
 from bpfprobe.resolve.operand import ArgvOperand, NumberOperand, Operand, StackOperand, TextOperand
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class Scope:
     with the reason. ``places`` are the functions that a glob means.
     ``retval`` is None where the probe is not a return probe, or why no program can take it.
     ``in_filter`` is true for a filter, where an unknown name has the kernel's word for it.
-    ``debug_arguments`` are those of a function of a program, for names that mean nothing else: so
-    what a name means does not depend on debug information being there.
+    ``debug_arguments`` are those of a function of a program. A name that is a builtin's too is
+    refused there: what it means would depend on debug information being there.
     ``file_offset`` is the place of the probe in its program. ``is_inside`` is true behind the entry
     of a function. ``untyped`` gives arguments behind the registers where no type tells which.
     """
@@ -94,21 +95,63 @@ class Scope:
     debug_arguments: DebugArguments | None = None
 
     def name(self, name: str, span: Span) -> Operand:
-        """A bare name: a capture, else an argument, else a builtin, else a field of every event."""
+        """A bare name: a capture, else an argument, else a builtin, else a field of every event.
+
+        An argument that cannot be reached, or may be meant, is never replaced by a builtin.
+        """
         if name in self.captures:
             return self.captures[name]
         if name in self.arguments:
             return self.arguments[name]
+        if name in self.refused:
+            raise self._unknown(name, span)
         if name in BUILTIN_NAMES:
+            if self._may_be_argument(name):
+                raise self._ambiguous(name, span)
             return self.builtin(name, span)
         field = event_field(name, span)
         if field is not None:
             return field
-        if self.debug_arguments is not None:
+        if self.debug_arguments is not None and not self.is_inside:
             operand = self.debug_arguments.find(name, span)
             if operand is not None:
                 return operand
         raise self._unknown(name, span)
+
+    def named_argument(self, name: str, span: Span) -> Operand:
+        """``args.NAME``: an argument or field, whatever else has its name."""
+        if name in self.arguments:
+            return self.arguments[name]
+        if self.debug_arguments is not None and not self.is_inside:
+            operand = self.debug_arguments.find(name, span)
+            if operand is not None:
+                return operand
+        raise self._unknown(name, span, prefix="args.")
+
+    @property
+    def has_args(self) -> bool:
+        """Whether ``args`` is a name of its own here, and so no way to name an argument."""
+        names = (self.captures, self.arguments, self.refused)
+        return any("args" in some for some in names) or self._may_be_argument("args")
+
+    def _may_be_argument(self, name: str) -> bool:
+        if self.debug_arguments is not None:
+            return self.debug_arguments.has(name)
+        return self.is_syscall and not self.arguments and name in like_builtins(self.function)
+
+    def _ambiguous(self, name: str, span: Span) -> SpecError:
+        """The refusal of a name whose meaning would depend on what is installed or mounted."""
+        ways = [f"${name} is the builtin"]
+        if self.is_inside:
+            ways.append("the argument is there at the function's entry only")
+        elif self.is_syscall:
+            ways.append(f"the argument's name is in tracefs (as root: {TRACEFS_WAY_OUT})")
+        elif not self.has_args:
+            ways.insert(0, f"args.{name} is the argument")
+        else:
+            ways.insert(0, "$arg1, $arg2, ... are the arguments")
+        message = f"{name} is an argument of {self.function}, and a builtin too"
+        return spec_error("AMBIGUOUS_NAME", message, span, ", ".join(ways))
 
     def builtin(self, name: str, span: Span) -> Operand:
         """What every probe has."""
@@ -120,12 +163,7 @@ class Scope:
             return self.return_value(span)
         if name == "duration":
             if not self.returns:
-                raise spec_error(
-                    "RETVAL_ON_PROBE",
-                    "there is no duration on entry",
-                    span,
-                    "a return probe has it: kretprobe, uretprobe, r:, or syscall",
-                )
+                raise self._only_on_return("duration", span)
             return NumberOperand(Duration())
         if name == "ppid":
             return NumberOperand(self.task.parent_pid(span))
@@ -155,14 +193,20 @@ class Scope:
         if isinstance(self.retval, TargetError):
             raise _refusal(self.retval, span)
         if self.retval is None:
-            raise spec_error(
-                "RETVAL_ON_PROBE",
-                "there is no return value on entry",
-                span,
-                "a return probe has it: kretprobe, uretprobe, r:, or syscall",
-            )
+            raise self._only_on_return("return value", span)
         typed = self.debug_arguments.returned(span) if self.debug_arguments is not None else None
         return typed or self.retval
+
+    def _only_on_return(self, what: str, span: Span) -> SpecError:
+        if not self.has_registers and not self.is_syscall:
+            hint = f"its fields are {', '.join(self.arguments)}"
+            return spec_error("RETVAL_ON_PROBE", f"an event has no {what} of its own", span, hint)
+        return spec_error(
+            "RETVAL_ON_PROBE",
+            f"there is no {what} on entry",
+            span,
+            "a return probe has it: kretprobe, uretprobe, r:, or syscall",
+        )
 
     def argument(self, number: int, span: Span) -> Operand:
         """``$argN``."""
@@ -199,13 +243,13 @@ class Scope:
             f"on {self.arch.name} the first {len(self.arch.arguments)} are in registers",
         )
 
-    def _unknown(self, name: str, span: Span) -> SpecError:
+    def _unknown(self, name: str, span: Span, prefix: str = "") -> SpecError:
         if name in self.refused:
-            return _refusal(self.refused[name], span)
-        known = [*self.captures, *self.arguments]
+            return self._unreached(name, span)
         from difflib import get_close_matches  # only mistakes want it
 
-        near = get_close_matches(name, [*known, *BUILTIN_NAMES], n=3, cutoff=0.6)
+        known = [*self.arguments] if prefix else [*self.captures, *self.arguments, *BUILTIN_NAMES]
+        near = [prefix + one for one in get_close_matches(name, known, n=3, cutoff=0.6)]
         what = f"{self.function} has no argument {name}"
         if self.numbered and re.fullmatch("arg[1-9][0-9]*", name):
             hint = f"did you mean ${name}?"
@@ -216,13 +260,19 @@ class Scope:
         else:
             what = f"the arguments of {self.function} are not known by name here, {name} neither"
             hint = "$arg1, $arg2, ... always work"
-            if self.debug_arguments is not None:
+            if self.debug_arguments is not None and not self.is_inside:
                 hint += f"; {self.debug_arguments.way_to_names()}"
             if self.is_inside:
                 hint = "only its entry has arguments; here there are registers, as %ax, and $stack"
             if self.is_syscall:
                 hint += "; tracefs has the names (as root: " + TRACEFS_WAY_OUT + ")"
         return spec_error(self._unknown_code, what, span, hint)
+
+    def _unreached(self, name: str, span: Span) -> SpecError:
+        """The refusal of an argument that is there, where no program can take it."""
+        why = self.refused[name]
+        hint = f"${name} is the builtin; {why.hint}" if name in BUILTIN_NAMES else why.hint
+        return spec_error(why.code, why.message, span, hint)
 
     @property
     def _unknown_code(self) -> str:

@@ -62,8 +62,9 @@ def function_scope(
     numbered: dict[int, Operand] = {}
     unreadable: dict[int, TargetError] = {}
     refused: dict[str, TargetError] = {}
-    if inside:
-        pass  # registers hold anything by now
+    if inside:  # registers hold anything by now
+        names = [parameter.name for parameter in prototype.parameters] if prototype else []
+        refused = {one: _gone(one, name) for one in names if one}
     elif prototype is None:
         for n in range(1, len(arch.arguments) + 1):
             numbered[n] = NumberOperand(Argument(n), None, Space.ANY)
@@ -100,6 +101,14 @@ def function_scope(
         is_inside=inside,
         is_fprobe=is_fprobe,
         untyped=None if inside or prototype else untyped,
+    )
+
+
+def _gone(argument: str, function: str) -> TargetError:
+    return TargetError(
+        f"{argument} is an argument of {function}, and is there at its entry only",
+        code="NOSUP_BTFARG",
+        hint="here there are registers, as %ax, and the $stack",
     )
 
 

@@ -8,7 +8,7 @@ from bpfprobe.errors import SpecError
 from bpfprobe.model.ktype import KInt, Parameter, Prototype
 from bpfprobe.model.scalar import Scalar
 from bpfprobe.model.site import UserSite
-from bpfprobe.model.value import Argument
+from bpfprobe.model.value import Argument, Builtin, BuiltinValue
 from bpfprobe.pipeline import describe
 from bpfprobe.probes import probe
 from bpfprobe.testing import StaticTarget
@@ -23,12 +23,17 @@ TARGET = StaticTarget(
 )
 
 
-def test_a_builtin_keeps_its_meaning() -> None:
-    """So that it does not change with debug information being installed."""
-    made = describe([probe("uprobe:/bin/p:f n pid")], TARGET)
+def test_a_name_has_no_meaning_that_debug_information_changes() -> None:
+    made = describe([probe("uprobe:/bin/p:f n $pid a=args.pid")], TARGET)
     (bound,) = made.bound.probes
-    assert bound.captures[0].value == Argument(1, Scalar(4, True))
-    assert not isinstance(bound.captures[1].value, Argument)
+    values = [capture.value for capture in bound.captures]
+    number = Scalar(4, True)
+    assert values == [Argument(1, number), BuiltinValue(Builtin.PID), Argument(2, number)]
+    for text in ("uprobe:/bin/p:f pid", "uprobe:/bin/p:f n if pid == 3", "uprobe:/bin/p:f+4 pid"):
+        with pytest.raises(SpecError) as caught:
+            describe([probe(text)], TARGET)
+        assert caught.value.code == "AMBIGUOUS_NAME"
+        assert "$pid is the builtin" in str(caught.value.hint)
 
 
 def test_without_debug_information_it_is_said_what_would_help() -> None:

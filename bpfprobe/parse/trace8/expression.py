@@ -276,7 +276,7 @@ class ExpressionParser:
         if token.text == "args":
             if not self._is_tracepoint:
                 raise _at(span, "NO_BTFARG", "args belongs to tracepoints", "arg1, arg2, ...")
-            return Name(member.text, span)
+            return MemberOf(Name("args", token.span), member.text, True, span, member.span)
         return Register(member.text, span)
 
     def _string_comparison(self, name: Token) -> Expression:

@@ -114,7 +114,9 @@ class _Parts:
         parser = self._parser(span.start + 1, span.end - 1)
         condition = parser.expression()
         parser.expect_end()
-        self._in_predicate = frozenset(n.name for n in walk(condition) if isinstance(n, Name))
+        self._in_predicate = frozenset(
+            node.name for node in walk(condition) if isinstance(node, (Name, MemberOf))
+        )
         return condition
 
     def action(self, start: int) -> tuple[tuple[Capture, ...], Message]:
@@ -163,7 +165,9 @@ class _Parts:
         value = parser.text() if is_text else parser.expression()
         kind = TypeName(hole.type_name, 0, hole.span)
         # A filter looks at captures first, and these are cut to what the format says.
-        taken = {capture.name for capture in before} | RESERVED_NAMES | self._in_predicate
+        taken = (
+            {capture.name for capture in before} | RESERVED_NAMES | self._in_predicate | {"args"}
+        )
         return Capture(_name(value, taken), value, kind, value.span, value.span)
 
     def _parser(self, start: int, end: int) -> ExpressionParser:
