@@ -9,21 +9,20 @@ from bpfprobe.lab.errors import GuestFault, GuestLost, GuestTimeout, console_tai
 @pytest.mark.parametrize(
     "line",
     [
-        "[    5.1] BUG: kernel NULL pointer dereference, address: 0000000000000008",
-        "[    5.1] Oops: 0002 [#1] PREEMPT SMP NOPTI",
-        "[    5.1] WARNING: CPU: 1 PID: 7 at kernel/kprobes.c:1073 arm_kprobe+0x1/0x2",
-        "[    5.1] Kernel panic - not syncing: sysrq triggered crash",
-        "[    5.1] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
-        "[    5.1] Call Trace:",
+        "[    5.100000] BUG: kernel NULL pointer dereference, address: 0000000000000008",
+        "[    5.100000] Oops: 0002 [#1] PREEMPT SMP NOPTI",
+        "[    5.100000] WARNING: CPU: 1 PID: 7 at kernel/kprobes.c:1073 arm_kprobe+0x1/0x2",
+        "[    5.100000] Kernel panic - not syncing: sysrq triggered crash",
+        "[    5.100000] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
     ],
 )
 def test_a_fault_is_found_with_its_line(line):
-    console = f"[    1.0] quiet before\r\n{line}\r\n[    5.2] after\r\n".encode()
+    console = f"[    1.000000] quiet before\r\n{line}\r\n[    5.200000] after\r\n".encode()
     assert fault_in(console) == line
 
 
 def test_a_fault_on_the_unfinished_last_line():
-    assert fault_in(b"one\n[ 5.1] BUG: cut o") == "[ 5.1] BUG: cut o"
+    assert fault_in(b"one\n[    5.100000] BUG: cut o") == "[    5.100000] BUG: cut o"
 
 
 @pytest.mark.parametrize(
