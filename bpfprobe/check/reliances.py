@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.ktype import KFloat, KStruct, declared
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
+from bpfprobe.model.stack import StackValue
 from bpfprobe.model.value import (
     Argument,
     ArrayValue,
@@ -91,6 +92,9 @@ def _of_values(bound: Bound, target: Target) -> Iterator[Reliance]:
                 yield _syscall_argument(number, bound, tracepoint)
             case ContextField(offset) | ContextAddress(offset):
                 yield _field(offset, bound, tracepoint)
+            case StackValue(callers=callers) if callers:
+                who = " or ".join(dict.fromkeys(caller.value for caller in callers))
+                yield Reliance("the caller at the beginning of a function", f"put in by {who}")
             case SymbolAddress(symbol) if symbol:
                 yield Reliance(f"symbol {symbol}", "in the kernel")
 

@@ -8,6 +8,7 @@ from bpfprobe.cli.value_text import condition_text, value_text
 from bpfprobe.deliver.escape import escape
 from bpfprobe.model.layout import FieldKind
 from bpfprobe.model.printable import lines_text
+from bpfprobe.model.site import count_places
 
 if TYPE_CHECKING:
     from bpfprobe.model.layout import Layout
@@ -38,7 +39,8 @@ def _probe_text(probe: ProbePlan) -> str:
     lines.append(f"  {'site':<10} {escape(str(probe.site))}")
     if probe.bound.more_sites:
         programs = len(set(probe.shared_programs))
-        lines[-1] += f" and {len(probe.bound.more_sites)} more places, {programs} programs in all"
+        more = count_places(probe.bound.more_sites)
+        lines[-1] += f" and {more} more places, {programs} programs in all"
     lines += [f"  {'note':<10} {escape(note)}" for note in probe.bound.notes]
     lines += _choice_lines("mechanism", probe.mechanism)
     if probe.pairing is not None:

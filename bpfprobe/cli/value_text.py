@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.deliver.escape import escape
 from bpfprobe.model.printable import lines_text
+from bpfprobe.model.stack import StackValue
 from bpfprobe.model.value import (
     AllOf,
     AnyOf,
@@ -36,7 +37,6 @@ from bpfprobe.model.value import (
     PlaceText,
     RegisterValue,
     ReturnValue,
-    StackValue,
     SymbolAddress,
     SyscallArgument,
     TextArray,
@@ -119,8 +119,10 @@ def value_text(value: Capturable) -> str:
             )
         case ArgumentVector():
             return "argument vector"
-        case StackValue(user):
-            return "stack of the program" if user else "stack of the kernel"
+        case StackValue(user, callers):
+            added = " or ".join(dict.fromkeys(one.value for one in callers))
+            caller = f", its caller put in by {added}" if added else ""
+            return ("stack of the program" if user else "stack of the kernel") + caller
 
 
 def _load_text(value: Load) -> str:

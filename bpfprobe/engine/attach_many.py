@@ -60,9 +60,9 @@ def attach_by_one_link(
     site: UserSite | UserSites,
 ) -> MultiLink:
     """For a program that was loaded for it (Linux 6.6). Raises as `attach_one_by_one` does."""
-    sites = site.each() if isinstance(site, UserSites) else (site,)
+    sites, first = (site.each(), site.first) if isinstance(site, UserSites) else ((site,), 0)
     try:
-        return MultiLink(guard, bpf.create_uprobe_multi_link(kernel, program_fd, sites))
+        return MultiLink(guard, bpf.create_uprobe_multi_link(kernel, program_fd, sites, first))
     except OSError as error:
         _refuse_place(attacher, sites)
         raise _explained(site, error) from error
@@ -75,7 +75,7 @@ def attach_one_by_one(attacher: Attacher, program_fd: int, sites: UserSites) -> 
     """
     links = ManyLinks()
     try:
-        for cookie, site in enumerate(sites.each()):
+        for cookie, site in enumerate(sites.each(), start=sites.first):
             links.add(attacher.attach(program_fd, site, cookie))
     except BaseException:  # Ctrl-C too: it takes long, and nobody else knows of the links
         links.close()

@@ -123,16 +123,18 @@ def create_perf_link(kernel: Kernel, program_fd: int, perf_fd: int, cookie: int 
     return kernel.bpf(_LINK_CREATE, _buffer(attr))
 
 
-def create_uprobe_multi_link(kernel: Kernel, program_fd: int, sites: Sequence[UserSite]) -> int:
+def create_uprobe_multi_link(
+    kernel: Kernel, program_fd: int, sites: Sequence[UserSite], first_cookie: int = 0
+) -> int:
     """BPF_LINK_CREATE on places of one file (Linux 6.6, commit 89ae89f53d20).
 
-    The number of a place among ``sites`` is its cookie.
+    The cookies of ``sites`` are numbers from ``first_cookie`` on.
     """
     first, count = sites[0], len(sites)
     path = _buffer(os.fsencode(first.path) + b"\0")
     offsets = _buffer(struct.pack(f"={count}Q", *(site.offset for site in sites)))
     counters = _buffer(struct.pack(f"={count}Q", *(site.ref_ctr_offset for site in sites)))
-    cookies = _buffer(struct.pack(f"={count}Q", *range(count)))
+    cookies = _buffer(struct.pack(f"={count}Q", *range(first_cookie, first_cookie + count)))
     attr = _UPROBE_MULTI_ATTR.pack(
         program_fd,
         0,  # target_fd

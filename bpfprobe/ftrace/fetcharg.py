@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.ftrace.place import NoFormError
 from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.scalar import X64, Scalar, Style
+from bpfprobe.model.stack import StackValue
 from bpfprobe.model.value import (
     Argument,
     ArgumentVector,
@@ -27,7 +28,6 @@ from bpfprobe.model.value import (
     RegisterValue,
     ReturnValue,
     Space,
-    StackValue,
     SymbolAddress,
     SyscallArgument,
     TextArray,

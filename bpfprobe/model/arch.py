@@ -20,8 +20,10 @@ class Arch:
     ``$stack`` that holds the first argument that is not in a register. ``return_values`` are the
     registers of what is returned, the second where it has more than eight bytes.
     ``result_address`` is the one that has on entry where a large result is to be put, which on
-    x86-64 is that of the first argument. ``dwarf_arguments`` are the numbers that DWARF has for the
-    registers of arguments.
+    x86-64 is that of the first argument. ``link_register`` has the return address on entry, empty
+    where that is on the stack. ``landing_pads`` are instructions, as they are in memory, with which
+    a function may begin for the sake of indirect calls alone. ``dwarf_arguments`` are the numbers
+    that DWARF has for the registers of arguments.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Arch:
     registers: Mapping[str, str]
     dwarf_arguments: tuple[int, ...] = ()
     result_address: str = ""
+    link_register: str = ""
+    landing_pads: tuple[bytes, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -62,6 +66,7 @@ X86_64 = Arch(
         **{f"r{name}": name for name in ["ax", "bx", "cx", "dx", "si", "di", "bp", "sp", "ip"]},
     },
     dwarf_arguments=(5, 4, 1, 2, 8, 9),
+    landing_pads=(bytes.fromhex("f30f1efa"),),  # endbr64
 )
 
 AARCH64 = Arch(
@@ -84,6 +89,8 @@ AARCH64 = Arch(
     },
     dwarf_arguments=tuple(range(8)),
     result_address="regs[8]",
+    link_register="regs[30]",
+    landing_pads=(bytes.fromhex("5f2403d5"), bytes.fromhex("df2403d5")),  # bti c, bti jc
 )
 
 

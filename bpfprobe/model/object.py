@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 from bpfprobe.model.noun import dataclass
-from bpfprobe.model.site import UserSites
+from bpfprobe.model.site import count_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ class ProbeWiring:
     @property
     def places(self) -> int:
         """How many places the probe goes to; a return is one, with its entry."""
-        sites = (self.site, *(site for _, site in self.more))
-        return sum(len(site.offsets) if isinstance(site, UserSites) else 1 for site in sites)
+        return count_places((self.site, *(site for _, site in self.more)))
 
 
 @dataclass(frozen=True, slots=True)

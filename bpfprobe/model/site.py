@@ -6,6 +6,8 @@ from bpfprobe.model.noun import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bpfprobe.model.machine import FileOffset
 
 
@@ -56,7 +58,7 @@ class UserSites:
     """Several functions of one ELF file, or their returns: those whose name fits ``pattern``.
 
     ``offsets`` and ``names`` go together, ordered by offset; one program goes to all of them, and
-    the number of the place is its cookie.
+    the number of the place is its cookie, counted from ``first``.
     """
 
     path: str
@@ -65,6 +67,7 @@ class UserSites:
     pattern: str
     returns: bool = False
     pid: int | None = None
+    first: int = 0
 
     def each(self) -> tuple[UserSite, ...]:
         """The same places one by one."""
@@ -92,3 +95,8 @@ class TracepointSite:
 
 SingleSite = KernelSite | UserSite | TracepointSite
 Site = SingleSite | UserSites
+
+
+def count_places(sites: Iterable[Site]) -> int:
+    """Return how many places these are."""
+    return sum(len(site.offsets) if isinstance(site, UserSites) else 1 for site in sites)

@@ -11,6 +11,7 @@ from enum import Enum
 
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.scalar import S64, U8, U32, U64, X64, Scalar
+from bpfprobe.model.stack import StackValue
 
 
 class Space(Enum):
@@ -347,19 +348,6 @@ class ArgumentVector:
     vector: Value | None = None
     replaced: Condition | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class StackValue:
-    """The addresses of the calls that led here, the innermost first; ``user`` for the program's.
-
-    At most `MAX_FRAMES`, and at most the sysctl kernel.perf_event_max_stack (127 by default). User
-    stacks follow frame pointers. bpf_get_stack(), Linux 4.18.
-    """
-
-    user: bool
-
-
-MAX_FRAMES = 127
 
 Capturable = Value | TextValue | ArrayValue | BytesAt | TextArray | ArgumentVector | StackValue
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.noun import field_names, is_noun
+from bpfprobe.model.stack import StackValue
 from bpfprobe.model.value import (
     ArgumentVector,
     ArrayValue,
     BytesAt,
     Load,
-    StackValue,
     TextArray,
     TextAt,
 )

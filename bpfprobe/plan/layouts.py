@@ -9,15 +9,14 @@ from bpfprobe.model.layout import HEADER, MARKS_PER_WORD, Field, FieldKind, Layo
 from bpfprobe.model.noun import replace
 from bpfprobe.model.plan import RangeRead
 from bpfprobe.model.scalar import Style
+from bpfprobe.model.stack import MAX_FRAMES, StackValue
 from bpfprobe.model.value import (
-    MAX_FRAMES,
     ArgumentVector,
     ArrayValue,
     BytesAt,
     CommText,
     ConstantText,
     PlaceText,
-    StackValue,
     TextArray,
     TextAt,
 )

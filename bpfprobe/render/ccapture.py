@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.layout import MARKS_PER_WORD, Field, FieldKind, Layout
+from bpfprobe.model.stack import StackValue
 from bpfprobe.model.value import (
     ArgumentVector,
     ArrayValue,
@@ -16,11 +17,11 @@ from bpfprobe.model.value import (
     PlaceNumber,
     PlaceText,
     Space,
-    StackValue,
     TextArray,
     TextAt,
 )
 from bpfprobe.model.walk import walk
+from bpfprobe.render.cstack import ADDRESS_BYTES, add_caller, caller_word
 from bpfprobe.render.cstring import read_string
 from bpfprobe.render.cvalue import READERS, read_memory
 
@@ -220,14 +221,23 @@ class CaptureWriter:
         write = self._values
         length = write.fresh("length")
         flags = "BPF_F_USER_STACK" if value.user else "0"
-        place = f"&event->tail[used], {field.capacity}"
-        write.line(f"long {length} = bpf_get_stack(ctx, {place}, {flags});")
+        caller = caller_word(write, value)
+        # The chain stands behind room for one address more where its second may have to be added.
+        room = ADDRESS_BYTES if caller else 0
+        place = f"&event->tail[used + {room}]" if room else "&event->tail[used]"
+        most = field.capacity - room
+        write.line(f"long {length} = bpf_get_stack(ctx, {place}, {most}, {flags});")
         with write.block(f"if ({length} < 0)"):
             self._mark_fault(field, "1")
             write.line(f"{length} = 0;")
             write.line("branched();")
-        with write.block(f"if ({length} == {field.capacity})"):
+        with write.block(f"if ({length} == {most})"):
             self._mark_truncated(field)
+        if caller:
+            add_caller(write, value, caller, length)
+            if caller.fault:
+                with write.block(f"if ({caller.fault})"):
+                    self._mark_truncated(field)
         self._locate(field, length)
         write.line(f"used += {length};")
         self._bound_used(field)

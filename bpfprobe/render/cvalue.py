@@ -85,13 +85,13 @@ class ValueWriter:
         place: int = 0,
     ) -> None:
         self.lines: list[str] = []
-        self._arch = arch
+        self.arch = arch
         self._structs = structs
-        self._context = context
+        self.context = context
         self._kept = dict(kept or {})
         self._kept_time = kept_time
         self._origins = origins or OriginRegister()
-        self._place = place
+        self.place = place
         self._known: dict[Value | str, CExpression] = {}  # also the results of calls
         self._numbers = 0
         self._depth = 1
@@ -156,7 +156,7 @@ class ValueWriter:
             case Kept(inner):
                 return self._from_entry(inner)
             case Argument(number, scalar):
-                return CExpression(widened(register(self._arch.arguments[number - 1]), scalar))
+                return CExpression(widened(register(self.arch.arguments[number - 1]), scalar))
             case SyscallArgument():
                 return self._syscall_argument(value)
             case RegisterValue(member, scalar):
@@ -186,7 +186,7 @@ class ValueWriter:
             case PlaceNumber():
                 return CExpression(self._once("place", "bpf_get_attach_cookie(ctx)"))
             case ByPlace(values, scalar):
-                seen = self.value(values[self._place])
+                seen = self.value(values[self.place])
                 return CExpression(widened(seen.text, scalar), seen.fault)
             case Truth(condition):
                 assert self.print_condition is not None
@@ -198,17 +198,17 @@ class ValueWriter:
         return self._kept.get(inner) or self.value(inner)
 
     def _return_value(self, number: int) -> str:
-        if self._context is Context.RECORD:
+        if self.context is Context.RECORD:
             return _in_record(_SYSCALL_FIRST_ARGUMENT, 8)
-        return register(self._arch.return_values[number])
+        return register(self.arch.return_values[number])
 
     def _syscall_argument(self, value: SyscallArgument) -> CExpression:
-        if self._context is Context.RECORD:
+        if self.context is Context.RECORD:
             at = _SYSCALL_FIRST_ARGUMENT + 8 * (value.number - 1)
             return CExpression(widened(_in_record(at, 8), value.type))
         name = self.fresh("argument")
-        member = self._arch.syscall_arguments[value.number - 1]
-        saved = f"((struct pt_regs *){register(self._arch.arguments[0])})"
+        member = self.arch.syscall_arguments[value.number - 1]
+        saved = f"((struct pt_regs *){register(self.arch.arguments[0])})"
         self.line(f"u64 {name};")
         self.line(f"probe_read_kernel(&{name}, sizeof({name}), &{saved}->{member});")
         return CExpression(widened(name, value.type))

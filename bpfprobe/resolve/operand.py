@@ -14,7 +14,6 @@ from bpfprobe.model.value import (
     Constant,
     Load,
     Space,
-    StackValue,
     SymbolAddress,
     TextAt,
     TextValue,
@@ -24,6 +23,7 @@ from bpfprobe.model.value import (
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
+    from bpfprobe.model.stack import StackValue
 
 
 @dataclass(frozen=True, slots=True)

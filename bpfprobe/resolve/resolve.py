@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfprobe.errors import Diagnostic, SpecError
+from bpfprobe.errors import Diagnostic, SpecError, TargetError, spec_error
 from bpfprobe.model import expression as ast
 from bpfprobe.model.arch import Arch, arch_named
 from bpfprobe.model.bound import Bound, BoundCapture, BoundProbes, SyscallSites
 from bpfprobe.model.noun import replace
 from bpfprobe.model.options import MAX_PLACES
+from bpfprobe.model.site import KernelSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UsdtPoint, UserPoint
+from bpfprobe.model.stack import Caller
 from bpfprobe.model.walk import walk
 from bpfprobe.resolve.all_arguments import all_captures
+from bpfprobe.resolve.callers import caller_at, split_by_caller
 from bpfprobe.resolve.captures import resolve_capture
 from bpfprobe.resolve.conditions import resolve_condition
 from bpfprobe.resolve.debug_arguments import DebugArguments
@@ -37,6 +40,7 @@ from bpfprobe.resolve.usdt import usdt_place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bpfprobe.model.machine import Binary
     from bpfprobe.model.site import Site
     from bpfprobe.model.span import Span
     from bpfprobe.resolve.operand import Operand
@@ -68,6 +72,8 @@ def resolve(
 
 def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> Bound:
     place = _place(spec, target, arch, max_places)
+    if _names(spec, "ustack", "kstack") and not place.scope.returns:
+        place = _with_callers(place, spec, target, arch)
     sites, scope = place.sites, place.scope
     wrong: list[Diagnostic] = []
     captures: list[BoundCapture] = []
@@ -95,11 +101,15 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -
 
 
 class _Place(NamedTuple):
-    """Where a probe goes, the names that it finds there, and what could not be checked."""
+    """Where a probe goes, the names that it finds there, and what could not be checked.
+
+    ``binary`` is the file of a place in a program.
+    """
 
     sites: tuple[Site, ...] | SyscallSites
     scope: Scope
     notes: tuple[str, ...] = ()
+    binary: Binary | None = None
 
 
 def _place(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> _Place:
@@ -118,19 +128,21 @@ def _place(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> _Pla
         )
         return _Place((site,), scope)
     if isinstance(point, UserPoint) and point.is_glob:
-        many = matching_sites(point, spec.point_span, target, max_places)
+        many, binary = matching_sites(point, spec.point_span, target, max_places)
         scope = user_scope(target, arch, point.symbol, 0, returns=point.returns, inside=False)
-        return _Place((many,), replace(scope, places=many.names, file_offset=None))
+        scope = replace(scope, places=many.names, file_offset=None)
+        return _Place((many,), scope, binary=binary)
     if isinstance(point, UserPoint) and point.line:
-        lines = line_sites(point, spec.point_span, target, max_places)
+        lines, binary = line_sites(point, spec.point_span, target, max_places)
         scope = user_scope(
             target, arch, lines[0].symbol, lines[0].offset, returns=False, inside=True
         )
-        return _Place(lines, scope)
+        return _Place(lines, scope, binary=binary)
     if isinstance(point, UserPoint):
         return _user_place(point, spec.point_span, target, arch)
     if isinstance(point, UsdtPoint):
-        return _Place(*usdt_place(point, spec.point_span, target, arch))
+        markers, scope, binary = usdt_place(point, spec.point_span, target, arch)
+        return _Place(markers, scope, binary=binary)
     if isinstance(point, TracepointPoint):
         event, tracepoint = tracepoint_site(point, spec.point_span, target)
         scope = tracepoint_scope(target, arch, tracepoint, is_eprobe=point.is_eprobe)
@@ -153,16 +165,49 @@ def _user_place(point: UserPoint, span: Span, target: Target, arch: Arch) -> _Pl
     scope = user_scope(
         target, arch, name, site.offset, returns=point.returns, inside=inside, arguments=arguments
     )
-    return _Place((site,), scope, (note,) if note else ())
+    return _Place((site,), scope, (note,) if note else (), binary)
+
+
+def _with_callers(place: _Place, spec: ProbeSpec, target: Target, arch: Arch) -> _Place:
+    """The same place, with who puts the immediate caller into a stack that is taken there."""
+    sites, scope = place.sites, place.scope
+    if isinstance(sites, SyscallSites) or isinstance(sites[0], KernelSite):
+        entry = bool(arch.link_register) and not scope.is_inside
+        # kunwind_init_from_regs() of arm64 leaves the link register out, as it may be an old one.
+        return place._replace(scope=replace(scope, kernel_callers=(Caller.UNKNOWN,) * entry))
+    if place.binary is None:
+        return place
+    point = spec.point
+    named = isinstance(point, UserPoint) and not point.plus and not point.line
+    begins = point.symbol if isinstance(point, UserPoint) and named else ""
+    try:
+        if isinstance(sites[0], UserSites):
+            groups, callers = split_by_caller(sites[0], target, arch, place.binary)
+            names = tuple(name for group in groups for name in group.names)
+            scope = replace(scope, places=names, user_callers=callers)
+            return place._replace(sites=groups, scope=scope)
+        callers = tuple(
+            caller_at(target, arch, place.binary, site.offset, begins)
+            for site in sites
+            if isinstance(site, UserSite)
+        )
+    except TargetError as error:
+        raise spec_error(error.code, error.message, spec.point_span, error.hint) from error
+    return place._replace(scope=replace(scope, user_callers=callers))
 
 
 def _wants_return(spec: ProbeSpec) -> bool:
     """Whether a description of a system call asks for what exists only on return."""
+    return _names(spec, "retval", "duration")
+
+
+def _names(spec: ProbeSpec, *builtins: str) -> bool:
+    """Whether a description names one of these builtins."""
     parts: list[object] = [capture.expressions for capture in spec.captures]
     if spec.filter is not None:
         parts.append(spec.filter)
     return any(
-        isinstance(node, (ast.Name, ast.Variable)) and node.name in ("retval", "duration")
+        isinstance(node, (ast.Name, ast.Variable)) and node.name in builtins
         for part in parts
         for node in walk(part)
     )

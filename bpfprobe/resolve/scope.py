@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
 from bpfprobe.model.noun import dataclass
+from bpfprobe.model.stack import Caller, StackValue
 from bpfprobe.model.value import (
     Builtin,
     BuiltinValue,
@@ -16,7 +17,6 @@ from bpfprobe.model.value import (
     Duration,
     PlaceText,
     Space,
-    StackValue,
 )
 from bpfprobe.resolve.event_fields import event_field
 from bpfprobe.resolve.like_builtins import like_builtins
@@ -67,6 +67,7 @@ class Scope:
     refused there: what it means would depend on debug information being there.
     ``file_offset`` is the place of the probe in its program. ``is_inside`` is true behind the entry
     of a function. ``untyped`` gives arguments behind the registers where no type tells which.
+    ``user_callers`` and ``kernel_callers`` are those of `StackValue`.
     """
 
     target: Target
@@ -93,6 +94,8 @@ class Scope:
     untyped: Callable[[int], Operand | None] | None = None
     places: tuple[str, ...] = ()
     debug_arguments: DebugArguments | None = None
+    user_callers: tuple[Caller, ...] = ()
+    kernel_callers: tuple[Caller, ...] = ()
 
     def name(self, name: str, span: Span) -> Operand:
         """A bare name: a capture, else an argument, else a builtin, else a field of every event.
@@ -170,7 +173,8 @@ class Scope:
         if name == "argv":
             return self.argv or ArgvOperand(self.task.command_line(span))
         if name in ("kstack", "ustack"):
-            return StackOperand(StackValue(user=name == "ustack"))
+            callers = self.user_callers if name == "ustack" else self.kernel_callers
+            return StackOperand(StackValue(name == "ustack", callers))
         return NumberOperand(BuiltinValue(Builtin(name)))
 
     def _function(self, span: Span) -> Operand:

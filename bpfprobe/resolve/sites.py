@@ -162,8 +162,8 @@ def _not_there(error: TargetError, span: Span) -> SpecError:
 
 def line_sites(
     point: UserPoint, span: Span, target: Target, max_places: int
-) -> tuple[UserSite, ...]:
-    """Every place where the code of a source line begins. Raises `SpecError`."""
+) -> tuple[tuple[UserSite, ...], Binary]:
+    """Every place of a file where the code of a source line begins. Raises `SpecError`."""
     try:
         binary = mapped_binary(point, span, target)
         addresses = target.source_lines(binary, point.symbol, point.line)
@@ -173,7 +173,7 @@ def line_sites(
         stands = f"the code of {point.symbol}:{point.line} stands at {len(addresses)} places"
         raise _too_many_places(stands, max_places, span, "name one by its address")
     name = f"{point.symbol}:{point.line}"
-    return tuple(
+    sites = tuple(
         UserSite(
             binary.path,
             FileOffset(_offset_of_address(address, span, binary)),
@@ -182,6 +182,7 @@ def line_sites(
         )
         for address in addresses
     )
+    return sites, binary
 
 
 def virtual_address(offset: int, binary: Binary) -> VirtualAddress | None:
@@ -192,7 +193,9 @@ def virtual_address(offset: int, binary: Binary) -> VirtualAddress | None:
     return None
 
 
-def matching_sites(point: UserPoint, span: Span, target: Target, max_places: int) -> UserSites:
+def matching_sites(
+    point: UserPoint, span: Span, target: Target, max_places: int
+) -> tuple[UserSites, Binary]:
     """All functions of a file whose name fits a glob, each place once. Raises `SpecError`."""
     try:
         binary = mapped_binary(point, span, target)
@@ -216,7 +219,7 @@ def matching_sites(point: UserPoint, span: Span, target: Target, max_places: int
         )
     _refuse_go(point, span, binary)
     offsets = sorted(found)
-    return UserSites(
+    sites = UserSites(
         binary.path,
         tuple(FileOffset(offset) for offset in offsets),
         tuple(found[offset] for offset in offsets),
@@ -224,6 +227,7 @@ def matching_sites(point: UserPoint, span: Span, target: Target, max_places: int
         point.returns,
         point.pid,
     )
+    return sites, binary
 
 
 def _too_many_places(finding: str, max_places: int, span: Span, way_out: str) -> SpecError:

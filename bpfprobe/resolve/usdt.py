@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 def usdt_place(
     point: UsdtPoint, span: Span, target: Target, arch: Arch
-) -> tuple[tuple[UserSite, ...], Scope]:
-    """Every place of a marker, and the names that it gives. Raises `SpecError`.
+) -> tuple[tuple[UserSite, ...], Scope, Binary]:
+    """Every place of a marker, the names that it gives, and its file. Raises `SpecError`.
 
     Arguments go by number: the notes of a marker do not name them.
     """
@@ -72,7 +72,7 @@ def usdt_place(
             numbered[n] = _operand(_together(values, operands[0][n - 1].text))
         except TargetError as error:
             unreadable[n] = error  # matters only to those who ask for it
-    return sites, Scope(
+    scope = Scope(
         target=target,
         arch=arch,
         task=KernelTask(target),
@@ -85,6 +85,7 @@ def usdt_place(
         retval=None,
         unreadable=unreadable,
     )
+    return sites, scope, binary
 
 
 def _marker(point: UsdtPoint, span: Span, target: Target, binary: Binary) -> UsdtMarker:

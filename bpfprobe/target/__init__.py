@@ -138,6 +138,10 @@ class Target(Protocol):
         """What a name of an ELF file is that no function has; None where no symbol has it."""
         ...
 
+    def function_at(self, binary: Binary, offset: FileOffset) -> BinarySymbol | None:
+        """The function of an ELF file, or of its debug file, that holds a place; None for none."""
+        ...
+
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False
     ) -> Instruction:

@@ -100,6 +100,10 @@ class AwaitingTarget:
             for provider, name in sorted(asked)
         )
 
+    def function_at(self, binary: Binary, offset: FileOffset) -> BinarySymbol | None:
+        """Of a file that is awaited, none."""
+        return None if self._is_awaited(binary) else self._target.function_at(binary, offset)
+
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False
     ) -> Instruction:

@@ -141,6 +141,10 @@ class BtfFileTarget:
         """Raises `TargetError` (NOT_IN_BTF)."""
         self._lacks(f"what is in {binary.path}")
 
+    def function_at(self, binary: Binary, offset: FileOffset) -> BinarySymbol | None:
+        """Raises `TargetError` (NOT_IN_BTF)."""
+        self._lacks(f"what is in {binary.path}")
+
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False
     ) -> Instruction:

@@ -157,6 +157,10 @@ class LiveTarget:
         """From ``.symtab`` and ``.dynsym``."""
         return self._binaries.other_symbol(binary, name)
 
+    def function_at(self, binary: Binary, offset: FileOffset) -> BinarySymbol | None:
+        """From the symbols of the file, or of its debug file."""
+        return self._binaries.functions(binary).function_at(offset)
+
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False
     ) -> Instruction:

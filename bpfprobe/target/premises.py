@@ -26,7 +26,7 @@ _STOOD_FOR = frozenset(
         "facts", "is_blacklisted", "is_traceable", "members",  # the same for a boot and its modules
         "symbols", "symbol_at", "matching_functions", "prototype", "struct", "tracepoint",
         "binary", "binary_symbols", "matching_binary_symbols", "binary_variable", "markers",
-        "source_name", "binary_prototype", "source_lines", "instruction_at",
+        "source_name", "binary_prototype", "source_lines", "function_at", "instruction_at",
         "process_maps_binary",  # asked again of each process
     }
 )  # fmt: skip
@@ -74,7 +74,7 @@ class Witness:
         elif question == "tracepoint":
             if answer is not None:
                 self.tracepoints.add(f"{answer.category}:{answer.name}")
-        elif question == "matching_binary_symbols":
+        elif question in ("matching_binary_symbols", "function_at"):
             self._note_debug_file(self._target.debug_symbols(arguments[0]))
         elif question == "binary":
             name, *rest = arguments

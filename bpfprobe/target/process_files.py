@@ -25,7 +25,7 @@ _OF_A_FILE = frozenset(
     {
         "binary_symbols", "matching_binary_symbols", "similar_binary_symbols", "source_name",
         "debug_symbols", "binary_prototype", "source_lines", "binary_package", "markers",
-        "binary_variable", "instruction_at", "other_symbol",
+        "binary_variable", "function_at", "instruction_at", "other_symbol",
     }
 )  # fmt: skip
 

@@ -129,6 +129,10 @@ class _AskedTarget:
         """See `Target.other_symbol`."""
         return cast("OtherSymbol | None", self._ask("other_symbol", binary, name))
 
+    def function_at(self, binary: Binary, offset: FileOffset) -> BinarySymbol | None:
+        """See `Target.function_at`."""
+        return cast("BinarySymbol | None", self._ask("function_at", binary, offset))
+
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False
     ) -> Instruction:

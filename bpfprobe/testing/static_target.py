@@ -251,6 +251,13 @@ class StaticTarget:
         """The one that was given for the path."""
         return self._other_symbols.get(binary.path, {}).get(name)
 
+    def function_at(self, binary: Binary, offset: FileOffset) -> BinarySymbol | None:
+        """The function that holds the place."""
+        for symbol in self._functions_of(binary):
+            if symbol.offset <= offset < symbol.offset + max(symbol.size, 1):
+                return symbol
+        return None
+
     def instruction_at(
         self, binary: Binary, offset: FileOffset, is_start: bool = False
     ) -> Instruction:

@@ -57,12 +57,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def second_frames(session: bp.Session) -> tuple[list[Any], set[str]]:
-    """The events, and what their second frames are: at its entry leaf() has no frame yet."""
+def third_frames(session: bp.Session) -> tuple[list[Any], set[str]]:
+    """Return the events, and what called last(), which called leaf()."""
     events: list[Any] = list(session.events(duration=0))
     frames = [session.frames(event, "stack") for event in events]
     assert all(found is not None and str(found[0]).startswith("leaf") for found in frames)
-    return events, {str(found[1]) for found in frames if found is not None}
+    return events, {str(found[2]) for found in frames if found is not None}
 
 
 def probe(program: Path) -> bp.Probe:
@@ -75,7 +75,7 @@ def test_of_a_program_that_has_ended_when_its_events_are_read(program: Path) -> 
         process.wait(timeout=30)
         written = Path(f"/tmp/perf-{process.pid}.map")
         try:
-            events, found = second_frames(session)
+            events, found = third_frames(session)
         finally:
             written.unlink()
     assert [event.n for event in events] == [*range(23)]
@@ -105,7 +105,7 @@ def test_of_a_process_with_a_pid_namespace_and_a_tmp_of_its_own(
             assert process.stdout is not None
             assert process.stdin is not None
             assert process.stdout.read(1) == b"k"
-            events, found = second_frames(session)
+            events, found = third_frames(session)
             process.stdin.close()
     finally:
         moved.unlink()

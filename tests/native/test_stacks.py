@@ -109,15 +109,14 @@ def names(frames: list[str]) -> list[str]:
 
 def test_names_of_a_program_that_ran_for_a_moment(program: Path) -> None:
     *carried, made, child = stacks(program, 25, "", "")
-    # At its entry leaf() has no frame yet, so that its caller is not in the chain.
     for frames in (*carried, child):
-        assert names(frames)[:4] == ["leaf", "relay", "carry", "main"]
-        assert [frame.partition(" ")[2] for frame in frames[:4]] == [
-            "[short]", "[libcarry.so]", "[libcarry.so]", "[short]"
+        assert names(frames)[:5] == ["leaf", "last", "relay", "carry", "main"]
+        assert [frame.partition(" ")[2] for frame in frames[:5]] == [
+            "[short]", "[short]", "[libcarry.so]", "[libcarry.so]", "[short]"
         ]  # fmt: skip
-    assert names(made)[0] == "leaf"
-    assert made[1] == "[unknown] [anon]"
-    assert names(made)[2] == "main"
+    assert names(made)[:2] == ["leaf", "last"]
+    assert made[2] == "[unknown] [anon]"
+    assert names(made)[3] == "main"
 
 
 def test_names_where_somebody_asked_before_the_session_was_open(program: Path) -> None:
@@ -133,7 +132,8 @@ def test_names_where_somebody_asked_before_the_session_was_open(program: Path) -
 def test_a_file_that_is_gone_with_its_process_is_at_least_named(program: Path) -> None:
     frames = stacks(program, 1, "gone")[0]
     assert frames[0] == "[unknown] [short]"
-    assert names(frames)[1:3] == ["relay", "carry"]
+    assert frames[1] == "[unknown] [short]"
+    assert names(frames)[2:4] == ["relay", "carry"]
 
 
 def test_another_file_that_has_come_to_its_path_gives_no_names(program: Path) -> None:

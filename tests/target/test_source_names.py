@@ -123,7 +123,7 @@ def test_a_near_miss_is_in_the_words_of_the_source(program: Path) -> None:
 @needs_demangler
 def test_a_glob_of_source_names(program: Path) -> None:
     span = SourceText("").whole()
-    found = matching_sites(UserPoint(str(program), "shop::t*"), span, LiveTarget(), 100)
+    found, _ = matching_sites(UserPoint(str(program), "shop::t*"), span, LiveTarget(), 100)
     assert {*found.names} == {"_ZN4shop5twiceEi", "_ZN4shop5twiceEd",
                               "_ZN4shop5threeIiEET_S1_", "_ZN4shop5threeIdEET_S1_"}  # fmt: skip
 
