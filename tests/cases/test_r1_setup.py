@@ -97,6 +97,17 @@ def test_unknown_purpose_is_refused(setup: Setup) -> None:
     assert not (setup.fake / "apt-get.log").exists()
 
 
+def test_user_without_sudo_gets_the_command(setup: Setup) -> None:
+    script(setup.fake / "bin" / "id", "echo 1000")
+    script(setup.fake / "bin" / "sudo", "exit 1")
+    done = setup.run("demo")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("setup: as root: apt-get install --no-install-recommends ")
+    assert set(last.partition("--no-install-recommends ")[2].split()) == FOR_DEMO
+    assert not (setup.fake / "apt-get.log").exists()
+
+
 @pytest.mark.parametrize(
     ("on_install", "status"),
     [
