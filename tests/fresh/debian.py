@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpfprobe.lab.cache import Cache
+from bpfprobe.lab.cache import Cache, keep_newest
 from bpfprobe.lab.sources import KEYRING
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ CLONE = "/root/bpfprobe"
 # What README and CONTRIBUTING ask for, and what https needs.
 INCLUDED = "ca-certificates,git,make"
 KEPT_S = 14 * 24 * 3600.0
+IDLE_S = 24 * 3600.0  # what a run that was killed has left
 APT_HELPER = "/usr/lib/apt/apt-helper"
 
 # In a mount namespace of its own, so that all is unmounted when the last process has ended. The
@@ -102,9 +103,12 @@ def new_debian(suite: str, settings: Settings) -> Iterator[Debian]:
     """Set up a minimal system with this machine's settings and a clone of the checkout."""
     kept = Cache(Cache.default().root.with_name("fresh"))
     base = _base(kept, suite, settings)
-    root = Path(tempfile.mkdtemp(prefix=f".{suite}.", dir=kept.directory("systems")))
+    systems = kept.directory("systems")
+    kept.prune(keep_newest(list(systems.iterdir()), 0, IDLE_S, time.time()))
+    place = Path(tempfile.mkdtemp(prefix=f"{suite}.", dir=systems))
+    root = place / "root"
     try:
-        subprocess.run(["cp", "-a", "--reflink=auto", f"{base}/.", root], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", base, root], check=True)
         _apply(settings, suite, root)
         _clone(root)
         yield Debian(
@@ -118,7 +122,7 @@ def new_debian(suite: str, settings: Settings) -> Iterator[Debian]:
             ),
         )
     finally:
-        shutil.rmtree(root)
+        shutil.rmtree(place)
 
 
 def _base(kept: Cache, suite: str, settings: Settings) -> Path:
