@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from bpfprobe.model.scalar import Scalar
 
 
+_TAKEN = frozenset({
+    "asm", "auto", "break", "case", "char", "const", "continue", "default", "do", "double",
+    "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register",
+    "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
+    "typeof", "union", "unsigned", "void", "volatile", "while", "linux", "unix",
+})  # fmt: skip
+
+
 class StructRegister:
     """Collects members while programs are printed; prints the declarations before them."""
 
@@ -45,5 +53,10 @@ class StructRegister:
 
 
 def _identifier(name: str) -> str:
-    """A name from BTF as C can spell it; types of Rust have more than letters in theirs."""
-    return re.sub(r"[^A-Za-z0-9_]+", "__", name).strip("_") or "start"
+    """Return a name from BTF as C can spell it; types of Rust have more than letters in theirs.
+
+    Of a language with other keywords a member may be called as one of C, or as a macro that is
+    always there (``linux``).
+    """
+    plain = re.sub(r"[^A-Za-z0-9_]+", "__", name).strip("_") or "start"
+    return f"m_{plain}" if plain in _TAKEN or plain[0].isdigit() else plain

@@ -194,6 +194,9 @@ def _field(field: TracepointField, target: Target) -> Operand:
     return NumberOperand(ContextField(field.offset, Scalar(field.size, field.signed)))
 
 
+_MOST_SYSCALL_ARGUMENTS = 6  # syscall(2)
+
+
 def syscall_scope(
     target: Target,
     arch: Arch,
@@ -207,11 +210,12 @@ def syscall_scope(
     arguments: dict[str, Operand] = {}
     numbered: dict[int, Operand] = {}
     fields = [f for f in enter.fields if f.name != "__syscall_nr"] if enter else []
+    fields = fields[:_MOST_SYSCALL_ARGUMENTS]  # what a recording has beyond them is not passed
     for n, field in enumerate(fields, 1):
         operand = _syscall_argument(n, field, target)
         numbered[n] = arguments[field.name] = operand
     if enter is None:
-        for n in range(1, 7):
+        for n in range(1, _MOST_SYSCALL_ARGUMENTS + 1):
             numbered[n] = NumberOperand(SyscallArgument(n), None, Space.USER)
     task = KernelTask(target)
     argv = None

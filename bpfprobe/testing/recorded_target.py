@@ -9,13 +9,15 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model import ktype, machine
 from bpfprobe.model.ktype import KStruct
 from bpfprobe.model.machine import Binary
 from bpfprobe.target.files import read_regular
 from bpfprobe.testing.codec import decode, encode
+from bpfprobe.testing.field_checks import fits
 from bpfprobe.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the form of the file. A file with another is refused."""
 MAX_FILE_BYTES = 256 << 20
+"""How long a recording may be, and its text."""
 
 
 class _AskedTarget:
@@ -220,26 +223,13 @@ class RecordedTarget(_AskedTarget):
         """
         try:
             data = read_regular(str(path), MAX_FILE_BYTES)
-            text = gzip.decompress(data) if str(path).endswith(".gz") else data
-            content = json.loads(text)
-            if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-                raise ValueError(f"its schema is not {SCHEMA}")
-            answers = {str(key): decode(value) for key, value in content["answers"].items()}
-        except (
-            EOFError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            RecursionError,
-            zlib.error,
-        ) as error:
+            answers = _answers(_unpacked(data) if str(path).endswith(".gz") else data)
+        except (ValueError, RecursionError, zlib.error) as error:
             raise TargetError(
                 f"{path} is not a recorded target: {error}",
                 code="BAD_RECORDING",
                 hint="record it again with record_target() of bpfprobe.testing",
             ) from error
-        except gzip.BadGzipFile as error:  # an OSError
-            raise TargetError(f"{path} is not gzip: {error}", code="BAD_RECORDING") from error
         return cls(answers, str(path))
 
     def _ask(self, question: str, *arguments: object) -> Any:
@@ -260,6 +250,47 @@ class RecordedTarget(_AskedTarget):
 def record_target(target: Target) -> RecordingTarget:
     """A target that answers as ``target`` does and can be written to a file."""
     return RecordingTarget(target)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Return what gzip packed, of one member. Raises ValueError and `zlib.error`."""
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    text = unpacker.decompress(data, MAX_FILE_BYTES + 1)
+    if not unpacker.eof and len(text) <= MAX_FILE_BYTES:
+        raise ValueError("its end is missing")
+    return text
+
+
+def _answers(text: bytes) -> dict[str, object]:
+    """Return the answer to each question, of the type that it has. Raises ValueError."""
+    if len(text) > MAX_FILE_BYTES:
+        raise ValueError(f"it is of more than {MAX_FILE_BYTES >> 20} MiB")
+    content = json.loads(text)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ValueError(f"its schema is not {SCHEMA}")
+    answers = content.get("answers")
+    if not isinstance(answers, dict):
+        raise ValueError("it has no answers")
+    types = _answer_types()
+    found: dict[str, object] = {}
+    for key, value in answers.items():
+        question, _, _ = key.partition("(")
+        answer = found[key] = decode(value)
+        if question not in types:
+            raise ValueError(f"{question!r} is not a question")
+        if not isinstance(answer, TargetError) and not fits(types[question], answer):
+            raise ValueError(f"the answer to {key} is of another type")
+    return found
+
+
+def _answer_types() -> dict[str, Any]:
+    """Return the type of the answer to each question, from the annotations of its method."""
+    names = vars(ktype) | vars(machine)
+    return {
+        question: get_type_hints(method, localns=names)["return"]
+        for question, method in vars(_AskedTarget).items()
+        if not question.startswith("_")
+    }
 
 
 def _key(question: str, arguments: tuple[object, ...]) -> str:
