@@ -64,8 +64,6 @@ def _moved(site: Site, path: str, pid: int | None) -> Site:
 
 def _with_values(wiring: Wiring, values: dict[str, int]) -> Wiring:
     """With the options' values in the place where programs read them."""
-    if wiring.parameter_map < 0:
-        return wiring
     maps = list(wiring.maps)
     block = bytearray(maps[wiring.parameter_map].initial)
     for name, offset in wiring.option_offsets:

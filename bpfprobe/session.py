@@ -204,7 +204,7 @@ class Session:
         When it returns, nothing is judged by the old values any more, but calls that wait for their
         return and whose beginning was. What is refused changes nothing. Takes some milliseconds.
         Raises `SpecError` for a filter that is wrong in itself, `SessionError` (code UPDATE_SHAPE)
-        for one that needs other code, `LoadError` (MAP_WRITE), `OptionError`.
+        for one that needs other code, `OptionError`.
         """
         changes = {"pid": pid, "tid": tid, "uid": uid, "not_pid": not_pid}
         check_option_names(unknown, ("filter", *changes))
@@ -251,13 +251,14 @@ class Session:
         self._check_following()
 
     def _end(self, attachment: Attachment) -> None:
+        is_ours = os.getpid() == self._owner
         try:
+            if is_ours:
+                attachment.end_counting()  # first: all that follows takes time
             if self._followed is not None:
                 self._followed.following.end()
             if self._delivery is not None:
                 self._delivery.close()  # whoever iterates must not touch what is closed
-                attachment.detach()
-                is_ours = os.getpid() == self._owner
                 self._final = self._delivery.statistics(ended=True) if is_ours else Statistics()
         finally:
             attachment.close()

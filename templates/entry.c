@@ -7,6 +7,7 @@ $task_guards
     struct inflight_key key = {thread, $frame}; /* before any call, which these would outlive */
     struct counters *counters = counters_of($probe);
     if (!counters) {
+        bpf_map_delete_elem(MAP($map), &key); /* of an earlier call, whose return was not seen */
         return 0;
     }
     u64 kept[$kept_size]$cleared;

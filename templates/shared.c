@@ -1,4 +1,4 @@
-/* holes: $counters (members of struct counters) $wake */
+/* holes: $counters (members of struct counters) $parameters (a map) $keys (an offset in it) $wake */
 #define EVENTS MAP(0)
 #define COUNTERS MAP(1)
 
@@ -40,7 +40,14 @@ struct inflight_key {
 /* For a program that another of its CPU can preempt: those on functions of user space. */
 #define COUNT_AS_ONE(what) __sync_fetch_and_add(&counters->what, 1)
 
+/* Not there once the session has ended: by its key, which is handed to the program then as another. */
 inlined struct counters *counters_of(u32 probe)
+{
+    return bpf_map_lookup_elem(COUNTERS, MAP_VALUE($parameters) + $keys + 8 * probe);
+}
+
+/* There to the last. */
+inlined struct counters *counters_at(u32 probe)
 {
     return bpf_map_lookup_elem(COUNTERS, &probe);
 }

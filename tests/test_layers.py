@@ -28,7 +28,7 @@ ALLOWED = {
     "ftrace": {*SHARED, "bpfprobe.ftrace", "bpfprobe.target:Target"},
     "deliver": {*SHARED, "bpfprobe.deliver"},
     "read": {*SHARED, "bpfprobe.read", "bpfprobe.engine:RecordSource"},
-    "attach": {*SHARED, "bpfprobe.attach", "bpfprobe.engine:Engine,Link,RecordSource"},
+    "attach": {*SHARED, "bpfprobe.attach", "bpfprobe.engine:Engine,Link,MappedValue,RecordSource"},
     "engine": {*SHARED, "bpfprobe.engine", "bpfprobe._resources", "bpfprobe.trust"},
     "store": {*SHARED, "bpfprobe.store", "bpfprobe"},
 }

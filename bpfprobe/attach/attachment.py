@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from contextlib import ExitStack
 
-from bpfprobe.model.noun import dataclass
-from bpfprobe.model.object import COUNTERS, COUNTERS_MAP, EVENTS_MAP, INFLIGHT_KEY_BYTES
-from bpfprobe.model.site import KernelSite
+from bpfprobe.attach.ledger import Ledger
+from bpfprobe.model.object import EVENTS_MAP
+from bpfprobe.model.parameters import end_write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from bpfprobe.engine import Engine, Link, RecordSource
+    from bpfprobe.attach.ledger import Tally
+    from bpfprobe.engine import Engine, Link, MappedValue, RecordSource
     from bpfprobe.model.object import Bytecode, CSource, ProbeWiring, Wiring
     from bpfprobe.model.parameters import ParameterBlock
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one probe counted in the kernel, summed over CPUs.
-
-    ``missed`` are hits for which the kernel ran no program, ``in_flight`` calls not yet returned.
-    """
-
-    produced: int
-    lost: int
-    unmatched: int
-    missed: int
-    in_flight: int
 
 
 class Attachment:
@@ -40,7 +26,6 @@ class Attachment:
     ) -> None:
         self.wiring = wiring
         self._engine = engine
-        self._is_inside = is_inside
         self._open = ExitStack()
         self._links: list[Link] = []
         self._links_of: dict[int, tuple[Link, ...]] = {}
@@ -48,7 +33,10 @@ class Attachment:
         self.programs: dict[str, int] = {}
         """The programs that were loaded first, by name."""
         self._map_fds: list[int] = []
-        self._index = 0  # of the parameters in force
+        self._ledger = Ledger(wiring, engine, self._map_fds, is_inside)
+        self._value: MappedValue | None = None  # of the parameters
+        self._index = 0  # of those in force
+        self._final: list[Tally] | None = None
         self.source: RecordSource
 
     def attach(
@@ -69,6 +57,8 @@ class Attachment:
                 fd = self._engine.create_map(definition)
                 self._open.callback(self._engine.close_fd, fd)
                 self._map_fds.append(fd)
+            self._value = self._map_parameters()
+            self._open.callback(self._value.close)
             self.source = self._open_source()
             self._open.callback(self.source.close)
             self.programs = self.load(compile_(), source)
@@ -96,6 +86,10 @@ class Attachment:
 
         with tracing_refusals(code, source):
             return self._engine.load(code, self._map_fds)
+
+    def _map_parameters(self) -> MappedValue:
+        number = self.wiring.parameter_map
+        return self._engine.map_value(self._map_fds[number], self.wiring.maps[number].value_size)
 
     def _open_source(self) -> RecordSource:
         wiring = self.wiring
@@ -145,12 +139,12 @@ class Attachment:
         ``parameters`` has the slots of those in force. When it returns, no program runs any more
         that has seen the old ones.
         """
-        if not parameters.slots:
+        if not parameters.slots or self._value is None:
             return
         writes, index = parameters.writes(self._index)
-        fd = self._map_fds[self.wiring.parameter_map]
-        self._engine.rewrite(fd, parameters.value_bytes, writes)
+        self._value.write(writes)
         self._index = index
+        self._engine.await_programs()
 
     def detach(self) -> None:
         """Take the programs off; what they sent can still be read."""
@@ -163,57 +157,33 @@ class Attachment:
         self._open.close()
 
     def tally(self, probe: int) -> Tally:
-        """What the probe of that number has counted until now."""
-        counts = self._counters(probe)
-        known = self._missed_by_links(probe)
-        missed, in_flight = known or 0, 0
-        if self._is_paired(probe):
-            returned = counts["produced"] + counts["refused"]
-            open_calls = counts["entries"] - returned
-            if known is None:
-                in_flight = self._still_inside(probe)
-                missed = max(0, open_calls - in_flight - counts["inflight_full"])
-            else:
-                in_flight = max(0, open_calls - missed)
-            missed += counts["inflight_full"]
-        return Tally(
-            produced=counts["produced"],
-            lost=counts["lost"],
-            unmatched=counts["unmatched"],
-            missed=missed,
-            in_flight=in_flight,
-        )
+        """What the probe of that number has counted until now, or until counting ended."""
+        if self._final is not None:
+            return self._final[probe]
+        return self._ledger.tally(probe, self._missed(probe))
 
-    def _counters(self, probe: int) -> dict[str, int]:
-        size = 8 * len(COUNTERS)
-        totals = dict.fromkeys(COUNTERS, 0)
-        for value in self._engine.read_percpu(self._map_fds[COUNTERS_MAP], probe, size):
-            for name, number in zip(
-                COUNTERS, struct.unpack(f"<{len(COUNTERS)}Q", value), strict=True
-            ):
-                totals[name] += number
-        return totals
+    def end_counting(self) -> None:
+        """Have no hit count from now on, and keep the tallies. Idempotent.
 
-    def _missed_by_links(self, probe: int) -> int | None:
+        What the programs have sent can still be read, and they can be detached at leisure. Not for
+        a forked child. Raises `LoadError` (MAP_READ, LINK_READ).
+        """
+        if self._final is not None or self._value is None:
+            return
+        numbers = range(len(self.wiring.probes))
+        size = self.wiring.maps[self.wiring.parameter_map].value_size
+        self._value.write((end_write(size, len(numbers)),))
+        # The links at once: they know nothing of an end, and go on to count.
+        missed = [self._missed(probe) for probe in numbers]
+        self._engine.await_programs()
+        self._final = [self._ledger.tally(probe, missed[probe], ended=True) for probe in numbers]
+
+    def _missed(self, probe: int) -> int | None:
         """What the kernel says it missed; None for a pair of probes of which it does not say."""
         counts = [link.missed() for link in self._links_of.get(probe, ())]
         known = [count for count in counts if count is not None]
-        if self._is_paired(probe) and (len(known) < len(counts) or not counts):
+        if self._ledger.is_paired(probe) and (len(known) < len(counts) or not counts):
             return None
         programs = self._programs_of.get(probe, ())
         recursive = [self._engine.recursion_misses(fd) for fd in programs]
         return sum(known) + sum(count or 0 for count in recursive)
-
-    def _is_paired(self, probe: int) -> bool:
-        return self.wiring.probes[probe].entry_site is not None
-
-    def _still_inside(self, probe: int) -> int:
-        """Remembered calls whose thread is in the function now, or may be."""
-        wired = self.wiring.probes[probe]
-        site = wired.entry_site
-        function = site.function if isinstance(site, KernelSite) else ""
-        inside = 0
-        for key in self._engine.keys(self._map_fds[wired.inflight_map], INFLIGHT_KEY_BYTES):
-            thread = struct.unpack_from("<I", key)[0]
-            inside += self._is_inside(thread, function) is not False
-        return inside

@@ -71,6 +71,22 @@ class RecordSource(Protocol):
         ...
 
 
+class MappedValue(Protocol):
+    """The value of a map, to be written while programs read it."""
+
+    def write(self, writes: Sequence[tuple[int, bytes]]) -> None:
+        """Write offsets and bytes, both multiples of 8. Does nothing once closed.
+
+        A program that reads meanwhile sees each u64 whole, and none before those of the writes that
+        come before. The first u64 is written without a system call, which a session might trace.
+        """
+        ...
+
+    def close(self) -> None:
+        """Unmap. Closing twice does nothing."""
+        ...
+
+
 class ProcessWatch(Protocol):
     """Tells of processes of the whole machine; for one thread, but for `end`."""
 
@@ -119,13 +135,15 @@ class Engine(Protocol):
         """Create a map and give its file descriptor. Raises `LoadError`, `PrivilegeError`."""
         ...
 
-    def rewrite(self, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]) -> None:
-        """Write into the value (``size`` bytes) of an ARRAY of one entry, made with MMAPABLE.
+    def map_value(self, map_fd: int, size: int) -> MappedValue:
+        """Map the value (``size`` bytes) of an ARRAY of one entry, made with MMAPABLE.
 
-        Each write is an offset and bytes, both multiples of 8. A program that reads meanwhile sees
-        each u64 whole, and none before those of the writes that come before. Returns when no
-        program runs any more that began before the last write. Raises `LoadError` (MAP_WRITE).
+        Raises `LoadError` (MAP_WRITE).
         """
+        ...
+
+    def await_programs(self) -> None:
+        """Return when no program runs any more that runs now."""
         ...
 
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from bpfprobe.engine import bpf, loader
 from bpfprobe.engine.attach import Attacher, recursion_misses
 from bpfprobe.engine.cpus import possible_cpus
 from bpfprobe.engine.fork_guard import ForkGuard, OwnedFd
+from bpfprobe.engine.mapped_value import MappedValue, await_programs
 from bpfprobe.engine.syscalls import Kernel
 from bpfprobe.errors import LoadError
 from bpfprobe.model.object import AttachType, Bytecode
@@ -84,18 +85,20 @@ class LiveEngine:
         """Create a map and give its descriptor."""
         return self._own(loader.create_map(self._kernel, definition))
 
-    def rewrite(self, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]) -> None:
-        """Put other values into the map that programs read theirs from."""
-        from bpfprobe.engine.handing import write_words  # most sessions keep what they began with
-
+    def map_value(self, map_fd: int, size: int) -> MappedValue:
+        """Map the value that programs read theirs from."""
         try:
-            write_words(self._kernel, map_fd, size, writes)
+            return MappedValue(self._kernel, self._guard, map_fd, size)
         except OSError as error:
             raise LoadError(
-                f"the kernel would not take new values: {error.strerror}",
+                f"the kernel would not let the values of programs be written: {error.strerror}",
                 errno=error.errno or 0,
                 code="MAP_WRITE",
             ) from error
+
+    def await_programs(self) -> None:
+        """By a grace period of RCU."""
+        await_programs(self._kernel)
 
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         """Load a program and give its descriptor."""

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from bpfprobe.model.site import Site
     from bpfprobe.model.span import Span
 
-COUNTERS = ("produced", "lost", "entries", "refused", "unmatched", "inflight_full", "quiet")
+COUNTERS = (
+    *("produced", "lost", "entries", "refused", "unmatched", "inflight_full", "quiet"),
+    "after_end",
+)
 """What each probe counts on each CPU, a u64 each, in this order.
 
 ``refused`` are returns whose call had an entry, and that the filter did not want; the others of
 these are ``produced``. ``quiet`` is for the program alone: how many bytes it may still send without
-waking the reader.
+waking the reader. ``after_end`` are returns of remembered calls since the session ended.
 """
 
 EVENTS_MAP, COUNTERS_MAP = 0, 1
@@ -159,8 +162,8 @@ class Wiring:
     """An object without its code: maps, places, buffer. Sizes are in bytes.
 
     ``buffer_bytes`` is that of the ring, or of the perf buffer of each CPU. ``parameter_map`` is
-    the number of the map that holds what programs compare with, -1 for none; ``option_offsets``
-    are the places in its first value of the u64 that come from options of the session, by name.
+    the number of the map that holds what programs are handed; ``option_offsets`` are the places in
+    its first value of the u64 that come from options of the session, by name.
     """
 
     maps: tuple[MapDef, ...]
@@ -169,7 +172,7 @@ class Wiring:
     buffer_bytes: int
     wake_bytes: int
     page_size: int
-    parameter_map: int = -1
+    parameter_map: int
     option_offsets: tuple[tuple[str, int], ...] = ()
 
 

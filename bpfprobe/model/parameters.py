@@ -2,7 +2,8 @@
 
 The block is the one value of a map. It begins with an index and what the machine gives; behind that
 stand the slots, once, or twice as two banks. A program reads the index once, and then every slot
-from the bank that it names: so all of a new set of values is seen, or none of it.
+from the bank that it names: so all of a new set of values is seen, or none of it. At the end stand
+the keys of the counters of each probe: with another there, its programs count nothing.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ class ParameterBlock:
     """All slots of a session, in order, without gaps.
 
     ``wake_bytes`` is how many bytes of events a CPU may send without waking the reader (of a ring
-    buffer). It depends on how many CPUs there are, so it is not in the code.
+    buffer). It depends on how many CPUs there are, so it is not in the code. ``probes`` is how many
+    probes the session has.
     """
 
     slots: tuple[ParameterSlot, ...] = ()
     wake_bytes: int = 0
+    probes: int = 1
 
     @property
     def bank_bytes(self) -> int:
@@ -49,9 +52,14 @@ class ParameterBlock:
         return 0 if size <= _WORD_BYTES else 1 << (size - 1).bit_length()
 
     @property
+    def keys_offset(self) -> int:
+        """Where the keys of the counters stand, 8 bytes each of which a program reads 4."""
+        return HEAD_BYTES + (2 * self.bank_bytes or _WORD_BYTES)
+
+    @property
     def value_bytes(self) -> int:
         """The size of the map's value."""
-        return HEAD_BYTES + (2 * self.bank_bytes or _WORD_BYTES)
+        return self.keys_offset + _WORD_BYTES * self.probes
 
     @property
     def option_offsets(self) -> tuple[tuple[str, int], ...]:
@@ -61,7 +69,8 @@ class ParameterBlock:
     def image(self) -> bytes:
         """The whole value as a program finds it first."""
         head = bytes(_WORD_BYTES) + number_bytes(self.wake_bytes)
-        return (head + self._bank()).ljust(self.value_bytes, b"\0")
+        keys = b"".join(number_bytes(index) for index in range(self.probes))
+        return (head + self._bank()).ljust(self.keys_offset, b"\0") + keys
 
     def writes(self, index: int) -> tuple[tuple[tuple[int, bytes], ...], int]:
         """What to write, and where, to put these values in the place of those in force.
@@ -82,3 +91,9 @@ class ParameterBlock:
 def number_bytes(number: int) -> bytes:
     """A number from -(1 << 63) to (1 << 64) - 1 as a slot holds it."""
     return (number % (1 << 64)).to_bytes(_WORD_BYTES, "little")
+
+
+def end_write(value_bytes: int, probes: int) -> tuple[int, bytes]:
+    """What to write, and where in a block of that size, so that no probe counts any more."""
+    size = _WORD_BYTES * probes
+    return value_bytes - size, b"\xff" * size

@@ -177,7 +177,7 @@ class ProbePlan:
 class Plan:
     """All probes of a session and what they share. Sizes are in bytes.
 
-    ``parameters`` is what the programs are handed in map ``parameter_map``, None if it is nothing.
+    ``parameters`` is what the programs are handed in map ``parameter_map``.
     """
 
     facts: MachineFacts
@@ -190,4 +190,4 @@ class Plan:
     wake_bytes: int
     latency_s: float
     parameters: ParameterBlock
-    parameter_map: int | None
+    parameter_map: int

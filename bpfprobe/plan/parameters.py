@@ -48,9 +48,9 @@ class Parameters:
         """The value with every text handed in that it compares."""
         return self._taken_out(value, numbers=False)
 
-    def block(self, wake_bytes: int) -> ParameterBlock:
-        """All slots that were given out."""
-        return ParameterBlock(tuple(self._slots), wake_bytes)
+    def block(self, wake_bytes: int, probes: int) -> ParameterBlock:
+        """All slots that were given out, of a session of so many probes."""
+        return ParameterBlock(tuple(self._slots), wake_bytes, probes)
 
     def _take(self, data: bytes, option: str = "") -> int:
         offset = self._end

@@ -55,16 +55,16 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
     transport, uses_ring = _transport(options, facts)
     buffer_bytes = _buffer_bytes(options, facts, uses_ring=uses_ring)
     wake_bytes = buffer_bytes // 4
-    block = parameters.block(_own_wake_bytes(bound, wake_bytes) if uses_ring else 0)
+    own_wake_bytes = _own_wake_bytes(bound, wake_bytes) if uses_ring else 0
+    block = parameters.block(own_wake_bytes, len(bound.probes))
     maps = [
         MapDef("events", MapKind.RINGBUF, 0, 0, buffer_bytes)
         if uses_ring
         else MapDef("events", MapKind.PERF_EVENT_ARRAY, 4, 4, facts.cpus),
         MapDef("counters", MapKind.PERCPU_ARRAY, 4, 8 * len(COUNTERS), len(bound.probes)),
     ]
-    parameter_map = len(maps) if block.slots or uses_ring else None
-    if parameter_map is not None:
-        maps.append(_parameter_map(block))
+    parameter_map = len(maps)
+    maps.append(_parameter_map(block))
     probes = []
     for index, probe in enumerate(handed):
         planned = _plan_probe(probe, index, of_session, options, maps, facts, uses_ring=uses_ring)

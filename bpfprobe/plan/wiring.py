@@ -19,7 +19,7 @@ def wire(plan: Plan) -> Wiring:
         buffer_bytes=plan.buffer_bytes,
         wake_bytes=plan.wake_bytes,
         page_size=plan.facts.page_size,
-        parameter_map=-1 if plan.parameter_map is None else plan.parameter_map,
+        parameter_map=plan.parameter_map,
         option_offsets=plan.parameters.option_offsets,
     )
 

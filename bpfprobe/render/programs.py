@@ -116,10 +116,12 @@ def probe_function(
     guards, placed = _guards(probe, values, conditions, counts=not first)
     handed = "" if handed else _parameters(plan, others)  # no sooner: it takes a register
     if first:
-        body += [handed, guards, _counters(probe, placed=placed)]
+        release = f"        {RELEASE}" if placed and probe.placed is Memory.SLOTS else ""
+        body += [handed, guards, _counters(probe, release)]
     else:
         # A return forgets its entry first, whether or not its event is wanted.
-        body += [_counters(probe), time if early_time else ""]
+        leaving = "" if pairing is None else _after_end(plan, probe, pairing)
+        body += [_counters(probe, leaving), time if early_time else ""]
         body += [_paired(plan, probe, pairing) if pairing is not None else "", handed, guards]
     body.append(f"    {add_macro(probe)}(produced);")
     body += [] if placed else [place_event(probe)]
@@ -164,9 +166,18 @@ def _share_text(probe: ProbePlan, guard: Condition, strings: StringWriter) -> No
         strings.hold_in_tail(text, probe.layout.field(probe.shared_text).capacity)
 
 
-def _counters(probe: ProbePlan, *, placed: bool = False) -> str:
-    release = f"        {RELEASE}" if placed and probe.placed is Memory.SLOTS else ""
-    return fill("counters.c", probe=str(probe.index), release=release)
+def _counters(probe: ProbePlan, leaving: str) -> str:
+    return fill("counters.c", probe=str(probe.index), leaving=leaving)
+
+
+def _after_end(plan: Plan, probe: ProbePlan, pairing: Pairing) -> str:
+    return fill(
+        "after_end.c",
+        map=str(pairing.map_index),
+        frame=_frame(plan, pairing, plan.arch.return_sp_bytes),
+        probe=str(probe.index),
+        add=add_macro(probe),
+    )
 
 
 def _looks_at_time(probe: ProbePlan) -> bool:

@@ -32,6 +32,8 @@ def render(plan: Plan) -> CSource:
     shared = fill(
         "shared.c",
         counters="\n".join(f"    u64 {name};" for name in COUNTERS),
+        parameters=str(plan.parameter_map),
+        keys=str(plan.parameters.keys_offset),
         wake=fill("wake.c", map=str(plan.parameter_map)) if plan.uses_ring else "",
     )
     text = "\n".join([shared, *structs.declarations(), *events, *functions])

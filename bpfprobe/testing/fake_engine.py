@@ -105,6 +105,25 @@ class FakeSource:
             os.close(self._event)
 
 
+@dataclass(slots=True)
+class FakeValue:
+    """Writes into the value of that name among ``values``."""
+
+    values: dict[str, bytes]
+    name: str
+    is_open: bool = True
+
+    def write(self, writes: Sequence[tuple[int, bytes]]) -> None:
+        """Write into it, without changing its size; nothing once closed."""
+        for offset, data in writes if self.is_open else ():
+            value = self.values[self.name]
+            self.values[self.name] = value[:offset] + data + value[offset + len(data) :]
+
+    def close(self) -> None:
+        """Write no more. Closing twice does nothing."""
+        self.is_open = False
+
+
 class FakeProcessWatch:
     """Tells of processes what a test pushes."""
 
@@ -209,7 +228,7 @@ class FakeEngine:
         self._refusals.append((site_part, number))
 
     def fail(self, method: str, error: BpfprobeError) -> None:
-        """Make a method raise: ``compile``, ``create_map``, ``rewrite``, ``load``, ``open_...``."""
+        """Make a method raise: ``compile``, ``create_map``, ``await_programs``, ``load`` ..."""
         self._failures[method] = error
 
     def count(self, map_name: str, key: int, *values: int, size: int = 8) -> None:
@@ -240,16 +259,17 @@ class FakeEngine:
             self.values[definition.name] = definition.initial
         return fd
 
-    def rewrite(self, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]) -> None:
-        """Keep what was written in ``values``."""
-        self._check("rewrite")
+    def map_value(self, map_fd: int, size: int) -> FakeValue:
+        """What is written goes into ``values``. Raises `LoadError` for a map of another size."""
+        self._check("map_value")
         definition = self._map(map_fd)
         if definition.kind is not MapKind.ARRAY or definition.value_size != size:
             raise LoadError(f"{definition} holds no value of {size} bytes", code="MAP_WRITE")
-        value = bytearray(self.values[definition.name])
-        for offset, data in writes:
-            value[offset : offset + len(data)] = data
-        self.values[definition.name] = bytes(value[:size])
+        return FakeValue(self.values, definition.name)
+
+    def await_programs(self) -> None:
+        """Return at once: no program runs."""
+        self._check("await_programs")
 
     def load(self, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
         """A number that stands for the program. Raises `LoadError` for a map that is not there."""

@@ -94,10 +94,13 @@ def test_counters_keys_and_misses() -> None:
 def test_a_value_that_is_written_while_programs_run() -> None:
     engine = FakeEngine()
     fd = engine.create_map(MapDef("values", MapKind.ARRAY, 4, 16, 1, initial=bytes(range(16))))
-    engine.rewrite(fd, 16, [(8, b"\xff" * 8)])
+    value = engine.map_value(fd, 16)
+    value.write([(8, b"\xff" * 8)])
+    value.close()
+    value.write([(0, b"\xff" * 8)])
     assert engine.values == {"values": bytes(range(8)) + b"\xff" * 8}
     with pytest.raises(LoadError) as caught:
-        engine.rewrite(fd, 24, [(8, b"\xff" * 8)])
+        engine.map_value(fd, 24)
     assert caught.value.code == "MAP_WRITE"
 
 

@@ -22,6 +22,7 @@ int e0_opened(struct pt_regs *ctx)
     struct inflight_key key = {thread, REGISTER(sp)}; /* before any call, which these would outlive */
     struct counters *counters = counters_of(0);
     if (!counters) {
+        bpf_map_delete_elem(MAP(3), &key); /* of an earlier call, whose return was not seen */
         return 0;
     }
     u64 kept[2];
@@ -39,6 +40,10 @@ int p0_opened(struct pt_regs *ctx)
     u64 thread = bpf_get_current_pid_tgid();
     struct counters *counters = counters_of(0);
     if (!counters) {
+        struct inflight_key open = {thread, REGISTER(sp) - 8};
+        if (!bpf_map_delete_elem(MAP(3), &open) && (counters = counters_at(0))) {
+            COUNT(after_end);
+        }
         return 0;
     }
     u64 now = bpf_ktime_get_ns();

@@ -24,7 +24,7 @@ int p0_exec(struct pt_regs *ctx)
     }
     COUNT(produced);
     u32 slot = 0;
-    struct event0 *event = bpf_map_lookup_elem(MAP(2), &slot);
+    struct event0 *event = bpf_map_lookup_elem(MAP(3), &slot);
     if (!event) {
         return 0;
     }

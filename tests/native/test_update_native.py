@@ -148,10 +148,13 @@ def test_a_map_that_cannot_be_written_so() -> None:
     engine = LiveEngine()
     whole = MapDef("value", MapKind.ARRAY, 4, 16, 1, MMAPABLE, bytes(range(16)))
     fd = engine.create_map(whole)
-    engine.rewrite(fd, 16, [(8, b"\xff" * 8), (0, b"\x01" * 8)])
+    value = engine.map_value(fd, 16)
+    value.write([(8, b"\xff" * 8), (0, b"\x01" * 8)])
+    engine.await_programs()
+    value.close()
     engine.close_fd(fd)
     fd = engine.create_map(MapDef("value", MapKind.ARRAY, 4, 16, 1))
     with pytest.raises(LoadError) as caught:
-        engine.rewrite(fd, 16, [(0, bytes(8))])
+        engine.map_value(fd, 16)
     assert caught.value.code == "MAP_WRITE"
     engine.close_fd(fd)

@@ -128,7 +128,7 @@ def test_text_that_entry_compares_has_no_memory_but_the_stack() -> None:
 def test_a_single_number_is_written_at_once() -> None:
     block = ParameterBlock((ParameterSlot(16, number_bytes(7), "pid"),), wake_bytes=99)
     assert block.bank_bytes == 0
-    assert block.image() == bytes(8) + number_bytes(99) + number_bytes(7)
+    assert block.image() == bytes(8) + number_bytes(99) + number_bytes(7) + number_bytes(0)
     assert block.writes(0) == (((16, number_bytes(7)),), 0)
 
 
@@ -137,7 +137,7 @@ def test_more_is_written_aside_and_then_put_in_force() -> None:
     two = ParameterBlock((ParameterSlot(16, number_bytes(-1)), ParameterSlot(24, b"y" * 16)))
     assert one.bank_bytes == 32
     image = bytearray(one.image())
-    assert len(image) == one.value_bytes == 80
+    assert len(image) == one.value_bytes == 88
     index = 0
     for block in (two, one, two):
         (aside, flip), after = block.writes(index)

@@ -1,16 +1,17 @@
-"""Hands running programs other values than those they began with, without a gap."""
+"""Writes what running programs read, without a gap, and waits for those that read it before."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from bpfprobe.engine.memory import Mapping
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bpfprobe.engine.fork_guard import ForkGuard
     from bpfprobe.engine.syscalls import Kernel
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -19,17 +20,20 @@ WAIT_S = 0.05
 """Where the kernel does not tell when the last program has ended: they take microseconds."""
 
 
-def write_words(
-    kernel: Kernel, map_fd: int, size: int, writes: Sequence[tuple[int, bytes]]
-) -> None:
-    """Write into the value of an ARRAY of one entry, made with MMAPABLE, of ``size`` bytes.
+class MappedValue:
+    """The value of an ARRAY of one entry, made with MMAPABLE, of ``size`` bytes. Raises OSError."""
 
-    Each write is an offset and bytes, both multiples of 8. A word is seen whole, and only after
-    the writes before its own. Returns when no program runs any more that began before the last.
-    Raises OSError.
-    """
-    mapping = Mapping(kernel, map_fd, -(-size // _PAGE) * _PAGE, writable=True)
-    try:
+    def __init__(self, kernel: Kernel, guard: ForkGuard, map_fd: int, size: int) -> None:
+        self._guard = guard
+        self._mapping: Mapping | None
+        self._mapping = Mapping(kernel, map_fd, -(-size // _PAGE) * _PAGE, writable=True)
+        guard.keep(self)  # a child that is forked must not end the session of its parent
+
+    def write(self, writes: Sequence[tuple[int, bytes]]) -> None:
+        """Write words in order, each as a whole; nothing once closed."""
+        mapping = self._mapping
+        if mapping is None:
+            return
         for offset, data in writes:
             words = mapping.words(offset, len(data))
             for at in range(len(data) // _WORD):
@@ -38,9 +42,13 @@ def write_words(
             # Some processors swap the order of stores. schedule() has a full barrier at its head
             # (smp_mb__after_spinlock), and sched_yield(2) always goes there.
             os.sched_yield()
-    finally:
-        mapping.close()
-    await_programs(kernel)
+
+    def close(self) -> None:
+        """Unmap. Closing twice does nothing."""
+        mapping, self._mapping = self._mapping, None
+        self._guard.forget(self)
+        if mapping is not None:
+            mapping.close()
 
 
 def await_programs(kernel: Kernel) -> None:
