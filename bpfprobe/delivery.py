@@ -51,13 +51,22 @@ class Delivery:
         self._ordered = Ordered(source, decoder, options.window_s) if options.ordered else None
         supply = self._ordered or Arrival(source, decoder, share)
         self._stream = EventStream(
-            source, supply, decoder, options.latency_s, idle, wiring.buffer_bytes // 2
+            source,
+            supply,
+            decoder,
+            options.latency_s,
+            idle,
+            wiring.buffer_bytes // 2,
+            attachment.end_counting,
         )
 
-    def events(self, duration_s: float | None, max_events: int | None) -> Iterator[Event]:
+    def events(
+        self, duration_s: float | None, max_events: int | None, *, last: bool
+    ) -> Iterator[Event]:
         """Events until `stop`, the end of the time, or as many. Raises `OptionError`."""
         _check_limits(duration_s, max_events)
-        events = self._stream.events(duration_s)
+        check_truth("last", last)
+        events = self._stream.events(duration_s, last=last)
         return events if max_events is None else islice(events, max_events)
 
     def events_async(self) -> AsyncIterator[Event]:
@@ -65,10 +74,15 @@ class Delivery:
         return self._stream.events_async()
 
     def run(
-        self, callbacks: Sequence[Callback], duration_s: float | None, max_events: int | None
+        self,
+        callbacks: Sequence[Callback],
+        duration_s: float | None,
+        max_events: int | None,
+        *,
+        last: bool,
     ) -> None:
         """Hand each event to the callback of its probe."""
-        events = self.events(duration_s, max_events)
+        events = self.events(duration_s, max_events, last=last)
         if len(callbacks) == 1:
             deque(map(callbacks[0], events), maxlen=0)  # a loop that is not run by the interpreter
             return
@@ -76,7 +90,9 @@ class Delivery:
         for event in events:
             callback_of[type(event)](event)
 
-    def batches(self, duration_s: float | None, limit: int, *, copy: bool) -> Iterator[Batch]:
+    def batches(
+        self, duration_s: float | None, limit: int, *, copy: bool, last: bool
+    ) -> Iterator[Batch]:
         """Many events at a time, each batch of one probe.
 
         Raises `MissingLibraryError`, `OptionError`.
@@ -84,6 +100,7 @@ class Delivery:
         _check_limits(duration_s, None)
         check_whole("limit", limit, 1)
         check_truth("copy", copy)
+        check_truth("last", last)
         if self._ordered is not None:
             raise SessionError(
                 "batches come as they arrive, and the session is to be ordered",
@@ -109,7 +126,7 @@ class Delivery:
             return own(good) if copy else good
 
         def batches() -> Iterator[Batch]:
-            for chunk in self._stream.chunks(cleared, limit, duration_s, copy=copy):
+            for chunk in self._stream.chunks(cleared, limit, duration_s, copy=copy, last=last):
                 yield from self._counted(list(batches_of(chunk, self._decoder)))
 
         return batches()
@@ -128,9 +145,12 @@ class Delivery:
         finally:
             self._source.put_back([r for batch in batches[handed:] for r in batch.records()])
 
-    def stop(self, *, drain: bool) -> None:
-        """End what goes on, with ``drain`` when what is in the buffer has been handed out."""
-        self._stream.stop(drain=drain)
+    def stop(self, *, drain: bool, last: bool = False) -> None:
+        """End what goes on, with ``drain`` when what is in the buffer has been handed out.
+
+        With ``last`` the probes count nothing any more then.
+        """
+        self._stream.stop(drain=drain, last=last)
 
     def close(self) -> None:
         """End it for good."""

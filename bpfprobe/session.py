@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from bpfprobe.delivery import Delivery
 from bpfprobe.elsewhere import tell_of_other_files
@@ -11,19 +10,18 @@ from bpfprobe.errors import SessionError
 from bpfprobe.model.options import Options, check_callable, check_option_names
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.probes import check_parts, index_of
-from bpfprobe.signals import caught_once, exit_on_sigterm
+from bpfprobe.session_reader import SessionReader
+from bpfprobe.signals import exit_on_sigterm
 from bpfprobe.starting import attach, live_target
 from bpfprobe.user_addresses import may_have_user_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Never, Self
 
     from bpfprobe.attach.attachment import Attachment
-    from bpfprobe.deliver.batch import Batch
     from bpfprobe.deliver.stack import Frame
     from bpfprobe.engine import Engine
     from bpfprobe.follow.begin import Followed
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     Callback = Callable[[Event], object]
 
 
-class Session:
+class Session(SessionReader):
     """Attaches probes for as long as it is open.
 
     Use it as a context manager and iterate over it (``with`` and ``for``, or in asyncio ``async
@@ -130,7 +128,7 @@ class Session:
 
     def open(self) -> None:
         """Compile, load and attach. Entering the session does it."""
-        if self._attachment is not None or self._final is not None:
+        if self._is_open or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
         self._owner = os.getpid()
         try:
@@ -325,62 +323,6 @@ class Session:
         if self._idle_action is not None:
             self._idle_action()
 
-    def run(self, *, duration: float | None = None, max_events: int | None = None) -> Statistics:
-        """Call the callbacks until `stop`, ``duration`` seconds, or ``max_events`` events.
-
-        Runs in the caller's thread; what a callback raises comes out of here. Opens the session
-        for the time of the run if it is not open. Gives the statistics at the end.
-        """
-        for index, probe in enumerate(self.probes):
-            if index not in self._callbacks:
-                raise SessionError(
-                    f"{probe.name} has no callback", hint="@session.on(probe), or iterate"
-                )
-        with self._opened():
-            callbacks = [self._callbacks[index] for index in range(len(self.probes))]
-            self._opened_delivery().run(callbacks, duration, max_events)
-            statistics = self.statistics()
-        return self._final or statistics
-
-    def stop(self, *, drain: bool = False) -> None:
-        """End `run` or an iteration soon; the session stays open. Fit for a signal handler.
-
-        With ``drain`` it ends as when its time is up: what is in the buffer is handed out first,
-        for a second at most. Otherwise that waits for the next iteration.
-        """
-        if self._attachment is not None:
-            self._opened_delivery().stop(drain=drain)
-
-    def until_interrupted(self) -> AbstractContextManager[list[int]]:
-        """Have Ctrl-C or SIGTERM end `run` and iterations as ``stop(drain=True)`` does.
-
-        ``with session, session.until_interrupted() as signals:``. The list has the number of the
-        signal once it has come. A second one ends the program as usual, and so does the first after
-        10 seconds. Raises `SessionError` outside of the main thread.
-        """
-        return caught_once(lambda: self.stop(drain=True))
-
-    def events(
-        self, *, duration: float | None = None, max_events: int | None = None
-    ) -> Iterator[Event]:
-        """Events of all probes in order of arrival; ends as `run` does."""
-        return self._opened_delivery().events(duration, max_events)
-
-    def batches(
-        self, *, duration: float | None = None, limit: int = 1 << 16, copy: bool = True
-    ) -> Iterator[Batch]:
-        """Events many at a time, each batch of one probe and at most ``limit`` long.
-
-        ``batch.array`` is a structured array of numpy, ``batch.arrow()`` a record batch of pyarrow.
-        With ``copy=False`` they are views into the buffer, valid until the next batch is asked for
-        or the iteration is left. Ends as `events` does. Raises `MissingLibraryError` without numpy
-        (bpfprobe[numpy]; for Arrow bpfprobe[arrow]).
-        """
-        return self._opened_delivery().batches(duration, limit, copy=copy)
-
-    def __iter__(self) -> Iterator[Event]:
-        return self.events()
-
     async def __aenter__(self) -> Self:
         self.open()
         return self
@@ -392,13 +334,6 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        """Events as they come, in the thread of the running loop; other tasks go on.
-
-        Cancelling the task ends the iteration, and leaving ``async with`` detaches.
-        """
-        return self._opened_delivery().events_async()
 
     def statistics(self) -> Statistics:
         """The ledger up to now, or of the whole session once it is closed."""
@@ -435,15 +370,11 @@ class Session:
 
         return frames(event, stack_field(event, name), self.symbols)
 
+    @property
+    def _is_open(self) -> bool:
+        return self._attachment is not None
+
     def _opened_delivery(self) -> Delivery:
         if self._attachment is None or self._delivery is None:
             raise SessionError("the session is not open", hint="with Session(...) as session:")
         return self._delivery
-
-    @contextmanager
-    def _opened(self) -> Iterator[None]:
-        if self._attachment is not None:
-            yield
-            return
-        with self:
-            yield

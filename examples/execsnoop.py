@@ -84,7 +84,7 @@ def main() -> None:
         title = "TIME     " * args.time + "TIME(s) " * args.timestamp + "UID   " * args.print_uid
         print(f"{title}{'PCOMM':<16} {'PID':<7} {'PPID':<7} {'RET':>3} ARGS", flush=True)
         session.on_idle(sys.stdout.flush)
-        for event in session.events(duration=args.duration, max_events=args.max_events):
+        for event in session.events(duration=args.duration, max_events=args.max_events, last=True):
             line = " ".join(event.args or ())
             if args.name and not args.name.search(event.comm):
                 continue

@@ -86,7 +86,7 @@ def main() -> None:
         title += f"{'TID' if args.tid else 'PID':<6} {'COMM':<16} {'FD':>4} {'ERR':>3} "
         print(title + f"{'FLAGS':<9}" * args.extended_fields + "PATH", flush=True)
         session.on_idle(sys.stdout.flush)
-        for event in session.events(duration=args.duration):
+        for event in session.events(duration=args.duration, last=True):
             start_ns = start_ns or event.time
             if args.name in event.comm:
                 print(row(event, args, start_ns))

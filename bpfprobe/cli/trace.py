@@ -159,6 +159,6 @@ def _print_rows(events: Iterator[Event], output: Output, args: argparse.Namespac
 
 
 def _events(session: Session, args: argparse.Namespace, child: Child | None) -> Iterator[Event]:
-    yield from session.events(duration=args.duration)
+    yield from session.events(duration=args.duration, last=True)
     if child is not None:
-        yield from session.events(duration=0)  # what the command did last
+        yield from session.events(duration=0, last=True)  # what the command did last

@@ -43,23 +43,26 @@ class EventStream:
         latency_s: float,
         idle: Callable[[], object] = lambda: None,
         chunk_bytes: int = 1 << 20,
+        end_counting: Callable[[], object] = lambda: None,
     ) -> None:
         self._chunk_bytes = chunk_bytes
         self._source, self._supply, self._idle = source, supply, idle
-        self._latency_s = latency_s
+        self._latency_s, self._end_counting = latency_s, end_counting
         self._waiting = Waiting(source)
         self._in_loops: list[LoopWaiting] = []
         self.handout = Handout(decoder.count_marks)
         """Counts what was handed out."""
         self._stopped = self._draining = self._closed = False
+        self._is_last = self._ended = False
         self._looking = RLock()  # into the source, whose memory goes when it is closed
 
-    def stop(self, *, drain: bool = False) -> None:
+    def stop(self, *, drain: bool = False, last: bool = False) -> None:
         """End the iteration, or the next one, at the next event or within 100 ms.
 
-        With ``drain`` as if its time were up. Safe to call from a signal handler and from another
-        thread.
+        With ``drain`` as if its time were up, with ``last`` as `events` does. Safe to call from a
+        signal handler and from another thread.
         """
+        self._is_last |= last
         if drain:
             self._draining = True
             return
@@ -78,13 +81,14 @@ class EventStream:
         while self._in_loops:
             self._in_loops.pop().close()
 
-    def events(self, duration_s: float | None = None) -> Iterator[Event]:
+    def events(self, duration_s: float | None = None, *, last: bool = False) -> Iterator[Event]:
         """Events until `stop`, or until ``duration_s`` seconds have passed.
 
         What was in the buffer when the time was up is still handed out: for a second at most, but
-        all of it where no time was given, that is with 0.
+        all of it where no time was given, that is with 0. The ``last`` iteration ends the counting
+        then, so that nothing comes after it.
         """
-        return chain.from_iterable(self._slices(duration_s))
+        return chain.from_iterable(self._slices(duration_s, last=last))
 
     async def events_async(self) -> AsyncIterator[Event]:
         """Events until `stop`, in the thread of the running loop; other tasks run in between."""
@@ -96,8 +100,9 @@ class EventStream:
         pace = Pace(MOST_IN_A_ROW)
         try:
             while not self._stopped:
-                if self._draining:
-                    for event in chain.from_iterable(self._rest(time.monotonic() + GRACE_S)):
+                if self._is_over(None):
+                    rest = self._rest(time.monotonic() + GRACE_S, last=False)
+                    for event in chain.from_iterable(rest):
                         yield event
                     return
                 events = self._next(pace.limit)
@@ -123,6 +128,7 @@ class EventStream:
         duration_s: float | None = None,
         *,
         copy: bool,
+        last: bool = False,
     ) -> Iterator[Chunk]:
         """Chunks of records, ends as `events` does; whoever takes one counts it in the handout.
 
@@ -136,6 +142,7 @@ class EventStream:
             while not self._stopped:
                 now = time.monotonic()
                 if until is None and self._is_over(deadline):
+                    self._end_if(last=last)
                     until, goal = now + self._grace_s(duration_s), self._progress()[1]
                 if until is not None and (now >= until or self._progress()[0] >= goal):
                     return
@@ -179,14 +186,15 @@ class EventStream:
         with self._looking:
             return (0, 0) if self._closed else self._source.progress()
 
-    def _slices(self, duration_s: float | None) -> Iterator[Iterator[Event]]:
+    def _slices(self, duration_s: float | None, *, last: bool) -> Iterator[Iterator[Event]]:
         deadline = None if duration_s is None else time.monotonic() + duration_s
         pace = Pace(MOST_AT_ONCE)
         self._supply.begin()
         try:
             while not self._stopped:
                 if self._is_over(deadline):
-                    yield from self._rest(time.monotonic() + self._grace_s(duration_s))
+                    until = time.monotonic() + self._grace_s(duration_s)
+                    yield from self._rest(until, last=last)
                     return
                 events = self._next(pace.limit)
                 if events is None:
@@ -199,7 +207,8 @@ class EventStream:
         finally:
             self._end()
 
-    def _rest(self, until: float) -> Iterator[Iterator[Event]]:
+    def _rest(self, until: float, *, last: bool) -> Iterator[Iterator[Event]]:
+        self._end_if(last=last)
         with self._looking:
             self._settle()
             if not self._closed:
@@ -212,6 +221,13 @@ class EventStream:
             pace.begin()
             yield events
             pace.end()
+
+    def _end_if(self, *, last: bool) -> None:
+        """End the counting if this is the last iteration."""
+        with self._looking:
+            if (last or self._is_last) and not (self._closed or self._ended):
+                self._end_counting()
+                self._ended = True
 
     def _next(self, limit: int) -> Iterator[Event] | None:
         """The next events after those in hand, or None if there are none yet."""
@@ -238,7 +254,9 @@ class EventStream:
         self._stopped = self._closed
 
     def _is_over(self, deadline: float | None) -> bool:
-        return self._draining or (deadline is not None and time.monotonic() >= deadline)
+        if self._draining or self._ended:
+            return True
+        return deadline is not None and time.monotonic() >= deadline
 
     def _grace_s(self, duration_s: float | None) -> float:
         return GRACE_S if duration_s or self._draining else math.inf
