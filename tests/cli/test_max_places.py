@@ -29,7 +29,7 @@ def test_more_are_refused(command: str, tmp_path: Path) -> None:
 
 def test_a_limit_that_cannot_be_is_the_options() -> None:
     done = run("explain", "--max-places", "0", "uprobe:c:mem*")
-    assert "max_places (--max-places) goes from 1 to 1048576 [OPTION]" in done.stderr
+    assert "max_places (--max-places) must be a whole number from 1 to 1048576" in done.stderr
 
 
 def test_explain_tells_how_many_they_are() -> None:

@@ -46,21 +46,23 @@ int main()
     }
 }
 """
+# Debian 12's Rust, which is 1.63, has no std::hint::black_box.
 RUST = """
 use std::io::{Read, Write};
+fn opaque(value: u64) -> u64 { unsafe { std::ptr::read_volatile(&value) } }
 mod shop {
     pub struct Till(pub u64);
     impl Till {
         #[inline(never)]
-        pub fn sell(&self, n: u64) -> u64 { std::hint::black_box(n * self.0) }
+        pub fn sell(&self, n: u64) -> u64 { crate::opaque(n * self.0) }
     }
 }
 fn main() {
-    let till = std::hint::black_box(shop::Till(3));
+    let till = shop::Till(opaque(3));
     let mut go = [0u8; 1];
     while std::io::stdin().read(&mut go).unwrap() == 1 {
         for n in 0..23 {
-            std::hint::black_box(till.sell(n));
+            opaque(till.sell(n));
         }
         std::io::stdout().write_all(b"k").unwrap();
         std::io::stdout().flush().unwrap();
