@@ -49,6 +49,14 @@ def report_error(prefix: str, error: object) -> None:
     report(*f"{prefix}: {error}".split("\n"))
 
 
+def warn_unclosed(text: str, held: object) -> None:
+    """Warn of what was dropped without being closed, as of a file; for a `weakref.finalize`."""
+    import warnings
+
+    # Beyond the two callers and weakref is where it was dropped.
+    warnings.warn(printable(text), ResourceWarning, stacklevel=4, source=held)
+
+
 def write_lines(lines: Iterable[str], stream: SupportsWrite[str], end: str = "\n") -> None:
     """Write lines in one write, each printable but for its tabs."""
     stream.write("".join([_shown(line) + end for line in lines]))

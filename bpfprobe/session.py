@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from bpfprobe.abandoned import Held, close_when_dropped, notify_weakly
 from bpfprobe.delivery import Delivery
 from bpfprobe.elsewhere import tell_of_other_files
 from bpfprobe.errors import SessionError
@@ -85,6 +86,7 @@ class Session(SessionReader):
         self._in_force: InForce | None = None
         self._owner = 0  # the process that opened it
         self._release_sigterm: Callable[[], None] = lambda: None
+        self._keep: Callable[[], object] = lambda: None
         self._idle_action: Callable[[], object] | None = None
         self._notice_action: Callable[[Notice], object] | None = None
         self._followed: Followed | None = None
@@ -136,6 +138,8 @@ class Session(SessionReader):
             self._attachment = attachment = self._attach()
             self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
             self._release_sigterm = exit_on_sigterm()
+            held = (attachment, self._names, self._followed, self._release_sigterm)
+            self._keep = close_when_dropped(self, Held(self.probes, self._owner, *held))
             is_told = self._notice_action is not None and self._followed is None
             if is_told and self._target is None:
                 tell_of_other_files(attachment.wiring, self._options, self._notify)
@@ -149,7 +153,7 @@ class Session(SessionReader):
             return attach(*asked, self._notify)
         from bpfprobe.follow.begin import begin_following  # most sessions do not follow
 
-        self._followed = begin_following(*asked, self._notify)
+        self._followed = begin_following(*asked, notify_weakly(self._notify))
         return self._followed.attachment
 
     def _begin_names(self) -> None:
@@ -163,10 +167,6 @@ class Session(SessionReader):
 
             self._names = Names(self._target)
         return self._names
-
-    def _end_names(self) -> None:
-        if self._names is not None:
-            self._names.close()
 
     def _symbol_at(self, address: int) -> SymbolRange | None:
         """For an event whose address is asked for its symbol, which may be after the session."""
@@ -233,17 +233,20 @@ class Session(SessionReader):
     def close(self) -> None:
         """Detach everything, from any thread. Closing twice does nothing.
 
-        A forked child has nothing of the session: there it only says so. Raises `SessionError`
-        (OWN_THREAD) in an action of `on_notice` that a thread of the session calls.
+        Dropped without it, a session closes with a ResourceWarning. A forked child has nothing of
+        it: there it only says so. Raises `SessionError` (OWN_THREAD) in an action of `on_notice`
+        that a thread of the session calls.
         """
         if self._followed is not None:
             self._followed.following.refuse_own_thread()
         attachment, self._attachment = self._attachment, None
+        self._keep()
         try:
             if attachment is not None:
                 self._end(attachment)
         finally:
-            self._end_names()
+            if self._names is not None:
+                self._names.close()
             self._release_sigterm()
             self._release_sigterm = lambda: None  # another session's is not for us
         self._check_following()

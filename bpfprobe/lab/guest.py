@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -12,6 +13,7 @@ from bpfprobe.lab.agent.wire import Kind
 from bpfprobe.lab.console import fault_in
 from bpfprobe.lab.conversation import Conversation, OutOfTime, PortClosed, Streams
 from bpfprobe.lab.errors import GuestFault, GuestLost, GuestTimeout
+from bpfprobe.output import warn_unclosed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +89,7 @@ class Guest:
         self._conversation: Conversation | None = None
         self._prepared = False
         self.kernel = kernel
+        self._finalizer = weakref.finalize(self, _let_go, process, kernel)
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +98,8 @@ class Guest:
         self.close()
 
     def close(self) -> None:
-        """End the guest."""
+        """End the guest. One that is dropped ends as well, with a ResourceWarning."""
+        self._finalizer.detach()
         self._process.close()
 
     def kill(self) -> None:
@@ -208,3 +212,12 @@ class Guest:
         complaint = self._process.complaints()
         message = f"the guest ended while {name} ran{': ' if complaint else ''}{complaint}"
         raise GuestLost(message, console=self._process.console())
+
+
+def _let_go(process: Process, kernel: str) -> None:
+    try:
+        warn_unclosed(
+            f"unclosed guest of kernel {kernel}: `with` closes it, and so does close()", process
+        )
+    finally:
+        process.close()
