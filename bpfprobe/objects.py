@@ -13,8 +13,11 @@ from bpfprobe.store.digest import SEAL_BYTES, digest
 from bpfprobe.store.folder import MAX_FILE_BYTES
 from bpfprobe.store.object_file_codec import decode_object_file
 from bpfprobe.target.files import read_regular
+from bpfprobe.trust import is_trusted_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bpfprobe.model.object import Bytecode, CSource
     from bpfprobe.model.object_file import ObjectFile
     from bpfprobe.pipeline import Compilation
@@ -54,24 +57,50 @@ class BuiltObject(NamedTuple):
         for variant in self.file.variants:
             defined = tuple(code.program for code in variant.programs)
             if variant.source == wanted and defined == made.source.programs:
+                _refuse_changed(variant.programs)
                 return variant.programs
         raise _other_machine(self, made, target)
 
 
-def read_object(path: str | os.PathLike[str]) -> BuiltObject:
-    """A ``.bpfo`` file, which may be anybody's.
+def _refuse_changed(programs: Sequence[Bytecode]) -> None:
+    """Refuse what no compiler made of our C, but can be written into a file."""
+    from bpfprobe.engine.allowed_calls import check_calls, forbidden
+    from bpfprobe.engine.context_stores import writes_context
+
+    for code in programs:
+        check_calls(code.program.name, code.instructions)
+        if writes_context(code.instructions):
+            raise forbidden(code.program.name, "writes to the registers of what it traces")
+
+
+def read_object(path: str | os.PathLike[str], *, trust_object: bool = False) -> BuiltObject:
+    """A ``.bpfo`` file, which may be anybody's; for root only with ``trust_object``.
 
     Raises `TargetError` (NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG), `ObjectError`
-    (NOT_AN_OBJECT, OBJECT_FORM, DAMAGED), `OptionError` for a path that is not a path.
+    (NOT_AN_OBJECT, OBJECT_FORM, DAMAGED, OBJECT_OWNER), `OptionError` for a path that is not a
+    path.
     """
     if not isinstance(path, str | os.PathLike):
         raise OptionError(f"path must be a str or a Path, not a {type(path).__name__}")
     path = os.fspath(path)
-    data = read_regular(path, MAX_FILE_BYTES)
+    data = read_regular(path, MAX_FILE_BYTES, None if trust_object else _refuse_others)
     try:
         return BuiltObject(path, decode_object_file(data), data[-SEAL_BYTES:])
     except ObjectError as error:
         raise ObjectError(f"{path}: {error.message}", hint=error.hint, code=error.code) from error
+
+
+def _refuse_others(path: str, status: os.stat_result) -> None:
+    """Root loads programs into the kernel that others can write only if it is told to."""
+    if os.geteuid() != 0 or is_trusted_file(status):
+        return
+    owner = f"belongs to user {status.st_uid}" if status.st_uid else "can be written by others"
+    raise ObjectError(
+        f"{path} {owner}, and root would run its programs in the kernel",
+        hint="where you would run a program of theirs: bpfprobe trace --trust-object, "
+        "trust_object=True in Python",
+        code="OBJECT_OWNER",
+    )
 
 
 def source_digest(source: CSource) -> str:

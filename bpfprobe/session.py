@@ -97,20 +97,22 @@ class Session(SessionReader):
         cls,
         path: str | os.PathLike[str],
         *,
+        trust_object: bool = False,
         target: Target | None = None,
         engine: Engine | None = None,
         **options: Any,
     ) -> Self:
         """A session of the probes in an object that ``bpfprobe build`` made; nothing is compiled.
 
-        With ``pid`` places in programs are looked up in that process, as with ``bpfprobe trace``.
+        Root runs one that others can write to with ``trust_object`` alone. With ``pid`` places in
+        programs are looked up in that process, as with ``bpfprobe trace``.
         On opening, what the probes depend on is looked up on this machine; `ObjectError`
         (OBJECT_DIFFERS) says what is not as it was where the object was built for. Raises
         `TargetError` and `ObjectError` for a file that is none, and what `Session` raises.
         """
         from bpfprobe.objects import read_object
 
-        built = read_object(path)
+        built = read_object(path, trust_object=trust_object)
         probes = built.probes(options.get("pid"))
         session = cls(*probes, target=target, engine=engine, **built.options | options)
         session._built = built

@@ -91,7 +91,7 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
     }
     if isinstance(source, str):
         given = {name: value for name, value in how.items() if value not in ("auto", None)}
-        return Session.from_file(source, **options, **given)
+        return Session.from_file(source, trust_object=args.trust_object, **options, **given)
     return Session(*source, **options, **how)
 
 

@@ -39,6 +39,8 @@ def object_path(args: argparse.Namespace) -> str | None:
     """
     objects = [text for text in args.specs if text.endswith(SUFFIX)]
     if not objects:
+        if args.trust_object:
+            raise OptionError("--trust-object is for an object, and descriptions are given")
         return None
     if len(args.specs) > 1:
         raise OptionError(

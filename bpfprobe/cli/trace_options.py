@@ -7,7 +7,8 @@ import argparse
 from bpfprobe.model.options import MAX_PLACES
 
 EPILOG = """\
-FILE.bpfo in the place of SPECs is what bpfprobe build made: nothing is compiled.
+FILE.bpfo in the place of SPECs is what bpfprobe build made: nothing is compiled. Its programs run
+in the kernel, and read what root reads: run it where you would run a program of its owner's.
 
 SPEC is written in one of three dialects, which its first word tells apart:
   KIND:PLACE [NAME=]VALUE[:TYPE] ... [if FILTER]     ours; KIND is kprobe kretprobe uprobe
@@ -76,6 +77,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="try functions that ftrace does not list, the returns of Go programs, and places of "
         "programs that are not the beginning of an instruction",
+    )
+    rest.add_argument(
+        "--trust-object",
+        action="store_true",
+        help="run FILE.bpfo as root though another user owns it, or can write to it",
     )
     rest.add_argument(
         "-I",

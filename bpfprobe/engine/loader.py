@@ -7,6 +7,7 @@ import os
 import struct
 
 from bpfprobe.engine import bpf
+from bpfprobe.engine.allowed_calls import check_calls
 from bpfprobe.errors import LoadError
 
 TYPE_CHECKING = False
@@ -101,12 +102,13 @@ def _fill(kernel: Kernel, definition: MapDef, fd: int) -> None:
 
 
 def load(kernel: Kernel, bytecode: Bytecode, map_fds: Sequence[int]) -> int:
-    """Relocate and load. Raises `VerifierError`, `LoadError`, `PrivilegeError`.
+    """Check, relocate and load. Raises `VerifierError`, `LoadError`, `PrivilegeError`.
 
     The verifier writes its log only on a second try, after a refusal: writing it takes longer
     than verifying.
     """
     program = bytecode.program
+    check_calls(program.name, bytecode.instructions)
     instructions = relocate(bytecode.instructions, map_fds)
     fd, refusal = _load_quietly(kernel, bytecode, instructions)
     if refusal is None:

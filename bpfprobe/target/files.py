@@ -11,6 +11,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _GZIP = 16 + zlib.MAX_WBITS  # of the header that gzip(1) writes
@@ -40,10 +41,15 @@ class Reading:
         return f"{self.path}: {os.strerror(self.errno)}" if self.errno else ""
 
 
-def read_regular(path: str, most_bytes: int) -> bytes:
+def read_regular(
+    path: str,
+    most_bytes: int,
+    check: Callable[[str, os.stat_result], object] | None = None,
+) -> bytes:
     """All of a file that somebody else may have made: never waits, never more than that.
 
-    Raises `TargetError`: NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG.
+    ``check`` is called with the path and the state of what was opened, before it is read. Raises
+    `TargetError`: NO_FILE, NOT_REGULAR, NO_ACCESS, LINK_LOOP, TOO_BIG; and what ``check`` raises.
     """
     from pathlib import Path
 
@@ -51,7 +57,10 @@ def read_regular(path: str, most_bytes: int) -> bytes:
 
     fd = open_regular(Path(path), path)
     try:
-        size = os.fstat(fd).st_size
+        status = os.fstat(fd)
+        if check is not None:
+            check(path, status)
+        size = status.st_size
         if size > most_bytes:
             raise TargetError(
                 f"{path} has {size} bytes, and {most_bytes} is the most", code="TOO_BIG"

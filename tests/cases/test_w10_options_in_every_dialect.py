@@ -69,13 +69,13 @@ TABLE = {
 DECIDED_ELSEWHERE = {
     "specs", "file", "pid", "tid", "uid", "name", "cgroup_path", "string_size", "dialect",
     "transport", "buffer_bytes", "buffer_pages", "follow", "max_places", "force", "include",
-    "sym_file_list", "user_stack", "help",
+    "trust_object", "sym_file_list", "user_stack", "help",
 }  # fmt: skip
 """Options of the description or of the session: which hits, which values, how they are sent."""
 WORK_WITH_AN_OBJECT = {
     "specs", "pid", "tid", "uid", "command", "include_self", "duration", "max_events", "style",
     "headers", "json", "time", "timestamp", "unix_timestamp", "print_cpu", "address", "msg_filter",
-    "aggregate", "follow", "max_places", "sym_file_list", "help",
+    "aggregate", "follow", "max_places", "trust_object", "sym_file_list", "help",
 }  # fmt: skip
 
 
