@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.model.noun import replace
 from bpfprobe.model.object import Object
-from bpfprobe.model.site import UserSite, UserSites
+from bpfprobe.model.premise import Premise, PremiseKind
+from bpfprobe.model.site import KernelSite, UserSite, UserSites
 from bpfprobe.store.start import Start
 from bpfprobe.store.starts import option_values
 from bpfprobe.target.files import Files
+from bpfprobe.target.identity import switch_state, switches
 from bpfprobe.target.locator import Locator
 from bpfprobe.target.premises import file_premises, is_settled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bpfprobe.model.object import Bytecode
     from bpfprobe.model.options import Options
-    from bpfprobe.model.premise import Premise
     from bpfprobe.pipeline import Compilation
     from bpfprobe.target.premises import Witness
 
@@ -38,7 +41,7 @@ def kept_start(
     files = _file_premises(made, witness)
     if files is None or not witness.is_whole:
         return None
-    premises = (*files, *witness.premises())
+    premises = (*files, *witness.premises(), *_switches(made))
     if not all(is_settled(premise, since_ns) for premise in premises):
         return None
     handed = {name for name, _ in made.wiring.option_offsets}
@@ -54,6 +57,14 @@ def kept_start(
         release=made.plan.facts.release,
         made_s=int(time.time()),
     )
+
+
+def _switches(made: Compilation) -> Iterator[Premise]:
+    """That kprobes are as they were: one that is switched off is attached, and never hit."""
+    sites = [site for probe in made.wiring.probes for site in (probe.site, probe.entry_site)]
+    if any(isinstance(site, KernelSite) for site in sites):
+        for path in switches():
+            yield Premise(PremiseKind.SWITCH, path, switch_state(path))
 
 
 def _file_premises(made: Compilation, witness: Witness) -> list[Premise] | None:

@@ -169,10 +169,14 @@ class UsdtMarker:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whether the machine has something: yes, no, or it could not be told; always with evidence."""
+    """Whether the machine has something: yes, no, or it could not be told; always with evidence.
+
+    ``way_out`` is what to do about a thing that is there and switched off.
+    """
 
     present: bool | None
     evidence: str
+    way_out: str = ""
 
 
 UNKNOWN = Answer(None, "it was not asked")

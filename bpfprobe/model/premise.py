@@ -18,6 +18,7 @@ class PremiseKind(Enum):
     MODULE = 6  # a kernel module; the identity of what is loaded under that name
     MODULES = 7  # nothing; a digest of the names of all loaded modules
     TRACEPOINT = 8  # category:name; a digest of its format, which has its number
+    SWITCH = 9  # a file of /proc or /sys; what it says
 
 
 @dataclass(frozen=True, slots=True)

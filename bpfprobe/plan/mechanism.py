@@ -80,8 +80,9 @@ def _release(facts: MachineFacts) -> tuple[int, ...]:
 def _kprobe(because: str, facts: MachineFacts, turned_down: tuple[str, ...] = ()) -> Choice:
     obstacle, way_out = "", ""
     if facts.kprobes.present is False:
-        obstacle = f"this kernel has no kprobes ({facts.kprobes.evidence})"
-        way_out = _LAB
+        way_out = facts.kprobes.way_out or _LAB
+        state = "this kernel has no kprobes" if way_out == _LAB else "kprobes are switched off"
+        obstacle = f"{state} ({facts.kprobes.evidence})"
     elif facts.kprobe_pmu.present is False:
         obstacle = f"the kprobe PMU is missing ({facts.kprobe_pmu.evidence})"
         way_out = "it needs Linux 4.17 and a /sys that shows /sys/bus/event_source"

@@ -37,14 +37,12 @@ def kprobes(
     if built is not True:
         return Answer(built, evidence)
     if armed.text == "0":
-        return Answer(
-            False, f"{armed.path} is 0: all are disarmed, `echo 1 > {armed.path}` arms them"
-        )
+        return Answer(False, f"{armed.path} is 0", f"`echo 1 > {armed.path}` arms them")
     if ftrace_enabled.text == "0":
         return Answer(
             False,
-            "kernel.ftrace_enabled is 0: none can stand at the start of a function, "
-            "`sysctl kernel.ftrace_enabled=1` allows it",
+            "kernel.ftrace_enabled is 0, and on it they stand at the start of a function",
+            "`sysctl kernel.ftrace_enabled=1` switches them on",
         )
     return Answer(True, evidence)
 

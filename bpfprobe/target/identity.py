@@ -52,6 +52,16 @@ def module_names() -> bytes:
     return b" ".join(sorted(line.partition(b" ")[0] for line in lines))
 
 
+def switches() -> tuple[str, ...]:
+    """The files that say whether kprobes fire; they can be written at any time."""
+    return ("/sys/kernel/debug/kprobes/enabled", "/proc/sys/kernel/ftrace_enabled")
+
+
+def switch_state(path: str) -> str:
+    """What such a file says; empty where it cannot be read."""
+    return _read(path).decode("ascii", "replace").strip()
+
+
 def tracepoint_format(name: str) -> bytes:
     """The ``format`` file of ``category:name``, which holds its number; empty for none."""
     category, _, event = name.partition(":")

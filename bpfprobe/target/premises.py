@@ -9,6 +9,7 @@ from bpfprobe.target.identity import (
     file_identity,
     module_identity,
     module_names,
+    switch_state,
     tracepoint_format,
 )
 
@@ -148,6 +149,8 @@ def holds(premise: Premise) -> bool:
         return os.environ.get(name, "") == value
     if kind is PremiseKind.MODULE:
         return module_identity(name) == value
+    if kind is PremiseKind.SWITCH:
+        return switch_state(name) == value
     if kind is PremiseKind.TRACEPOINT:
         return tracepoint_format(name).decode("latin-1") == value
     return kind is PremiseKind.MODULES and module_names().decode("latin-1") == value

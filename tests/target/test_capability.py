@@ -42,7 +42,7 @@ def test_config() -> None:
         (NOWHERE, MISSING, MISSING, MISSING, True, True, "has register_kprobe"),
         (NOWHERE, MISSING, MISSING, MISSING, False, False, "has no register_kprobe"),
         (NOWHERE, DENIED, MISSING, MISSING, None, None, "Permission denied"),
-        (NOWHERE, said("6"), said("0"), said("1"), True, False, "disarmed"),
+        (NOWHERE, said("6"), said("0"), said("1"), True, False, "is 0"),
         (NOWHERE, said("6"), said("1"), said("0"), True, False, "ftrace_enabled is 0"),
     ],
 )  # fmt: skip

@@ -22,4 +22,5 @@ class Check:
 
 def from_answer(name: str, answer: Answer, way_out: str) -> Check:
     """A check of something that is good to have; the way out is for those who lack it."""
-    return Check(name, answer.present, answer.evidence, "" if answer.present else way_out)
+    way_out = "" if answer.present else answer.way_out or way_out
+    return Check(name, answer.present, answer.evidence, way_out)
