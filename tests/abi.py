@@ -59,7 +59,8 @@ def compiler_places(made: Path, arch: str) -> dict[str, list[tuple[Piece, ...]]]
         parser = LocationParser(dwarf.location_lists())
         for unit in dwarf.iter_CUs():
             for die in unit.get_top_DIE().iter_children():
-                if die.tag != "DW_TAG_subprogram" or "DW_AT_low_pc" not in die.attributes:
+                wanted = {"DW_AT_low_pc", "DW_AT_name"} <= die.attributes.keys()
+                if die.tag != "DW_TAG_subprogram" or not wanted:
                     continue
                 name = die.attributes["DW_AT_name"].value.decode()
                 found[name] = [

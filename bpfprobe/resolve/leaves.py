@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST = 4096
 _MOST_ALIGNED = 64
+_ADDRESS = KPointer("void *", KOther("void"))
 _MOST_ELEMENTS = 64
 """Those that follow in an array are of the same kind, and no register has any of them."""
 
@@ -81,7 +82,11 @@ def sole_leaf(struct: KStruct, members: Members) -> Leaf | None:
 def _leaves(ktype: KType, offset: int, members: Members, asked: int = 0) -> Iterator[Leaf | None]:
     match ktype:
         case KStruct():
-            yield from _in_struct(ktype, offset, members, asked)
+            found = list(_in_struct(ktype, offset, members, asked))
+            if not found and ktype.size and not ktype.in_program:
+                # Of a transparent union BTF has no members. In the kernel they are all addresses.
+                found = [Leaf(_ADDRESS, 8 * offset, 64) if ktype.size == 8 else None]
+            yield from found
         case KArray(element=element, is_vector=False):
             for n in range(min(ktype.count, _MOST_ELEMENTS if element.size else 1)):
                 for leaf in _leaves(element, offset + n * element.size, members, asked):

@@ -1,0 +1,80 @@
+"""Structs by value of kernel functions: what they hold, what follows them, what is returned."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+
+import pytest
+from test_kernel_captures import columns, watch
+
+import bpfprobe as bp
+
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])
+
+ROUNDS = 23
+BOUGHT = 86_400  # seconds after 1970: a day that no clock of the guest has
+
+
+def test_members_of_structs_and_what_follows_them(tmp_path):
+    """A struct of one number is that number; others have members, in one or two registers."""
+    path = tmp_path / "file"
+    path.touch()
+    value = ctypes.c_int(1)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def act():
+        tcp = socket.socket()
+        for n in range(ROUNDS):
+            os.chown(path, 1000 + n, 2000 + n)
+            size = 4 + n
+            libc.setsockopt(
+                tcp.fileno(), socket.IPPROTO_TCP, socket.TCP_NODELAY, ctypes.byref(value), size
+            )
+            os.utime(path, ns=(n * 10**9 + 7, (BOUGHT + n) * 10**9 + n))
+        tcp.close()
+
+    owner, option, made, time, returned = watch(
+        [
+            bp.probe(
+                "kprobe:security_path_chown u=uid.val g=gid.val $arg2 $arg3 if uid.val >= 1000"
+            ),
+            bp.probe(
+                "kprobe:tcp_setsockopt level optname optlen user=optval.user fifth=$arg5 "
+                "is_kernel=optval.is_kernel"
+            ),
+            bp.probe("kretprobe:make_kuid val=$retval.val whole=$retval uid if $retval >= 1000"),
+            bp.probe(
+                "kprobe:timestamp_truncate sec=t.tv_sec nsec=t.tv_nsec mode=inode->i_mode "
+                f"if t.tv_sec >= {BOUGHT} && t.tv_sec < {BOUGHT + ROUNDS}"
+            ),
+            bp.kretprobe(
+                "timestamp_truncate",
+                event="rounded",
+                sec="$retval.tv_sec",
+                nsec="$retval.tv_nsec",
+                asked="t.tv_nsec",
+                mode="inode->i_mode",
+                filter=f"$retval.tv_sec >= {BOUGHT} && $retval.tv_sec < {BOUGHT + ROUNDS}",
+            ),
+        ],
+        act,
+    )
+    numbers = range(ROUNDS)
+    mode = path.stat().st_mode
+    address = ctypes.addressof(value)
+    assert columns(owner, "u", "g", "arg2", "arg3") == [
+        (1000 + n, 2000 + n, 1000 + n, 2000 + n) for n in numbers
+    ]
+    assert columns(option, "level", "optname", "optlen", "fifth") == [
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 4 + n, 4 + n) for n in numbers
+    ]
+    assert columns(option, "user", "is_kernel") == [(address, False)] * ROUNDS
+    assert columns(made, "val", "whole", "uid") == [(1000 + n,) * 3 for n in numbers]
+    # The kernel rounds a time more than once.
+    asked = dict.fromkeys(columns(time, "sec", "nsec", "mode"))
+    assert list(asked) == [(BOUGHT + n, n, mode) for n in numbers]
+    got = dict.fromkeys(columns(returned, "sec", "nsec", "asked", "mode"))
+    assert list(got) == [(BOUGHT + n, n, n, mode) for n in numbers]
+    assert len(time) == len(returned)
