@@ -45,7 +45,8 @@ def resource_error(error: OSError) -> ResourceError:
         message, hint = "the current folder has been removed", "cd to one that is there"
         return ResourceError(message, errno=number, hint=hint, code="NO_FOLDER")
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return ResourceError(f"{where}{reason}", errno=number, code="SYSTEM")
+    way = "run as root" if number in (errno.EACCES, errno.EPERM) else None
+    return ResourceError(f"{where}{reason}", errno=number, hint=way, code="SYSTEM")
 
 
 def _has_folder() -> bool:

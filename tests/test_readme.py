@@ -18,7 +18,7 @@ def test_the_first_program_is_the_example() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert (ROOT / "examples" / "hello_open.py").read_text(encoding="utf-8").endswith(f"\n\n{code}")
     names: dict[str, bp.Probe] = {}
-    exec(code.partition("\nwith ")[0], names)
+    exec(code.partition("\ndef main")[0], names)
     (planned,) = describe([names["opened"]], KERNEL).plan.probes
     assert [field.name for field in planned.layout.fields][-2:] == ["path", "fd"]
 

@@ -52,6 +52,16 @@ def read_privileges() -> Privileges:
     return Privileges(mask, mode, int(paranoid) if paranoid.lstrip("-").isdigit() else None)
 
 
+def refuse_without_privilege() -> None:
+    """Raise `PrivilegeError` where nothing can be traced, whatever is described.
+
+    So what an unprivileged process cannot see of the machine is not taken for not being there.
+    """
+    privileges = read_privileges()
+    if not privileges.has(CAP_SYS_ADMIN) and not privileges.has(CAP_BPF):
+        raise _missing("trace", privileges)
+
+
 def explain_refusal(action: str, privileges: Privileges) -> PrivilegeError:
     """The error for an EPERM or EACCES that comes from who asks, not from what is asked."""
     if privileges.lockdown == "confidentiality":
@@ -74,10 +84,15 @@ def explain_refusal(action: str, privileges: Privileges) -> PrivilegeError:
             "seccomp filter or a security module, most likely",
             hint="allow bpf and perf_event_open in the container's seccomp profile",
         )
+    return _missing(action, privileges)
+
+
+def _missing(action: str, privileges: Privileges) -> PrivilegeError:
     return PrivilegeError(
         f"not allowed to {action}: root is needed, or CAP_BPF with CAP_PERFMON "
         f"(this process has {privileges.held})",
-        hint="run it with sudo; `bpfprobe lab -- COMMAND` needs no privilege",
+        hint="run it with sudo; `bpfprobe lab -- COMMAND` needs no privilege, nor does "
+        "`bpfprobe explain`",
     )
 
 

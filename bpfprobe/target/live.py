@@ -206,7 +206,7 @@ class LiveTarget:
             raise TargetError(
                 f"the names of kernel functions cannot be read: {read.problem}",
                 code="NO_KALLSYMS",
-                hint="CONFIG_KALLSYMS=y makes the file",
+                hint="CONFIG_KALLSYMS=y makes the file" if read.missing else "run as root",
             )
         return Kallsyms(read.data)
 
