@@ -42,7 +42,7 @@ class Delivery:
         look_up: Callable[[int], SymbolRange | None],
     ) -> None:
         self._attachment = attachment
-        wiring = attachment.wiring
+        self.wiring = wiring = attachment.wiring
         self._source = source = SetAside(attachment.source)
         self._decoder = decoder = Decoder([probe.layout for probe in wiring.probes], look_up)
         self.types = decoder.types
@@ -155,6 +155,11 @@ class Delivery:
     def close(self) -> None:
         """End it for good."""
         self._stream.close()
+
+    def never_hit(self) -> tuple[int, ...]:
+        """Return the numbers of the probes of which no hit is known."""
+        numbers = range(len(self.types))
+        return tuple(index for index in numbers if not self._attachment.tally(index).is_hit)
 
     def statistics(self, *, ended: bool) -> Statistics:
         """The ledger; what was not delivered is waiting, or if all has ended, dropped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from bpfprobe.abandoned import Held, close_when_dropped, notify_weakly
 from bpfprobe.delivery import Delivery
@@ -84,6 +85,7 @@ class Session(SessionReader):
         self._delivery: Delivery | None = None
         self._final: Statistics | None = None
         self._in_force: InForce | None = None
+        self._opened_ns = 0  # on the clock of the files
         self._owner = 0  # the process that opened it
         self._release_sigterm: Callable[[], None] = lambda: None
         self._keep: Callable[[], object] = lambda: None
@@ -138,6 +140,7 @@ class Session(SessionReader):
         try:
             self._begin_names()
             self._attachment = attachment = self._attach()
+            self._opened_ns = time.time_ns()
             self._delivery = Delivery(attachment, self._options, self._idle, self._symbol_at)
             self._release_sigterm = exit_on_sigterm()
             held = (attachment, self._names, self._followed, self._release_sigterm)
@@ -347,6 +350,23 @@ class Session(SessionReader):
         if self._attachment is None:
             return Statistics()
         return self._opened_delivery().statistics(ended=False)
+
+    def never_hit(self, *, command: str | None = None) -> tuple[Notice, ...]:
+        """Return a notice for each probe that was never hit, with the reason where it is known.
+
+        Hits that a filter refuses on entry are not counted: it says so. ``command`` is the program
+        that was to be traced, a path or a name: it may map other libraries than those probed. Also
+        for a session that is closed. For places in programs it looks at the maps of all processes.
+        """
+        if self._delivery is None or (self._attachment is None and self._final is None):
+            return ()
+        from bpfprobe.never_hit import notices_of_unhit  # most probes are hit
+
+        unhit = self._delivery.never_hit()
+        wiring, opened_ns = self._delivery.wiring, self._opened_ns
+        return tuple(
+            notices_of_unhit(unhit, self.probes, wiring, self._options, opened_ns, command)
+        )
 
     def event_type(self, probe: Probe | ProbeSpec) -> type[Event]:
         """The class of a probe's events; needs the session to be open, or to have been."""

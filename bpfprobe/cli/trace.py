@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 HELP = "attach probes and print their events until Ctrl-C"
 add_arguments = add_options
+MOST_UNHIT = 10
+"""Probes that were never hit, each on a line."""
 
 
 def rewritten(words: Sequence[str]) -> list[str]:
@@ -66,7 +69,18 @@ def run(args: argparse.Namespace) -> int:
             child.end()
     sys.stdout.flush()
     report(f"bpfprobe: {session.statistics()}")
+    _report_unhit(session, args)
     return status
+
+
+def _report_unhit(session: Session, args: argparse.Namespace) -> None:
+    """Say which probes were never hit; of many, that there are more."""
+    command = shlex.split(args.command)[0] if args.command else None
+    notices = session.never_hit(command=command)
+    for notice in notices[:MOST_UNHIT]:
+        report(f"bpfprobe: {notice}")
+    if len(notices) > MOST_UNHIT:
+        report(f"bpfprobe: and {len(notices) - MOST_UNHIT} more probes were never hit")
 
 
 def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child | None) -> Session:

@@ -18,6 +18,7 @@ class Notice:
     WAITS               a probe is attached nowhere, since the file it is for is not there yet
     FOLLOWED            a probe has been attached in one more file or process
     REFUSED             it could not be, in a file that it was meant for, and why
+    NEVER_HIT           a probe of which no hit was seen, from `Session.never_hit`
     LOST                the kernel's records had a gap; all processes were looked at once more
     ==================  =========================================================================
     """
