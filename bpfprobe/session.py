@@ -102,12 +102,14 @@ class Session(SessionReader):
         trust_object: bool = False,
         target: Target | None = None,
         engine: Engine | None = None,
+        in_process: bool = True,
         **options: Any,
     ) -> Self:
         """A session of the probes in an object that ``bpfprobe build`` made; nothing is compiled.
 
         Root runs one that others can write to with ``trust_object`` alone. With ``pid`` places in
-        programs are looked up in that process, as with ``bpfprobe trace``.
+        programs are looked up in that process, as with ``bpfprobe trace``, unless ``in_process`` is
+        False: then only hits of that process are kept.
         On opening, what the probes depend on is looked up on this machine; `ObjectError`
         (OBJECT_DIFFERS) says what is not as it was where the object was built for. Raises
         `TargetError` and `ObjectError` for a file that is none, and what `Session` raises.
@@ -115,7 +117,7 @@ class Session(SessionReader):
         from bpfprobe.objects import read_object
 
         built = read_object(path, trust_object=trust_object)
-        probes = built.probes(options.get("pid"))
+        probes = built.probes(options.get("pid") if in_process else None)
         session = cls(*probes, target=target, engine=engine, **built.options | options)
         session._built = built
         return session

@@ -105,7 +105,9 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
     }
     if isinstance(source, str):
         given = {name: value for name, value in how.items() if value not in ("auto", None)}
-        return Session.from_file(source, trust_object=args.trust_object, **options, **given)
+        # What the command maps is not known before its exec: places are looked up without it.
+        options |= {"in_process": child is None, "trust_object": args.trust_object}
+        return Session.from_file(source, **options, **given)
     return Session(*source, **options, **how)
 
 
@@ -146,8 +148,13 @@ def _print_events(
 
     session.on_idle(sys.stdout.flush)
     if child is not None:
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: session.stop())
+        command = child
+        signal.signal(
+            signal.SIGCHLD, lambda _number, _frame: session.stop() if command.has_ended() else None
+        )
         child.go()
+        if child.has_ended():  # before there was a handler
+            session.stop()
     try:
         _print_rows(_events(session, args, child), output, args)
     finally:

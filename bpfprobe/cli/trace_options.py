@@ -113,7 +113,9 @@ def _add_who(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--cgroup-path", metavar="PATH", help="processes in this cgroup (v2) or below (-c)"
     )
-    group.add_argument("--command", metavar="CMD", help="run CMD, and trace it until it ends (-c)")
+    group.add_argument(
+        "--command", metavar="CMD", help="run CMD, and trace it from its exec until it ends (-c)"
+    )
     group.add_argument("-S", "--include-self", action="store_true", help="the tracer itself too")
 
 
