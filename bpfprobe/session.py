@@ -13,7 +13,7 @@ from bpfprobe.model.options import Options, check_callable, check_option_names
 from bpfprobe.model.statistics import Statistics
 from bpfprobe.probes import check_parts, index_of
 from bpfprobe.session_reader import SessionReader
-from bpfprobe.signals import exit_on_sigterm
+from bpfprobe.signals import all_or_nothing, exit_on_sigterm, held_back
 from bpfprobe.starting import attach, live_target
 from bpfprobe.user_addresses import may_have_user_addresses
 
@@ -123,8 +123,12 @@ class Session(SessionReader):
         return session
 
     def __enter__(self) -> Self:
-        self.open()
-        return self
+        try:
+            self.open()
+            return self
+        except (KeyboardInterrupt, SystemExit):  # between the two: whoever enters will not leave
+            self.close()
+            raise
 
     def __exit__(
         self,
@@ -139,7 +143,7 @@ class Session(SessionReader):
         if self._is_open or self._final is not None:
             raise SessionError("the session has been opened before", hint="make another one")
         self._owner = os.getpid()
-        try:
+        with all_or_nothing(self.close):
             self._begin_names()
             self._attachment = attachment = self._attach()
             self._opened_ns = time.time_ns()
@@ -150,9 +154,6 @@ class Session(SessionReader):
             is_told = self._notice_action is not None and self._followed is None
             if is_told and self._target is None:
                 tell_of_other_files(attachment.wiring, self._options, self._notify)
-        except BaseException:  # Ctrl-C too: whoever enters will not leave
-            self.close()
-            raise
 
     def _attach(self) -> Attachment:
         asked = (self.probes, self._options, self._target, self._engine, self._built)
@@ -237,6 +238,7 @@ class Session(SessionReader):
             )
         return 0
 
+    @held_back()
     def close(self) -> None:
         """Detach everything, from any thread. Closing twice does nothing.
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 10.0
 """How long after the first signal the second comes by itself."""
 
@@ -28,10 +31,96 @@ def exit_on_sigterm() -> Callable[[], None]:
     signal.signal(signal.SIGTERM, _exit)
 
     def undo() -> None:
-        if _in_main_thread() and signal.getsignal(signal.SIGTERM) is _exit:
+        if not _in_main_thread():
+            return
+        handler: Handler = signal.getsignal(signal.SIGTERM)
+        if isinstance(handler, _Holder) and handler.before.get(signal.SIGTERM) is _exit:
+            handler.before[signal.SIGTERM] = signal.SIG_DFL
+        elif handler is _exit:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     return undo
+
+
+class _Holder:
+    """A handler that notes which signals came, and in the end hands them on to those before it."""
+
+    def __init__(self) -> None:
+        self.before: dict[int, Handler] = {}
+        self.holds = True
+        self.came: list[int] = []
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        before = self.before[number]
+        if self.holds and number not in self.came:
+            self.came.append(number)
+        elif callable(before):
+            before(number, frame)
+        else:
+            signal.signal(number, before)
+            signal.raise_signal(number)
+
+    def take_over(self) -> None:
+        for number in _ENDING:
+            before: Handler = signal.getsignal(number)
+            if callable(before) and not (isinstance(before, _Holder) and before.holds):
+                self.before[number] = before
+                signal.signal(number, self)
+
+    def let_go(self) -> None:
+        """Put the other handlers back, and have them called for what came.
+
+        One that raises meanwhile may leave this one in its place, which then only hands on.
+        """
+        self.holds = False
+        for number, before in self.before.items():
+            handler: object = signal.getsignal(number)
+            if handler is self:
+                signal.signal(number, before)
+        while self.came:
+            signal.raise_signal(self.came.pop(0))
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let handlers of Ctrl-C and SIGTERM run only once this is left, or for a second signal.
+
+    What they raise would come out between the opening of something and whatever owns it. Signals
+    that end the process without a handler do so at once. Only the main thread handles signals.
+    """
+    holder = _Holder()
+    try:
+        if _in_main_thread():
+            holder.take_over()
+        yield
+    finally:
+        holder.let_go()
+
+
+@contextmanager
+def all_or_nothing(undo: Callable[[], object]) -> Iterator[None]:
+    """Call ``undo`` where this fails, or is left with a signal that raises; see `held_back`."""
+    try:
+        with held_back():
+            yield
+    except BaseException:
+        undo()
+        raise
+
+
+def raise_interrupts() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt from now on, where it would end the process at once."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_at_interrupts() -> None:
+    """Have Ctrl-C end the process at once: while Python imports, or when all has been done.
+
+    What KeyboardInterrupt raised there would be a traceback, or lost in a callback of the imports.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

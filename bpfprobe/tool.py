@@ -21,14 +21,16 @@ FAILED, WRONG, NOT_ALLOWED, INTERRUPTED = 1, 2, 77, 130
 _OUTPUT_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
-def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoReturn:
+def run_tool(
+    main: Callable[[], int | None], name: str | None = None, *, interrupted: int = 0
+) -> NoReturn:
     """Run ``main`` and exit with what it returns (None is 0).
 
     Errors of this package become a message on stderr and status 1, 2 for a wrong description or
-    command line, 77 for a missing privilege. Ctrl-C is the usual way to end a tracer: status 0. So
-    is a reader that has gone (``| head``). Output that cannot be written, as on a full disk, is
-    status 1; where a standard stream is closed, it is ``/dev/null``. Characters that the locale's
-    encoding does not have are written as ``\\uHHHH``.
+    command line, 77 for a missing privilege. Ctrl-C is the usual way to end a tracer: status 0, or
+    ``interrupted``. A reader that has gone (``| head``) is status 0 as well. Output that cannot be
+    written, as on a full disk, is status 1; where a standard stream is closed, it is ``/dev/null``.
+    Characters that the locale's encoding does not have are written as ``\\uHHHH``.
     """
     prefix = name or Path(sys.argv[0]).name
     _open_streams()
@@ -46,7 +48,7 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> NoRetur
             report_error(prefix, resource_error(error))
         status = FAILED
     except KeyboardInterrupt:
-        status = 0
+        status = interrupted
     except BpfprobeError as error:
         report_error(prefix, error)
         status = FAILED

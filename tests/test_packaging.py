@@ -171,7 +171,7 @@ def test_the_command_is_an_entry_point(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
         text = archive.read(name).decode()
-    assert "bpfprobe = bpfprobe.cli.main:main" in text
+    assert "bpfprobe = bpfprobe.__main__:main" in text
 
 
 @pytest.mark.parametrize("module", ["bpfprobe", "bpfprobe.cli.main", "bpfprobe.testing"])

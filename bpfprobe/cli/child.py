@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import mmap
 import os
 import shlex
 import signal
 import socket
+import time
 
+from bpfprobe.engine.exec_gate import exec_gate, wait_and_exec
 from bpfprobe.errors import SessionError
 from bpfprobe.model.noun import dataclass
 from bpfprobe.output import report
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import mmap
+
 NOT_FOUND = 127
-
-_WAIT_AND_EXEC = {
-    "x86_64": "4989d1 4989ca ba01000000 b801000000 0f05 4883f801 751a 31c0 0f05 4883f801 7510"
-    "4c89cf 4c89d6 4c89c2 b83b000000 0f05 c3",
-    "aarch64": "e90300aa ea0302aa eb0303aa ec0304aa 220080d2 080880d2 010000d4 1f0400f1 61010054"
-    "e00309aa e80780d2 010000d4 1f0400f1 c1000054 e0030aaa e1030baa e2030caa a81b80d2 010000d4"
-    "c0035fd6",
-}
-"""By architecture the code of a function of (fd, byte, path, argv, envp), as clang assembles it::
-
-    if (write(fd, byte, 1) == 1 && read(fd, byte, 1) == 1)
-            return execve(path, argv, envp);
-
-It is these three system calls and nothing besides. Between the byte that lets it go and its exec,
-Python would call malloc and much else, which a probe would take for calls of the command.
-"""
+PATIENCE_S = 5.0
+"""How long a command may take to end once it was told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +35,12 @@ class Child:
         """Fork; the child waits. Raises `SessionError` for what cannot be run (NO_COMMAND)."""
         argv = _words(command)
         path = _program(argv[0])
-        code = _executable(_WAIT_AND_EXEC.get(os.uname().machine, ""))
+        code = exec_gate()
         gate, inner = socket.socketpair()
         pid = os.fork()
         if pid == 0:
             gate.close()
-            _wait_and_exec(code, inner, path, argv)
+            _become(code, inner, path, argv)
         inner.close()
         child = Child(pid, gate)
         if not gate.recv(1):  # it has ended, or it waits: all that it did before was without probes
@@ -72,15 +62,17 @@ class Child:
             return True  # it has been waited for already
 
     def end(self) -> None:
-        """End it if it still runs, and wait for it."""
+        """End it if it still runs, and wait for it; one that does not mind SIGTERM is killed."""
         self.gate.close()
-        try:
+        deadline = time.monotonic() + PATIENCE_S
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):  # waited for already
             if os.waitpid(self.pid, os.WNOHANG)[0] == 0:
                 os.kill(self.pid, signal.SIGTERM)
                 os.kill(self.pid, signal.SIGCONT)  # one that is stopped would not see the other
-                os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            pass  # it has been waited for already
+            while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+                if time.monotonic() > deadline:
+                    os.kill(self.pid, signal.SIGKILL)
+                time.sleep(0.005)
 
 
 def _words(command: str) -> list[str]:
@@ -110,25 +102,7 @@ def _program(name: str) -> str:
     )
 
 
-def _executable(code: str) -> mmap.mmap:
-    """Return memory with code in it. Raises `SessionError` (NO_CODE) where none may be made."""
-    try:
-        if not code:
-            raise PermissionError("not on this architecture")
-        memory = mmap.mmap(
-            -1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
-        )
-    except OSError as error:
-        raise SessionError(
-            f"--command needs memory that can be executed: {error}",
-            hint="start the command yourself, and trace it with -p",
-            code="NO_CODE",
-        ) from error
-    memory.write(bytes.fromhex(code))
-    return memory
-
-
-def _wait_and_exec(code: mmap.mmap, gate: socket.socket, path: str, argv: list[str]) -> None:
+def _become(code: mmap.mmap, gate: socket.socket, path: str, argv: list[str]) -> None:
     """In the child: never returns. A signal ends it, as it would end the command."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -136,18 +110,7 @@ def _wait_and_exec(code: mmap.mmap, gate: socket.socket, path: str, argv: list[s
                 signal.signal(number, signal.SIG_DFL)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and exec keeps
             signal.signal(number, signal.SIG_DFL)
-        words = [os.fsencode(word) for word in argv]
-        variables = [name + b"=" + value for name, value in os.environb.items()]
-        strings, pointer = ctypes.c_char_p, ctypes.c_void_p
-        kind = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_int, pointer, strings, pointer, pointer)
-        function = kind(ctypes.addressof(ctypes.c_char.from_buffer(code)))
-        result = function(
-            gate.fileno(),
-            ctypes.create_string_buffer(1),
-            os.fsencode(path),
-            (strings * (len(words) + 1))(*words),
-            (strings * (len(variables) + 1))(*variables),
-        )
+        result = wait_and_exec(code, gate.fileno(), path, argv)
         if result < 0:
             report(f"bpfprobe: {argv[0]}: {os.strerror(-result)}")
     finally:

@@ -12,6 +12,7 @@ from bpfprobe.errors import LabError
 from bpfprobe.lab.errors import ConsoleError
 from bpfprobe.model.options import MAX_SECONDS, check_seconds
 from bpfprobe.output import report, report_error, show
+from bpfprobe.signals import exit_on_sigterm, raise_interrupts
 
 if TYPE_CHECKING:
     from bpfprobe.lab.lab import Lab
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.timeout is not None:
         check_seconds("--timeout", args.timeout, 0, MAX_SECONDS)
+    raise_interrupts()
+    exit_on_sigterm()
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     lab = Lab(
         kernel=args.kernel,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import bpfprobe
 from bpfprobe.cli.parser import Parser
-from bpfprobe.tool import run_tool
+from bpfprobe.tool import INTERRUPTED, run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ exit status: 0 all went well, 1 it did not, 2 the description or the command lin
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit with its status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    run_tool(lambda: _run(arguments), "bpfprobe")
+    run_tool(lambda: _run(arguments), "bpfprobe", interrupted=INTERRUPTED)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -50,23 +50,35 @@ def run(args: argparse.Namespace) -> int:
         _show(probes, args)
         return 0
     child = _start_child(args)
-    session = _session(path or probes, args, child)
+    try:
+        return _trace(path or probes, args, child, start_ns)
+    finally:
+        if child is not None:
+            child.end()
+
+
+def _trace(
+    source: list[Probe] | str, args: argparse.Namespace, child: Child | None, start_ns: int
+) -> int:
+    """Run a session until it ends. Ctrl-C is how it does; before that it ends the process."""
+    from bpfprobe.probes import Probe
+
+    session = _session(source, args, child)
     session.on_notice(lambda notice: report(f"bpfprobe: {notice}"))
     probes = [probe for probe in session.probes if isinstance(probe, Probe)]
     if args.verbose:
         show_text(session.c_source())
-    status = 0
+    status, has_begun = 0, False
     try:
         with session, session.until_interrupted() as signals:
+            has_begun = True
             _print_events(session, probes, args, child, start_ns)
         status = 128 + signal.SIGTERM if signal.SIGTERM in signals else 0
     except KeyboardInterrupt:
-        pass  # Ctrl-C is how a trace ends, here before it began or for the second time
+        if not has_begun:
+            raise
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    finally:
-        if child is not None:
-            child.end()
     sys.stdout.flush()
     report(f"bpfprobe: {session.statistics()}")
     _report_unhit(session, args)
