@@ -115,10 +115,9 @@ class Ledger:
     def _inside(self, probe: int) -> int:
         """Remembered calls whose thread is in the function now, or may be."""
         wired = self._wiring.probes[probe]
-        site = wired.entry_site
-        function = site.function if isinstance(site, KernelSite) else ""
+        names = [site.function if isinstance(site, KernelSite) else "" for site in wired.entries]
         inside = 0
         for key in self._engine.keys(self._map_fds[wired.inflight_map], INFLIGHT_KEY_BYTES):
             thread = struct.unpack_from("<I", key)[0]
-            inside += self._is_inside(thread, function) is not False
+            inside += any(self._is_inside(thread, name) is not False for name in names)
         return inside

@@ -37,9 +37,9 @@ def plan_text(plan: Plan) -> str:
 def _probe_text(probe: ProbePlan) -> str:
     lines = [f"{probe.bound.spec.name}: {escape(str(probe.bound.spec.point))}"]
     lines.append(f"  {'site':<10} {escape(str(probe.site))}")
-    if probe.bound.more_sites:
+    if probe.more_sites:
         programs = len(set(probe.shared_programs))
-        more = count_places(probe.bound.more_sites)
+        more = count_places(probe.more_sites)
         lines[-1] += f" and {more} more places, {programs} programs in all"
     lines += [f"  {'note':<10} {escape(note)}" for note in probe.bound.notes]
     lines += _choice_lines("mechanism", probe.mechanism)

@@ -48,7 +48,7 @@ class Bound:
     returns: bool
     captures: tuple[BoundCapture, ...]
     filter: Condition | None
-    more_sites: tuple[Site, ...] = ()
+    more_sites: tuple[Site | SyscallSites, ...] = ()
     notes: tuple[str, ...] = ()
 
 

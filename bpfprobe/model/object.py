@@ -140,7 +140,7 @@ class ProbeWiring:
 
     A return probe whose calls are remembered has a second program at ``entry_site``, and
     ``inflight_map`` is the number of the map that it fills; without, it is -1. ``more`` are further
-    places, each after the program that goes there.
+    places, each after the program that goes there: those of returns, then those of their entries.
     """
 
     layout: Layout
@@ -154,7 +154,16 @@ class ProbeWiring:
     @property
     def places(self) -> int:
         """How many places the probe goes to; a return is one, with its entry."""
-        return count_places((self.site, *(site for _, site in self.more)))
+        more = (site for program, site in self.more if program != self.entry_program)
+        return count_places((self.site, *more))
+
+    @property
+    def entries(self) -> tuple[Site, ...]:
+        """Every place where calls are remembered."""
+        if self.entry_site is None:
+            return ()
+        more = (site for program, site in self.more if program == self.entry_program)
+        return (self.entry_site, *more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Pairing:
     """How a return finds its entry.
 
     ``kept`` are values taken on entry, a u64 each; with ``keeps_time`` the moment is one more.
+    ``more_sites`` are entries of further places, where the same program goes.
     With ``keeps_faults`` a last u64 has a bit for each value that could not be read.
     With ``by_frame`` the key is the thread and its stack pointer, which tells the calls of a
     recursion apart; without, the thread alone (a system call does not recurse).
@@ -69,6 +70,7 @@ class Pairing:
     map_index: int
     because: str
     keeps_faults: bool = False
+    more_sites: tuple[Site, ...] = ()
 
     @property
     def words(self) -> int:
@@ -101,7 +103,7 @@ class ProbePlan:
 
     ``task_guards`` look only at who is running and come first in every program; ``guards`` follow,
     the cheapest first. An event is sent when all hold. ``shared_programs`` has for each place, that
-    of ``site`` and then those of the bound probe's ``more_sites``, the number of the place whose
+    of ``site`` and then those of ``more_sites``, the number of the place whose
     program it shares.
     ``ranges`` are captures that are read together.
     ``shared_text`` names a capture whose text the guards look at as well: it is read once, to where
@@ -123,6 +125,7 @@ class ProbePlan:
     shared_programs: tuple[int, ...] = (0,)
     shared_text: str = ""
     ranges: tuple[RangeRead, ...] = ()
+    more_sites: tuple[Site, ...] = ()
 
     @property
     def shared_value(self) -> TextAt | None:

@@ -23,6 +23,14 @@ _MULTI_PID_WORKS = (6, 10)
 _LAB = "`bpfprobe lab -- COMMAND` runs a command in a kernel that has them"
 
 
+def more_places(bound: Bound, facts: MachineFacts) -> tuple[tuple[Site, Site | None], ...]:
+    """Return the further sites of a probe, each with that of the entry for a return probe."""
+    return tuple(
+        _syscall(site, bound.returns, facts)[1:] if isinstance(site, SyscallSites) else (site, None)
+        for site in bound.more_sites
+    )
+
+
 def choose_mechanism(bound: Bound, facts: MachineFacts) -> tuple[Choice, Site, Site | None]:
     """The mechanism, its site, and for a return probe the site of the entry."""
     site = bound.site

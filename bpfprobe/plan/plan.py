@@ -24,7 +24,7 @@ from bpfprobe.model.value import GlobText, MaskedText, TextAt
 from bpfprobe.model.walk import walk
 from bpfprobe.plan.guards import check_globs, shared_text, split_filter, task_guards
 from bpfprobe.plan.layouts import make_layout
-from bpfprobe.plan.mechanism import choose_mechanism
+from bpfprobe.plan.mechanism import choose_mechanism, more_places
 from bpfprobe.plan.pairing import pair
 from bpfprobe.plan.parameters import Parameters
 from bpfprobe.plan.places import shared_programs
@@ -120,6 +120,7 @@ def _plan_probe(
     uses_ring: bool,
 ) -> ProbePlan:
     mechanism, site, entry = choose_mechanism(bound, facts)
+    more = more_places(bound, facts)
     of_task, guards = split_filter(bound.filter)
     values = tuple(capture.value for capture in bound.captures)
     where = bound.spec.point_span if bound.spec.filter is None else bound.spec.filter.span
@@ -131,6 +132,8 @@ def _plan_probe(
         kernel = mechanism.name == "kprobe"
         pairing = pair(bound, entry, guards, map_index=len(maps), kernel=kernel)
     if pairing is not None:
+        entries = tuple(one for _, one in more if one is not None)
+        pairing = replace(pairing, more_sites=entries)
         maps.append(_inflight_map(pairing, index, options))
     shared = shared_text(bound, guards, layout)
     text_bytes = _filter_text_bytes((tuple(guards), values), shared)
@@ -152,6 +155,7 @@ def _plan_probe(
         shared_programs=shared_programs(bound),
         shared_text="" if shared is None else shared.capture.name,
         ranges=together,
+        more_sites=tuple(one for one, _ in more),
     )
     if scratch is not None:
         maps.append(_scratch_map(planned))

@@ -25,17 +25,17 @@ def wire(plan: Plan) -> Wiring:
 
 
 def _wire_probe(probe: ProbePlan) -> ProbeWiring:
-    if probe.pairing is None:
-        more = tuple(
-            (probe.program_at(place), site)
-            for place, site in enumerate(probe.bound.more_sites, start=1)
-        )
-        return ProbeWiring(probe.layout, probe.site, probe.program, more=more)
+    more = [(probe.program_at(place), site) for place, site in enumerate(probe.more_sites, start=1)]
+    pairing = probe.pairing
+    if pairing is None:
+        return ProbeWiring(probe.layout, probe.site, probe.program, more=tuple(more))
+    more += [(probe.entry_program, site) for site in pairing.more_sites]
     return ProbeWiring(
         layout=probe.layout,
         site=probe.site,
         program=probe.program,
-        entry_site=probe.pairing.site,
+        entry_site=pairing.site,
         entry_program=probe.entry_program,
-        inflight_map=probe.pairing.map_index,
+        inflight_map=pairing.map_index,
+        more=tuple(more),
     )

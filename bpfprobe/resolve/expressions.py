@@ -11,6 +11,7 @@ from bpfprobe.model.ktype import KInt, KPointer
 from bpfprobe.model.scalar import S64, U64
 from bpfprobe.model.value import (
     BinaryOperation,
+    ByPlace,
     Constant,
     ConstantText,
     Duration,
@@ -164,6 +165,13 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
             "the return value and the duration are not there on entry",
             expression.arguments[0].span,
             "leave out entry(...) around it",
+        )
+    if any(isinstance(part, ByPlace) for part in walk(value)):
+        raise spec_error(
+            "BAD_FETCH_ARG",
+            f"{expression.arguments[0].span.text} is elsewhere at each of several entry points",
+            expression.arguments[0].span,
+            "probe one of them: bpfprobe explain lists them",
         )
     ktype = ktype_of(inner)
     return NumberOperand(Kept(value), ktype, leads_into(inner, scope.space))

@@ -13,6 +13,7 @@ from bpfprobe.model.options import MAX_PLACES
 from bpfprobe.model.site import KernelSite, UserSite, UserSites
 from bpfprobe.model.spec import KernelPoint, ProbeSpec, TracepointPoint, UsdtPoint, UserPoint
 from bpfprobe.model.stack import Caller
+from bpfprobe.model.value import AllOf
 from bpfprobe.model.walk import walk
 from bpfprobe.resolve.all_arguments import all_captures
 from bpfprobe.resolve.callers import caller_at, split_by_caller
@@ -22,7 +23,6 @@ from bpfprobe.resolve.debug_arguments import DebugArguments
 from bpfprobe.resolve.field_names import named_for_fields
 from bpfprobe.resolve.scopes import (
     function_scope,
-    syscall_scope,
     tracepoint_scope,
     user_scope,
 )
@@ -30,11 +30,11 @@ from bpfprobe.resolve.sites import (
     kernel_site,
     line_sites,
     matching_sites,
-    syscall_sites,
     tracepoint_site,
     user_site,
     virtual_address,
 )
+from bpfprobe.resolve.syscalls import syscall_place
 from bpfprobe.resolve.usdt import usdt_place
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.machine import Binary
     from bpfprobe.model.site import Site
     from bpfprobe.model.span import Span
+    from bpfprobe.model.value import Condition
     from bpfprobe.resolve.operand import Operand
     from bpfprobe.resolve.scope import Scope
     from bpfprobe.target import Target
@@ -95,21 +96,24 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -
             wrong.extend(error.diagnostics)
     if wrong:
         raise SpecError(wrong)
-    if isinstance(sites, SyscallSites):
-        return Bound(spec, sites, scope.returns, tuple(captures), condition)
+    if place.condition is not None:
+        asked = condition
+        condition = place.condition if asked is None else AllOf((place.condition, asked))
     return Bound(spec, sites[0], scope.returns, tuple(captures), condition, sites[1:], place.notes)
 
 
 class _Place(NamedTuple):
     """Where a probe goes, the names that it finds there, and what could not be checked.
 
-    ``binary`` is the file of a place in a program.
+    ``binary`` is the file of a place in a program, ``condition`` what the hits that are meant have
+    in common.
     """
 
-    sites: tuple[Site, ...] | SyscallSites
+    sites: tuple[Site | SyscallSites, ...]
     scope: Scope
     notes: tuple[str, ...] = ()
     binary: Binary | None = None
+    condition: Condition | None = None
 
 
 def _place(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> _Place:
@@ -148,9 +152,8 @@ def _place(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> _Pla
         scope = tracepoint_scope(target, arch, tracepoint, is_eprobe=point.is_eprobe)
         return _Place((event,), scope)
     returns = point.returns if point.returns is not None else _wants_return(spec)
-    sites = syscall_sites(point, spec.point_span, target, arch)
-    scope = syscall_scope(target, arch, point.name, sites.enter, spec.point_span, returns=returns)
-    return _Place(sites, scope)
+    calls, scope, condition = syscall_place(point, spec.point_span, target, arch, returns=returns)
+    return _Place(calls, scope, condition=condition)
 
 
 def _user_place(point: UserPoint, span: Span, target: Target, arch: Arch) -> _Place:
@@ -171,7 +174,7 @@ def _user_place(point: UserPoint, span: Span, target: Target, arch: Arch) -> _Pl
 def _with_callers(place: _Place, spec: ProbeSpec, target: Target, arch: Arch) -> _Place:
     """The same place, with who puts the immediate caller into a stack that is taken there."""
     sites, scope = place.sites, place.scope
-    if isinstance(sites, SyscallSites) or isinstance(sites[0], KernelSite):
+    if isinstance(sites[0], SyscallSites | KernelSite):
         entry = bool(arch.link_register) and not scope.is_inside
         # kunwind_init_from_regs() of arm64 leaves the link register out, as it may be an old one.
         return place._replace(scope=replace(scope, kernel_callers=(Caller.UNKNOWN,) * entry))

@@ -11,26 +11,19 @@ from bpfprobe.model.ktype import KArray, KInt, KOther, KPointer, KType
 from bpfprobe.model.scalar import S64, X64, Scalar
 from bpfprobe.model.value import (
     Argument,
-    ArgumentVector,
-    Compare,
-    Constant,
     ContextAddress,
     ContextField,
     ReturnValue,
     Space,
-    SyscallArgument,
     TextAt,
-    View,
 )
 from bpfprobe.resolve.cpu_conditions import CPUMASK
 from bpfprobe.resolve.kernel_task import KernelTask
 from bpfprobe.resolve.operand import (
-    ArgvOperand,
     MemoryOperand,
     NumberOperand,
     Operand,
     TextOperand,
-    scalar_of,
 )
 from bpfprobe.resolve.passing import argument_places, untyped_argument
 from bpfprobe.resolve.returned import returned
@@ -40,11 +33,8 @@ if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.ktype import Prototype
     from bpfprobe.model.machine import Tracepoint, TracepointField
-    from bpfprobe.model.span import Span
     from bpfprobe.resolve.debug_arguments import DebugArguments
     from bpfprobe.target import Target
-
-_EXEC_VECTOR = {"execve": 2, "execveat": 3}
 
 
 def function_scope(
@@ -192,65 +182,6 @@ def _field(field: TracepointField, target: Target) -> Operand:
         pointer = declared_type(field.declaration, target, user=user)
         return NumberOperand(ContextField(field.offset, X64), pointer, Space.ANY)
     return NumberOperand(ContextField(field.offset, Scalar(field.size, field.signed)))
-
-
-_MOST_SYSCALL_ARGUMENTS = 6  # syscall(2)
-
-
-def syscall_scope(
-    target: Target,
-    arch: Arch,
-    name: str,
-    enter: Tracepoint | None,
-    span: Span,
-    *,
-    returns: bool,
-) -> Scope:
-    """A system call: its arguments as its tracepoint declares them, all memory in user space."""
-    arguments: dict[str, Operand] = {}
-    numbered: dict[int, Operand] = {}
-    fields = [f for f in enter.fields if f.name != "__syscall_nr"] if enter else []
-    fields = fields[:_MOST_SYSCALL_ARGUMENTS]  # what a recording has beyond them is not passed
-    for n, field in enumerate(fields, 1):
-        operand = _syscall_argument(n, field, target)
-        numbered[n] = arguments[field.name] = operand
-    if enter is None:
-        for n in range(1, _MOST_SYSCALL_ARGUMENTS + 1):
-            numbered[n] = NumberOperand(SyscallArgument(n), None, Space.USER)
-    task = KernelTask(target)
-    argv = None
-    if name in _EXEC_VECTOR:
-        running = task.command_line(span)
-        vector = SyscallArgument(_EXEC_VECTOR[name])
-        replaced = Compare("==", ReturnValue(S64), Constant(0)) if returns else None
-        argv = ArgvOperand(ArgumentVector(running.start, running.end, vector, replaced))
-        if "argv" in arguments:
-            arguments["argv"] = argv  # the strings; the bare pointer is $arg2
-    return Scope(
-        target=target,
-        arch=arch,
-        task=task,
-        function=name,
-        space=Space.USER,
-        returns=returns,
-        arguments=arguments,
-        numbered=numbered,
-        argument_count=len(fields) if enter else None,
-        retval=NumberOperand(ReturnValue(S64), None, Space.USER) if returns else None,
-        argv=argv,
-        has_registers=False,
-        is_syscall=True,
-    )
-
-
-def _syscall_argument(number: int, field: TracepointField, target: Target) -> Operand:
-    ktype = declared_type(field.declaration, target, user=True)
-    if isinstance(ktype, KPointer):
-        return NumberOperand(SyscallArgument(number), ktype, Space.USER)
-    scalar = scalar_of(ktype)
-    if scalar is None or scalar.size == 8:
-        return NumberOperand(SyscallArgument(number, scalar or X64), ktype, Space.USER)
-    return NumberOperand(View(SyscallArgument(number), scalar), ktype, Space.USER)
 
 
 _INTEGERS = {

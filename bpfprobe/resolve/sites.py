@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
-from bpfprobe.model.bound import SyscallSites
 from bpfprobe.model.machine import FileOffset, VirtualAddress
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.resolve.boundary import boundary_note
 from bpfprobe.resolve.missing_function import no_such_function, several_functions
 
 if TYPE_CHECKING:
-    from bpfprobe.model.arch import Arch
     from bpfprobe.model.machine import Binary, BinarySymbol, Symbol, Tracepoint
     from bpfprobe.model.span import Span
     from bpfprobe.model.spec import (
         KernelPoint,
-        SyscallPoint,
         TracepointPoint,
         UsdtPoint,
         UserPoint,
@@ -338,28 +335,4 @@ def tracepoint_site(
         f"this kernel has no tracepoint {point.category}:{point.name}",
         span,
         f"did you mean {' or '.join(near[:3])}?" if near else "bpfprobe list 'tracepoint:*'",
-    )
-
-
-def syscall_sites(point: SyscallPoint, span: Span, target: Target, arch: Arch) -> SyscallSites:
-    """The ways to a system call. Raises `SpecError` when there is none."""
-    wrapper = arch.syscall_prefix + point.name
-    symbols: tuple[Symbol, ...] = target.symbols(wrapper)
-    sites = SyscallSites(
-        wrapper=wrapper if any(s.is_text for s in symbols) else "",
-        enter=target.tracepoint("syscalls", f"sys_enter_{point.name}"),
-        exit=target.tracepoint("syscalls", f"sys_exit_{point.name}"),
-    )
-    if sites.wrapper or (sites.enter and sites.exit):
-        return sites
-    near = [
-        name.removeprefix(arch.syscall_prefix)
-        for name in target.similar_functions(wrapper)
-        if name.startswith(arch.syscall_prefix)
-    ]
-    raise spec_error(
-        "BAD_PROBE_ADDR",
-        f"this kernel ({target.facts().release}) has no system call {point.name}",
-        span,
-        f"did you mean {' or '.join(near[:3])}?" if near else "bpfprobe list 'syscall:*'",
     )
