@@ -24,6 +24,7 @@ from bpfprobe.model.expression import (
     Text,
     Variable,
 )
+from bpfprobe.model.functions import ELSEWHERE, no_function
 from bpfprobe.model.noun import replace
 from bpfprobe.model.number import number_value
 from bpfprobe.model.scalar import scalar_named
@@ -235,6 +236,8 @@ class Operands(Cursor):
         return replace(inner, span=opened.span.to(self.close(opened, "TOO_MANY_OPEN").span))
 
     def _call(self, name: Token) -> Expression:
+        if name.text in ELSEWHERE:  # what is in its brackets need not be an expression
+            raise no_function(name.text, name.span)
         opened = self.next()
         arguments = [self.whole()]
         while self.take(",") is not None:

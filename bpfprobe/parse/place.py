@@ -51,12 +51,27 @@ def parse_kind_place(kind: str, span: Span) -> Point:
     if kind == "tracepoint":
         found = _TRACEPOINT.fullmatch(span.text)
         if found is None:
+            _check_no_pattern(span, kind)
             raise _bad(span, "a tracepoint is CATEGORY:NAME", "tracepoint:sched:sched_switch")
         return TracepointPoint(found["category"], found["name"])
     found = _SYSCALL.fullmatch(span.text)
     if found is None:
+        _check_no_pattern(span, kind)
         raise _bad(span, "a system call goes by its name in the manual", "syscall:openat")
     return SyscallPoint(found["name"], _is_return(found, span) or None)
+
+
+def _check_no_pattern(span: Span, kind: str) -> None:
+    """Raise for a pattern at a place that is to be one."""
+    if "*" not in span.text and "?" not in span.text:
+        return
+    listed = kind.replace("kret", "k")
+    raise spec_error(
+        "BAD_PROBE_ADDR",
+        f"this is a pattern, and a probe of this kind ({kind}) goes to one place",
+        span,
+        f"bpfprobe list '{listed}:{span.text}' shows what fits; describe a probe for each",
+    )
 
 
 def parse_kernel_place(span: Span, *, returns: bool, maxactive: int = 0) -> Point:
@@ -99,6 +114,7 @@ def _kernel(span: Span, *, returns: bool) -> KernelPoint:
         return KernelPoint("", address=_number(by_address["address"], span), returns=returns)
     found = _KERNEL.fullmatch(span.text)
     if found is None:
+        _check_no_pattern(span, "kretprobe" if returns else "kprobe")
         raise _bad(
             span, "this names no kernel function", "vfs_read, vfs_read+0x10, module:function"
         )
@@ -213,6 +229,7 @@ def _counter(span: Span, start: int) -> tuple[int, int]:
 def _usdt(span: Span) -> UsdtPoint:
     found = _USDT.fullmatch(span.text)
     if found is None:
+        _check_no_pattern(span, "usdt")
         raise _bad(span, "a marker is PATH:PROVIDER:NAME", "usdt:python3:python:gc__start")
     path = found["quoted"] or found["path"]
     check_path(path, span)

@@ -64,6 +64,8 @@ def variable(name: str, span: Span, scope: Scope) -> Operand:
             span,
             "pid tid uid gid comm ppid and cgroup are known here; a kprobe has $current",
         )
+    if scope.has_name(name):
+        raise spec_error("BAD_VAR", f"${name} is not known", span, f"did you mean {name}?")
     raise spec_error(
         "BAD_VAR",
         f"${name} is not known",

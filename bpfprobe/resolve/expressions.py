@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
 from bpfprobe.model import expression as ast
+from bpfprobe.model.functions import FUNCTIONS, no_function
 from bpfprobe.model.ktype import KInt, KPointer
 from bpfprobe.model.scalar import S64, U64
 from bpfprobe.model.value import (
@@ -137,13 +138,8 @@ def _offset(expression: ast.Offset, scope: Scope) -> Operand:
 
 
 def _call(expression: ast.Call, scope: Scope) -> Operand:
-    if expression.function not in ("entry", *_OF_THIS_CPU):
-        raise spec_error(
-            "BAD_FETCH_ARG",
-            f"there is no function {expression.function}",
-            expression.function_span,
-            "there are entry(...), the value that it had on entry, this_cpu_ptr and this_cpu_read",
-        )
+    if expression.function not in FUNCTIONS:
+        raise no_function(expression.function, expression.function_span)
     if len(expression.arguments) != 1:
         raise spec_error(
             "BAD_FETCH_ARG",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct
 from bpfprobe.model.noun import replace
 
@@ -40,7 +41,21 @@ def all_members(target: Target, struct: KStruct) -> Iterator[Member]:
 
 
 def similar_members(target: Target, struct: KStruct, name: str) -> list[str]:
-    """At most three members whose names are close."""
+    """Return at most three: members of that name of structs inside, else those of a near name."""
+    inside = [
+        f"{outer.name}.{name}"
+        for outer in all_members(target, struct)
+        if isinstance(outer.type, KStruct) and _has_member(target, outer.type, name)
+    ]
+    if inside:
+        return inside[:3]
     from difflib import get_close_matches  # only mistakes want it
 
     return get_close_matches(name, [m.name for m in all_members(target, struct)], n=3, cutoff=0.5)
+
+
+def _has_member(target: Target, struct: KStruct, name: str) -> bool:
+    try:
+        return find_member(target, struct, name) is not None
+    except TargetError:  # a recording that was never asked
+        return False

@@ -51,6 +51,7 @@ BUILTIN_NAMES = (
     "kstack",
     "ustack",
 )
+_WORDS = {"nsecs": "time", "execname": "comm", "tgid": "pid", "username": "uid", "usym": "ustack"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,10 @@ class Scope:
             if operand is not None:
                 return operand
         raise self._unknown(name, span, prefix="args.")
+
+    def has_name(self, name: str) -> bool:
+        """Whether it is a capture, or an argument or field that a program can take."""
+        return name in self.captures or name in self.arguments
 
     @property
     def has_args(self) -> bool:
@@ -257,6 +262,10 @@ class Scope:
         what = f"{self.function} has no argument {name}"
         if self.numbered and re.fullmatch("arg[1-9][0-9]*", name):
             hint = f"did you mean ${name}?"
+        elif self.numbered and name == "arg0":
+            hint = "arguments are counted from 1: did you mean $arg1?"
+        elif not prefix and (word := self._of_another_tool(name)):
+            hint = f"did you mean {word}?"
         elif near:
             hint = f"did you mean {' or '.join(near)}?"
         elif self.arguments:
@@ -271,6 +280,14 @@ class Scope:
             if self.is_syscall:
                 hint += "; tracefs has the names (as root: " + TRACEFS_WAY_OUT + ")"
         return spec_error(self._unknown_code, what, span, hint)
+
+    def _of_another_tool(self, name: str) -> str:
+        """Return our word for a builtin of bpftrace or bcc, "" where there is none."""
+        if name in ("curtask", "task", "current"):
+            return "$current" if self.space is Space.KERNEL else ""
+        if name == "elapsed":
+            return "duration" if self.returns else "time"
+        return _WORDS.get(name, "")
 
     def _unreached(self, name: str, span: Span) -> SpecError:
         """The refusal of an argument that is there, where no program can take it."""

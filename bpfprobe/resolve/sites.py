@@ -9,6 +9,7 @@ from bpfprobe.model.machine import FileOffset, VirtualAddress
 from bpfprobe.model.site import KernelSite, TracepointSite, UserSite, UserSites
 from bpfprobe.resolve.boundary import boundary_note
 from bpfprobe.resolve.missing_function import no_such_function, several_functions
+from bpfprobe.resolve.missing_kernel_function import no_kernel_function
 
 if TYPE_CHECKING:
     from bpfprobe.model.machine import Binary, BinarySymbol, Symbol, Tracepoint
@@ -33,7 +34,7 @@ def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
     if point.module:
         symbols = [s for s in symbols if s.module == point.module]
     if not symbols:
-        raise _no_function(point, span, target)
+        raise no_kernel_function(point, span, target)
     if target.is_blacklisted(point.symbol):
         raise spec_error(
             "FAIL_REG_PROBE",
@@ -76,61 +77,6 @@ def _check_offset(point: KernelPoint, symbol: Symbol, span: Span, target: Target
             span,
             f"there is {here.name} at this place" if here else "the offset counts from its start",
         )
-
-
-def _no_function(point: KernelPoint, span: Span, target: Target) -> SpecError:
-    elsewhere = [s for s in target.symbols(point.symbol)]
-    release = target.facts().release
-    if point.module and elsewhere:
-        places = sorted({s.module or "the kernel itself" for s in elsewhere if s.is_text})
-        return spec_error(
-            "BAD_PROBE_ADDR",
-            f"module {point.module} has no function {point.symbol}",
-            span,
-            f"it is in {', '.join(places)}" if places else _data_hint(point),
-        )
-    if elsewhere:
-        return spec_error(
-            "BAD_PROBE_ADDR", f"{point.symbol} is data, not a function", span, _data_hint(point)
-        )
-    if call := _system_call(point.symbol, target):
-        return spec_error(
-            "BAD_PROBE_ADDR",
-            f"this kernel ({release}) has no function {point.symbol}: system calls are wrapped",
-            span,
-            f"syscall:{call} has its arguments by name; the wrapper's only one (since Linux 4.17) "
-            "points to the registers of the caller",
-        )
-    near = target.similar_functions(point.symbol)
-    variants = [name for name in near if name.startswith(f"{point.symbol}.")]
-    if variants:
-        hint = (
-            f"the compiler made {', '.join(variants)} of it: its arguments may be others, "
-            "so it must be named in full"
-        )
-    elif near:
-        hint = f"did you mean {' or '.join(near[:3])}? bpfprobe list shows what can be probed"
-    else:
-        hint = "bpfprobe list 'kprobe:PATTERN' shows what can be probed; it may have been inlined"
-    return spec_error(
-        "BAD_PROBE_ADDR",
-        f"this kernel ({release}) has no function {point.symbol}",
-        span,
-        hint,
-    )
-
-
-def _system_call(symbol: str, target: Target) -> str:
-    """The system call that ``sys_NAME`` or ``SyS_NAME`` was the function of, or ""."""
-    name = symbol.partition("_")[2]
-    if symbol[:4].lower() != "sys_" or not name:
-        return ""
-    wrappers = (f"{prefix}_sys_{name}" for prefix in ("__x64", "__arm64"))
-    return name if any(target.symbols(wrapper) for wrapper in wrappers) else ""
-
-
-def _data_hint(point: KernelPoint) -> str:
-    return f"as a capture of another probe, @{point.symbol} reads it"
 
 
 def user_site(point: UserPoint, span: Span, target: Target) -> tuple[UserSite, Binary, str]:
@@ -284,10 +230,22 @@ def _file_offset(point: UserPoint, span: Span, target: Target, binary: Binary) -
             "BAD_UPROBE_OFFS",
             f"offset {offset:#x} of {binary.path} is not code",
             span,
-            f"its code is at {where}" if where else "it has no code at all",
+            (f"its code is at {where}" if where else "it has no code at all")
+            + _file_here(point.path, binary, target),
         )
     plus = f"+{point.plus:#x}" if point.plus else ""
     return f"{point.symbol}{plus}", offset
+
+
+def _file_here(name: str, binary: Binary, target: Target) -> str:
+    """Say that a file of that name is in the current folder, where that is not the one meant."""
+    if "/" in name:
+        return ""
+    try:
+        here = target.binary(f"./{name}")
+    except TargetError:
+        return ""
+    return f"; ./{name} is another file" if here.path != binary.path else ""
 
 
 def _one_symbol(point: UserPoint, span: Span, target: Target, binary: Binary) -> BinarySymbol:

@@ -46,6 +46,9 @@ MAX_FILE_BYTES = 256 << 20
 """How long a recording may be, and its text."""
 
 
+_NOT_RECORDED = "NOT_RECORDED"
+
+
 class _AskedTarget:
     """Every question of `Target`, sent through `_ask` with its arguments as plain values."""
 
@@ -198,7 +201,8 @@ class RecordingTarget(_AskedTarget):
         try:
             answer = ask(*arguments)
         except TargetError as error:
-            self._answers[key] = error
+            if error.code != _NOT_RECORDED:  # of another recording: no answer of a machine
+                self._answers[key] = error
             raise
         self._answers[key] = answer
         return answer
@@ -237,7 +241,7 @@ class RecordedTarget(_AskedTarget):
         if key not in self._answers:
             raise TargetError(
                 f"{key} was never asked when {self._source} was recorded",
-                code="NOT_RECORDED",
+                code=_NOT_RECORDED,
                 hint="record it on that machine: bpfprobe explain --record FILE SPEC, or "
                 "record_target(LiveTarget())",
             )

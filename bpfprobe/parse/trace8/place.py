@@ -24,10 +24,13 @@ _SYSCALL = regex(r"(?:__(?:x64|arm64)_sys_|sys_|SyS_)(?P<name>[a-z0-9_]+)")
 
 _KERNEL_SYMBOL = regex(r"[A-Za-z_$.][A-Za-z0-9_$.@]*")
 _TRACEPOINT_PART = regex(r"[A-Za-z0-9_-]+")
-OTHER_KINDS = frozenset(
-    ["fentry", "fexit", "kfunc", "kretfunc", "rawtracepoint", "profile", "interval"]
-)
-"""Kinds of other tools that there are no probes of here."""
+OTHER_KINDS = {
+    "fentry": "kprobe:{}", "kfunc": "kprobe:{}", "kprobe.multi": "kprobe:{}",
+    "fexit": "kretprobe:{}", "kretfunc": "kretprobe:{}", "kretprobe.multi": "kretprobe:{}",
+    "rawtracepoint": "", "raw_tracepoint": "", "profile": "", "interval": "", "hardware": "",
+    "software": "", "watchpoint": "", "iter": "",
+}  # fmt: skip
+"""Kinds of other tools that there are no probes of here, each with what reaches the same place."""
 
 _OFFSET = regex(r"0[xX][0-9a-fA-F]+|[0-9]+")
 
@@ -88,6 +91,8 @@ def _split(span: Span) -> tuple[str, str, str]:
         return "p", parts[0], parts[1]
     kind = parts[0] or "p"
     if kind not in ("p", "r", "t", "u"):
+        if kind in OTHER_KINDS:
+            raise _other_kind(kind, span)
         raise spec_error(
             "BAD_PROBE",
             f"{parts[0]!r} is not a kind of probe",
@@ -103,18 +108,34 @@ def _split(span: Span) -> tuple[str, str, str]:
 
 def _check_no_kind(library: str, span: Span) -> None:
     """Raise for a library that looks like a kind of probe, of ours or of another tool."""
+    if library in OTHER_KINDS:
+        raise _other_kind(library, span)
     from difflib import get_close_matches  # only mistakes want it
 
     near = get_close_matches(library, KINDS, n=1, cutoff=0.8)
-    if not near and library not in OTHER_KINDS:
+    if not near:
         return
     raise spec_error(
         "BAD_PROBE",
         f"{library!r} is not a kind of probe",
         span.source.span(span.start, span.start + len(library)),
-        (f"did you mean {near[0]}:? " if near else f"kinds are {' '.join(KINDS)}; ")
-        + f"for a library of that name write p:{library}:FUNCTION",
+        f"did you mean {near[0]}:? for a library of that name write p:{library}:FUNCTION",
     )
+
+
+def _other_kind(kind: str, span: Span) -> SpecError:
+    """The refusal of a kind that another tool has, with ours of the same place."""
+    *module, name = span.text.split(":")[1:]
+    place = ":".join([*(part for part in module if part != "vmlinux"), name])
+    instead = OTHER_KINDS[kind].format(place)
+    if instead:
+        hint = f"{instead} goes to the same place"
+    elif kind in ("rawtracepoint", "raw_tracepoint"):
+        hint = f"bpfprobe list 'tracepoint:*:{name}' shows tracepoints of that name"
+    else:
+        hint = f"kinds are {' '.join(KINDS)}"
+    at = span.source.span(span.start, span.start + len(kind))
+    return spec_error("BAD_PROBE", f"there are no probes of the kind {kind} here", at, hint)
 
 
 def _offset(function: str, span: Span) -> tuple[str, int]:
