@@ -51,7 +51,6 @@ def attach(
     """
     ours = target is None and (engine is None or bool(engine.compiler()))
     name = _name(probes, options, built) if ours else None
-    is_live = engine is None
     engine = engine or live_engine()
     if name is not None:
         made = _kept(name, probes, options, engine)
@@ -60,10 +59,7 @@ def attach(
                 return _attached(made, engine, notify)
             except (AttachError, LoadError):
                 drop_start(name)  # whatever it is, all stages together say best what
-    if is_live:
-        from bpfprobe.engine.privilege import refuse_without_privilege  # a warm start had it
-
-        refuse_without_privilege()
+    engine.check_privilege()
     with compiler_ahead(probes, engine, built) as ahead:
         return _from_the_beginning(probes, options, target, engine, name, built, notify, ahead)
 

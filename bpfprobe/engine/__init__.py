@@ -131,6 +131,10 @@ class Engine(Protocol):
         """
         ...
 
+    def check_privilege(self) -> None:
+        """Raise `PrivilegeError` where nothing could be loaded, whatever it is."""
+        ...
+
     def create_map(self, definition: MapDef) -> int:
         """Create a map and give its file descriptor. Raises `LoadError`, `PrivilegeError`."""
         ...

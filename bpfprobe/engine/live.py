@@ -81,6 +81,12 @@ class LiveEngine:
 
         return compiler_identity()
 
+    def check_privilege(self) -> None:
+        """By the capabilities of this process."""
+        from bpfprobe.engine.privilege import refuse_without_privilege  # a warm start had it
+
+        refuse_without_privilege()
+
     def create_map(self, definition: MapDef) -> int:
         """Create a map and give its descriptor."""
         return self._own(loader.create_map(self._kernel, definition))

@@ -250,6 +250,9 @@ class FakeEngine:
         """None: what is made here must not be kept for a real kernel."""
         return ""
 
+    def check_privilege(self) -> None:
+        """None is needed."""
+
     def create_map(self, definition: MapDef) -> int:
         """A number that stands for the map."""
         self._check("create_map")

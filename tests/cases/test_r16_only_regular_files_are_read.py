@@ -42,12 +42,7 @@ def folder(path: Path) -> None:
 
 
 def link_to(what: str) -> Callable[[Path], None]:
-    def make(path: Path) -> None:
-        if not os.access(what, os.R_OK):
-            pytest.skip(f"{what} cannot be read here")
-        path.symlink_to(what)
-
-    return make
+    return lambda path: path.symlink_to(what)
 
 
 KINDS = {
@@ -57,7 +52,7 @@ KINDS = {
     "/dev/zero": link_to("/dev/zero"),
     "/dev/tty": link_to("/dev/tty"),
     "/proc/kmsg": link_to("/proc/kmsg"),
-    "/proc/kcore": link_to("/proc/kcore"),
+    "/proc/self/mem": link_to("/proc/self/mem"),
     "/proc/self/maps": link_to("/proc/self/maps"),
 }
 
