@@ -94,7 +94,9 @@ def _as_field(expression: ast.Binary, operator: str, scalar: Scalar, number: int
 
 def _signed(scalar: Scalar) -> str:
     name = f"s{8 * scalar.size}"  # a wider one would keep it as it is
-    return f"give it a signed type: ({name}) before it, or :{name} in the capture"
+    hint = f"give it a signed type: ({name}) before it, or :{name} in the capture"
+    # Of an int the upper half of a register is anything.
+    return f"{hint}; s32 if it is an int" if scalar == X64 else hint
 
 
 def _too_large(scalar: Scalar, span: Span) -> SpecError:

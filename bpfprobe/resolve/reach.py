@@ -34,7 +34,7 @@ def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand
     """``inner->name`` or ``inner.name``."""
     if isinstance(inner, ByValueOperand) and isinstance(inner.ktype, KStruct):
         return _member_by_value(inner, inner.ktype, expression, scope)
-    base, offset, space, struct, prefix, outer = _struct_of(inner, expression)
+    base, offset, space, struct, prefix, outer = _struct_of(inner, expression, scope)
     member = _member(struct, expression, scope)
     path = f"{prefix}.{expression.name}" if prefix else expression.name
     if struct.in_program:  # no relocation, and what a file calls things stays out of C
@@ -103,7 +103,7 @@ def _members_hint(struct: KStruct, scope: Scope) -> str:
 
 
 def _struct_of(
-    inner: Operand, expression: ast.MemberOf
+    inner: Operand, expression: ast.MemberOf, scope: Scope
 ) -> tuple[Value, int, Space, KStruct, str, str]:
     """Where the struct is whose member is wanted: base, offset, space, type, path so far, name."""
     ktype = ktype_of(inner)
@@ -129,7 +129,12 @@ def _struct_of(
             space = Space.USER if ktype.user else inner.points_into
         struct = ktype.target
         return value, 0, _definite(space), struct, "", struct.name or f"type_{struct.type_id}"
-    if ktype is None and isinstance(inner, NumberOperand):
+    if ktype is None and isinstance(inner, NumberOperand) and scope.space is Space.USER:
+        hint = (
+            f"what it points to is not known; its memory is +OFFSET({span.text}):TYPE, and "
+            "arguments by name and $retval have their types where the program is built with -g"
+        )
+    elif ktype is None and isinstance(inner, NumberOperand):
         hint = f"say what it points to: ((struct NAME *){span.text})->{expression.name}"
     else:
         hint = "only structs and pointers to them have members"

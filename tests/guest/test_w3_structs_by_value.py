@@ -5,11 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from test_kernel_captures import columns, watch
 
 import bpfprobe as bp
+
+sys.path.insert(0, str(Path(__file__).with_name("differential")))
 
 pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])
 
@@ -78,3 +82,24 @@ def test_members_of_structs_and_what_follows_them(tmp_path):
     got = dict.fromkeys(columns(returned, "sec", "nsec", "asked", "mode"))
     assert list(got) == [(BOUGHT + n, n, n, mode) for n in numbers]
     assert len(time) == len(returned)
+
+
+@pytest.mark.guest(kernels=["6.1"])
+def test_where_the_kernel_counts_registers_instead():
+    """Its $arg5 of tcp_setsockopt is half of argument 4."""
+    import differences
+    import kernel_side
+    import machine
+    import our_side
+
+    target = machine.prepare()
+    found = {}
+    for text in ("p tcp_setsockopt $arg4", "p tcp_setsockopt $arg5", "p security_path_chown $arg2"):
+        kernel, ours = kernel_side.verdict(text), our_side.verdict(text, target)
+        meant = differences.explain(text, kernel, ours) if kernel != ours else None
+        found[text.partition(" ")[2]] = kernel.accepts, ours.code, meant and meant.title
+    assert found == {
+        "tcp_setsockopt $arg4": (True, "BAD_TYPE", "Structs by value"),
+        "tcp_setsockopt $arg5": (True, "", None),
+        "security_path_chown $arg2": (True, "", None),
+    }

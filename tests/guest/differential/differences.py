@@ -31,6 +31,7 @@ RESERVED = "Names that every event has"
 COUNT_OF_ARGUMENTS = "Numbers behind the last argument"
 SMALL_STRINGS = "Strings of integers"
 STRUCTS = "Structs and arrays as numbers"
+STRUCTS_BY_VALUE = "Structs by value"
 PROGRAM_ARGUMENTS = "Arguments of programs and at returns"
 SYMBOLS = "Symbols that are not there"
 BEHIND_BRACKETS = "Text behind a bracket"
@@ -175,6 +176,14 @@ DIFFERENCES = (
         "be named, where the kernel takes the first bytes there are",
         lambda text, kernel, ours: (
             kernel.accepts and ours.code == "BAD_TYPE" and ("->" in text or "." in text)
+        ),
+    ),
+    Difference(
+        STRUCTS_BY_VALUE,
+        "$argN is argument N; of a struct by value that has more than one number a member has to "
+        "be named, where the kernel takes register N",
+        lambda text, kernel, ours: (
+            kernel.accepts and ours.code == "BAD_TYPE" and "tcp_setsockopt $arg4" in text
         ),
     ),
     Difference(

@@ -59,6 +59,11 @@ VALUE_DIFFERENCES = (
         ),
     ),
     ValueDifference(
+        "Arguments after a struct",
+        "$argN is argument N; the kernel counts registers, of which a struct by value may take two",
+        lambda pair: pair.asked.head.endswith("tcp_setsockopt") and "$arg5" in pair.asked.body,
+    ),
+    ValueDifference(
         "Texts in programs",
         "The kernel looks for a text of the definition in the program's memory, where it is not",
         lambda pair: pair.asked.body.startswith('\\"') and pair.kernel == "(fault)",
