@@ -8,16 +8,16 @@ from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct
 from bpfprobe.model.noun import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from bpfprobe.model.ktype import KType, Member
 
     Members = Callable[[KStruct], Iterable[Member]]
 
-_MOST = 4096
+_MOST, _DEEPEST = 16384, 40
 _MOST_ALIGNED = 64
 _ADDRESS = KPointer("void *", KOther("void"))
-_MOST_ELEMENTS = 64
+_MOST_ELEMENTS = 16
 """Those that follow in an array are of the same kind, and no register has any of them."""
 
 
@@ -63,11 +63,10 @@ def leaves_of(ktype: KType, members: Members) -> tuple[Leaf, ...] | None:
 
     What ``members`` raises for a struct of which no more than the name is known goes through.
     """
-    found: list[Leaf] = []
-    for leaf in _leaves(ktype, 0, members):
-        if leaf is None or len(found) == _MOST:
-            return None
-        found.append(leaf)
+    try:
+        found = _Walk(members).leaves(ktype, 0)
+    except _UnknownError:
+        return None
     return tuple(found)
 
 
@@ -79,56 +78,70 @@ def sole_leaf(struct: KStruct, members: Members) -> Leaf | None:
     return leaves[0]
 
 
-def _leaves(ktype: KType, offset: int, members: Members, asked: int = 0) -> Iterator[Leaf | None]:
-    match ktype:
-        case KStruct():
-            found = list(_in_struct(ktype, offset, members, asked))
-            if not found and ktype.size and not ktype.in_program:
-                # Of a transparent union BTF has no members. In the kernel they are all addresses.
-                found = [Leaf(_ADDRESS, 8 * offset, 64) if ktype.size == 8 else None]
-            yield from found
-        case KArray(element=element, is_vector=False):
-            for n in range(min(ktype.count, _MOST_ELEMENTS if element.size else 1)):
-                for leaf in _leaves(element, offset + n * element.size, members, asked):
-                    yield leaf if element.size else None
-        case KInt() | KFloat() | KPointer() if ktype.size > 0:
-            yield Leaf(ktype, 8 * offset, 8 * ktype.size, alignment=asked)
-        case KArray(size=8 | 16 | 32 | 64):
-            yield Leaf(ktype, 8 * offset, 8 * ktype.size, alignment=asked)
-        case KOther(size=size, is_float=True) if size:
-            yield Leaf(ktype, 8 * offset, 8 * size, alignment=asked)
-        case _:
-            yield None
+class _UnknownError(Exception):
+    """A part is of a type that is not known, or there are more than any struct has."""
 
 
-def _in_struct(struct: KStruct, base: int, members: Members, asked: int) -> Iterator[Leaf | None]:
-    """The numbers of a struct, of which types of debug information do not say that it is packed.
+class _Walk:
+    """Goes through all that a struct contains; what comes from a damaged file may have no end."""
 
-    It is where a member is not where its type wants it, or where the size is not a multiple.
-    """
-    found: list[Leaf | None] = []
-    fits = _MOST_ALIGNED
-    for member in members(struct):
-        own = list(_of_member(member, struct, base, members, asked))
-        found += own
-        needed = max((leaf.wants for leaf in own if leaf is not None), default=1)
-        if member.offset % needed:
-            fits = 1
-        while struct.size % min(fits, needed):
-            fits //= 2
-    for leaf in found:
-        yield leaf if leaf is None or leaf.wants <= fits else replace(leaf, at_most=fits)
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._left = _MOST
 
+    def leaves(self, ktype: KType, offset: int, asked: int = 0, depth: int = 0) -> list[Leaf]:
+        """The numbers of a part that is at ``offset``, for which the source asks an alignment."""
+        self._left -= 1
+        if self._left < 0 or depth > _DEEPEST:
+            raise _UnknownError
+        match ktype:
+            case KStruct():
+                return self._in_struct(ktype, offset, asked, depth)
+            case KArray(element=element, is_vector=False):
+                found = []
+                for n in range(min(ktype.count, _MOST_ELEMENTS if element.size else 1)):
+                    found += self.leaves(element, offset + n * element.size, asked, depth + 1)
+                if found and not element.size:
+                    raise _UnknownError
+                return found
+            case KInt() | KFloat() | KPointer() if ktype.size > 0:
+                return [Leaf(ktype, 8 * offset, 8 * ktype.size, alignment=asked)]
+            case KArray(size=8 | 16 | 32 | 64):
+                return [Leaf(ktype, 8 * offset, 8 * ktype.size, alignment=asked)]
+            case KOther(size=size, is_float=True) if size:
+                return [Leaf(ktype, 8 * offset, 8 * size, alignment=asked)]
+        raise _UnknownError
 
-def _of_member(
-    member: Member, struct: KStruct, base: int, members: Members, asked: int
-) -> Iterator[Leaf | None]:
-    if member.bit_size:
-        first = 8 * (base + member.offset) + member.bit_offset
-        yield Leaf(member.type, first, member.bit_size, is_bit_field=True)
-        return
-    own = max(asked, member.alignment, _asked_by_type(member, struct))
-    yield from _leaves(member.type, base + member.offset, members, own)
+    def _in_struct(self, struct: KStruct, base: int, asked: int, depth: int) -> list[Leaf]:
+        """The numbers of a struct, of which no debug information says that it is packed.
+
+        It is where a member is not where its type wants it, or where the size is not a multiple.
+        """
+        found: list[Leaf] = []
+        fits = _MOST_ALIGNED
+        for member in self._members(struct):
+            own = self._of_member(member, struct, base, asked, depth)
+            found += own
+            needed = max((leaf.wants for leaf in own), default=1)
+            if member.offset % needed:
+                fits = 1
+            while struct.size % min(fits, needed):
+                fits //= 2
+        if not found and struct.size and not struct.in_program:
+            # Of a transparent union BTF has no members. In the kernel they are all addresses.
+            if struct.size != _ADDRESS.size:
+                raise _UnknownError
+            return [Leaf(_ADDRESS, 8 * base, 64)]
+        return [leaf if leaf.wants <= fits else replace(leaf, at_most=fits) for leaf in found]
+
+    def _of_member(
+        self, member: Member, struct: KStruct, base: int, asked: int, depth: int
+    ) -> list[Leaf]:
+        if member.bit_size:
+            first = 8 * (base + member.offset) + member.bit_offset
+            return [Leaf(member.type, first, member.bit_size, is_bit_field=True)]
+        own = max(asked, member.alignment, _asked_by_type(member, struct))
+        return self.leaves(member.type, base + member.offset, own, depth + 1)
 
 
 def _asked_by_type(member: Member, struct: KStruct) -> int:
