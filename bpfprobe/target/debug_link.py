@@ -22,6 +22,7 @@ _MOST_BYTES = 65536
 """Of a note or a link. Both have some dozens."""
 
 _CHUNK = 1 << 20
+_MOST_SUMMED = 4 << 30
 
 
 class DebugLink(NamedTuple):
@@ -76,8 +77,10 @@ def _build_id(elf: ElfFile, data: Bytes) -> bytes:
     return b""
 
 
-def checksum(data: Bytes) -> int:
-    """The CRC-32 that a link gives, of the whole file."""
+def checksum(data: Bytes) -> int | None:
+    """The CRC-32 that a link gives, of the whole file; None for one too large to be read."""
+    if data.size > _MOST_SUMMED:
+        return None
     crc = 0
     for offset in range(0, data.size, _CHUNK):
         crc = zlib.crc32(data.read(offset, _CHUNK), crc)

@@ -202,7 +202,8 @@ class DwarfFile:
             yield
         except (
             ArithmeticError, AssertionError, AttributeError, DWARFError, ELFError, LookupError,
-            NotImplementedError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
+            NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error,
+            zlib.error,
         ) as error:  # fmt: skip
             raise TargetError(
                 f"the debug information of {self.path} cannot be read: "

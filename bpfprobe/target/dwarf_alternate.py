@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bpfprobe.target.dwarf_sections import Reads
 
 _SECTION = ".gnu_debugaltlink"
+_MOST_BYTES = 65536  # a path and a build-id
 _ROOT = regex(r".*/proc/\d+/root(?=/)")
 
 
@@ -42,6 +43,8 @@ def open_alternate(elf: Any, path: str) -> Alternate | None:
     from elftools.elf.elffile import ELFFile
 
     section = elf.get_section_by_name(_SECTION)
+    if section is not None and section["sh_size"] > _MOST_BYTES:
+        return None
     raw, _, build_id = section.data().partition(b"\0") if section is not None else (b"", b"", b"")
     name = raw.decode(errors="surrogateescape")
     if not name or not build_id:

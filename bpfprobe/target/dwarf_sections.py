@@ -6,6 +6,7 @@ another in numbers that no machine has time for. What is read is counted, not th
 
 from __future__ import annotations
 
+import os
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,10 @@ def open_dwarf(elf: Any, path: str) -> tuple[Any, Reads]:
     Raises `TargetError` (TOO_BIG), and ValueError for sections that contradict themselves.
     """
     reads = Reads(_checked_size(elf, path))
-    dwarf = elf.get_dwarf_info(follow_links=False)
+    section_named = elf.get_section_by_name
+    # What unwinds stacks is not asked for, and any program may have as much of it as its file has.
+    elf.get_section_by_name = lambda name: None if name == ".eh_frame" else section_named(name)
+    dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False, follow_links=False)
     for name, section in [*vars(dwarf).items()]:
         if hasattr(section, "stream") and hasattr(section, "_replace"):
             setattr(dwarf, name, section._replace(stream=_Counted(section.stream, reads)))
@@ -75,27 +79,47 @@ def open_dwarf(elf: Any, path: str) -> tuple[Any, Reads]:
 
 def _checked_size(elf: Any, path: str) -> int:
     """How many bytes the sections have when they are unpacked."""
-    total = 0
+    total, there = 0, _stored_bytes(elf.stream)
     for section in elf.iter_sections():
         if not section.name.startswith((".debug_", ".zdebug_")):
             continue
         size, stored = section.data_size, section["sh_size"]
         if section["sh_type"] == "SHT_NOBITS" and size:
             raise ValueError(f"{section.name} has {size} bytes, which are not in the file")
+        if section["sh_offset"] + stored > elf.stream_len:
+            raise ValueError(f"{section.name} reaches beyond the end of the file")
+        if stored > _MOST_BYTES:
+            raise _too_big(path, stored)
+        if there is not None and stored > _MOST_UNPACKED * there + _ALWAYS:
+            raise ValueError(f"{section.name} is a hole in the file")
         if section.name.startswith(".zdebug_"):
             size = _unpacked_size(section.data())
         elif section.compressed:
             _check_ratio(size, stored)
-        elif section["sh_offset"] + stored > elf.stream_len:
-            raise ValueError(f"{section.name} reaches beyond the end of the file")
         total += size
     if total > _MOST_BYTES:
-        raise TargetError(
-            f"the debug information of {path} has {total} bytes, and {_MOST_BYTES} is the most "
-            "that is read",
-            code="TOO_BIG",
-        )
+        raise _too_big(path, total)
     return total
+
+
+def _stored_bytes(stream: Any) -> int | None:
+    """How much room a file takes, None where that is not known.
+
+    A file system that compresses has less of it than there are bytes, but not that much less.
+    """
+    try:
+        blocks = os.fstat(stream.fileno()).st_blocks
+    except OSError:  # of a stream in memory too
+        return None
+    return blocks * 512 or None
+
+
+def _too_big(path: str, size: int) -> TargetError:
+    return TargetError(
+        f"the debug information of {path} has {size} bytes, and {_MOST_BYTES} is the most that is "
+        "read",
+        code="TOO_BIG",
+    )
 
 
 def _check_ratio(size: int, stored: int) -> None:

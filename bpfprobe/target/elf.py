@@ -40,6 +40,14 @@ _VERDEF_BYTES = 20
 _MOST_HEADERS = 65536
 """Bytes of program headers: the kernel loads no program with more."""
 
+_MOST_SECTIONS = 1 << 17
+_MOST_TABLE_BYTES = 128 << 20  # five million symbols; of browsers there is half a million
+_MOST_BYTES = 256 << 20
+"""What is read of a section, or of a table of symbols or versions.
+
+A section may be as large as its file, and a sparse file costs its author nothing.
+"""
+
 
 class Bytes(Protocol):
     """A file, or bytes in memory. ``size`` counts bytes."""
@@ -95,7 +103,7 @@ class ElfFile:
     ``is_go`` is true for a program of the Go compiler, stripped or not; ``is_stripped`` where there
     is no static symbol table, so that only what other files may call has a name. ``program`` is the
     file whose debug symbols this one holds: it was loaded, and so places come from its segments.
-    Raises `TargetError`: NOT_ELF, or TRUNCATED_ELF for what contradicts itself.
+    Raises `TargetError`: NOT_ELF, TRUNCATED_ELF for what contradicts itself, or TOO_BIG.
     """
 
     def __init__(self, data: Bytes, path: str, program: ElfFile | None = None) -> None:
@@ -245,6 +253,7 @@ class ElfFile:
         if self._shentsize != (64 if self.is_64 else 40):
             raise self._broken(f"its section headers have {self._shentsize} bytes each")
         self._within(self._shoff, count * self._shentsize, "its section headers")
+        self._refuse_more(count, _MOST_SECTIONS, "sections")
         headers = [self._header(number) for number in range(count)]
         if names_at >= count:
             raise self._broken("the section with the names of sections is not there")
@@ -274,10 +283,13 @@ class ElfFile:
         """The bytes of a section, out of what this file was read from."""
         if section.kind == _SHT_NOBITS:
             return b""
-        what = f"its section {section.name}"
+        what = f"its section {section.name or 'of names'}"
         if section.flags & _SHF_COMPRESSED:
             raise self._broken(f"{what} is compressed")
         self._within(section.offset, section.size, what)
+        is_table = section.kind in (_SHT_SYMTAB, _SHT_DYNSYM, _SHT_GNU_VERSYM)
+        most = _MOST_TABLE_BYTES if is_table else _MOST_BYTES
+        self._refuse_more(section.size, most, f"bytes in {what}")
         return data.read(section.offset, section.size)
 
     def _content(self, section: Section) -> bytes:
@@ -285,6 +297,12 @@ class ElfFile:
 
     def _strings(self, section: Section) -> Strings:
         return Strings(self._content(section), self._broken)
+
+    def _refuse_more(self, count: int, most: int, what: str) -> None:
+        if count > most:
+            raise TargetError(
+                f"{self.path} has {count} {what}, and at most {most} are read", code="TOO_BIG"
+            )
 
     def _within(self, offset: int, size: int, what: str) -> None:
         if offset + size > self._data.size:

@@ -31,6 +31,8 @@ class FileBytes:
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes of the file. Raises `TargetError` (NO_ACCESS) when the device fails."""
+        if offset >= self.size:
+            return b""
         try:
             return os.pread(self._fd, max(0, min(count, self.size - offset)), offset)
         except OSError as error:

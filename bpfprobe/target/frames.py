@@ -20,6 +20,7 @@ _HEAD = struct.Struct("<BBBBiI")  # version, three encodings, where .eh_frame is
 _SORTED_TABLE = (1, 0x1B, 0x03, 0x3B)
 """The version and the encodings that linkers write: 32-bit differences and an unsigned count."""
 _ROW_BYTES = 8
+_MOST_BYTES = 64 << 20  # eight million functions
 
 
 def frame_at(elf: ElfFile, data: Bytes, address: int) -> tuple[VirtualAddress, int] | None:
@@ -30,7 +31,11 @@ def frame_at(elf: ElfFile, data: Bytes, address: int) -> tuple[VirtualAddress, i
     for segment in elf.segments:
         if segment.kind == _PT_GNU_EH_FRAME and elf.order == "<":
             return _look(
-                elf, data.read(segment.offset, segment.size), segment.address, address, data
+                elf,
+                data.read(segment.offset, min(segment.size, _MOST_BYTES)),
+                segment.address,
+                address,
+                data,
             )
     return None
 

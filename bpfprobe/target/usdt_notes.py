@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SECTION, _BASE_SECTION = ".note.stapsdt", ".stapsdt.base"
 _OWNER, _TYPE = b"stapsdt\0", 3
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 16 << 20
 """Of notes. The largest programs known have a few hundred kilobytes."""
 
 
