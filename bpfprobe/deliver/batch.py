@@ -104,7 +104,7 @@ class Batch:
     def _arrow_column(self, pa: Any, field: Field) -> Any:
         """None for a kind that has to be made value by value."""
         if field.kind in (FieldKind.STRING, FieldKind.BYTES):
-            offsets, data = texts(self._chunk, self._heads, field)
+            offsets, data = texts(self._chunk, self._heads, field, self._layout.head_size)
             return self._arrow_texts(pa, field, offsets, data)
         if field.kind in _PLAIN:
             numbers = np.ascontiguousarray(self._heads[field.name])

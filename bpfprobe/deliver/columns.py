@@ -169,11 +169,17 @@ def _ones(words: NDArray[Any]) -> int:
 
 
 def texts(
-    chunk: Chunk, heads: NDArray[Any], field: Field
+    chunk: Chunk, heads: NDArray[Any], field: Field, head_size: int
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """A string field as Arrow has them: where each begins and ends in all of their bytes."""
-    places = heads[field.name].astype(np.int64)
+    """A string field as Arrow has them: where each begins and ends in all of their bytes.
+
+    Raises `DecodeError` for one that reaches beyond its record.
+    """
+    places = np.where(marked(heads, field, 0), 0, heads[field.name]).astype(np.int64)
     sizes = places >> 16
+    inside = ((places & 0xFFFF) >= head_size) & ((places & 0xFFFF) + sizes <= _sizes_of(chunk))
+    if not (inside | (sizes == 0)).all():
+        raise DecodeError(f"{field.name} reaches beyond its record")
     offsets = np.zeros(len(heads) + 1, np.int32)
     np.cumsum(sizes, out=offsets[1:])
     begins = starts_of(chunk) + (places & 0xFFFF) - offsets[:-1]

@@ -156,8 +156,7 @@ def _texts_getter(
     places = struct.Struct(f"<{field.count}I")
 
     def text(tail: bytes, place: int) -> str | None:
-        start, size = (place & 0xFFFF) - head_size, place >> 16
-        return decode_text(tail[start : start + size]) if place else None
+        return decode_text(_in_tail(field, head_size, place, tail)) if place else None
 
     def texts(event: Any) -> tuple[str | None, ...] | None:
         found = tuple(text(tail_of(event), place) for place in places.unpack(value(event)))
@@ -179,16 +178,20 @@ def _located(
     tail_of = itemgetter(tail_place)
 
     def located(event: Any) -> bytes:
-        location, tail = value(event), tail_of(event)
-        start, size = (location & 0xFFFF) - head_size, location >> 16
-        text: bytes = tail[start : start + size]
-        if len(text) != size or (start < 0 and location):
-            raise DecodeError(
-                f"{field.name} reaches beyond its record of {head_size + len(tail)} bytes"
-            )
-        return text
+        return _in_tail(field, head_size, value(event), tail_of(event))
 
     return located
+
+
+def _in_tail(field: Field, head_size: int, location: int, tail: bytes) -> bytes:
+    """The bytes at a location (length << 16 | offset in the record). Raises `DecodeError`."""
+    start, size = (location & 0xFFFF) - head_size, location >> 16
+    text = tail[start : start + size]
+    if len(text) != size or (start < 0 and location):
+        raise DecodeError(
+            f"{field.name} reaches beyond its record of {head_size + len(tail)} bytes"
+        )
+    return text
 
 
 def _guarded(field: Field, getter: Callable[[Any], Any], marks: list[int]) -> Callable[[Any], Any]:
@@ -265,7 +268,9 @@ def decode_text(text: bytes) -> str:
 
 
 def addresses(stack: bytes) -> tuple[int, ...]:
-    """The addresses of a stack."""
+    """The addresses of a stack. Raises `DecodeError`."""
+    if len(stack) % 8:
+        raise DecodeError(f"a stack of {len(stack)} bytes, which are not addresses")
     return struct.unpack(f"<{len(stack) // 8}Q", stack)
 
 

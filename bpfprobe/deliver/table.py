@@ -69,7 +69,8 @@ class Table:
         front = self._front.cells(event) if self._front else []
         cells = [str(of_hit(event, "pid"))]
         if self._comm:
-            cells.append(escape(of_hit(event, "comm")) if _has_comm(event.layout) else "")
+            layout = event.layout
+            cells.append(shown(event, layout.field_of_hit("comm")) if _has_comm(layout) else "")
         if not self._several:
             return self._line(front, cells + [shown(event, field) for field in self._fields])
         fields = _columns_of(event.layout)

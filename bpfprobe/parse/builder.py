@@ -53,7 +53,7 @@ def _whole(description: Description) -> ProbeSpec:
     """A description that is one text, and what was added to it."""
     spec = parse_description(
         SourceText(_text("definition", description.place)),
-        Dialect(description.dialect) if description.dialect else None,
+        _dialect(description.dialect),
         string_bytes=description.string_bytes,
         binary_strings=description.binary_strings,
     )
@@ -144,6 +144,16 @@ def _check_options(description: Description) -> None:
         check_truth("returns", description.returns)
     if description.pid is not None:
         check_whole("pid", description.pid, 0, MAX_ID)
+
+
+def _dialect(name: str) -> Dialect | None:
+    """The language of that name, None for none. Raises `OptionError`."""
+    if not name:
+        return None
+    known = {dialect.value: dialect for dialect in Dialect}
+    if name not in known:
+        raise OptionError(f"there is no dialect {name!r}", hint=f"there are {', '.join(known)}")
+    return known[name]
 
 
 def _spec(point: Point, span: Span, description: Description) -> ProbeSpec:

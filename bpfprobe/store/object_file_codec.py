@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bpfprobe.model.object_check import programs_fault
 from bpfprobe.model.object_file import ObjectFile
 from bpfprobe.store.container import Content, sealed, unsealed
 from bpfprobe.store.noun_codec import read_noun, write_noun
@@ -22,4 +23,7 @@ def decode_object_file(data: bytes) -> ObjectFile:
     reader.end()
     if not made.descriptions or any(each.canonical() is None for each in made.descriptions):
         raise damaged("it describes no probe that there can be")
+    for variant in made.variants:
+        if fault := programs_fault(variant.programs):
+            raise damaged(fault)
     return made

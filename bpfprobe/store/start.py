@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bpfprobe.model.noun import dataclass
 from bpfprobe.model.object import Object
+from bpfprobe.model.object_check import object_fault
 from bpfprobe.model.premise import Premise
 from bpfprobe.store.container import Content, sealed, unsealed
 from bpfprobe.store.noun_codec import read_noun, write_noun
-from bpfprobe.store.wire import Reader, Writer
+from bpfprobe.store.wire import Reader, Writer, damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +54,9 @@ def decode_start(data: bytes) -> Start:
     constants = reader.row(lambda: (reader.text(), reader.number()))
     made: Object = read_noun(reader, Object)
     reader.end()
+    fault = object_fault(made)
+    if not fault and any(not -1 <= one.probe < len(made.wiring.probes) for one in premises):
+        fault = "a dependency of a probe that is not there"
+    if fault:
+        raise damaged(fault)
     return Start(made, compiler, premises, constants, label, release, made_s)

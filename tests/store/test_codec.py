@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -20,14 +20,20 @@ from bpfprobe.store.wire import Reader, Writer
 from tests.render.corpus import EVERYTHING
 from tests.sample_machine import planned
 
-PROGRAM = Bytecode(ProgramDef("p0", ProgramKind.KPROBE), bytes(range(16)), (3, 0))
+KPROBE = ProgramKind.KPROBE
+PROGRAM = Bytecode(ProgramDef("p0", KPROBE), bytes(range(16)), (3, 0))
 PREMISES = tuple(
-    Premise(kind, f"/a/\udcff{kind.value}", "1 2 3", kind.value - 1) for kind in PremiseKind
+    Premise(kind, f"/a/\udcff{kind.value}", "1 2 3", kind.value % 2 - 1) for kind in PremiseKind
 )
 
 
 def start_of(*probes: Any, **options: Any) -> Start:
-    made = Object(wire(planned(*probes, **options)), (PROGRAM,))
+    wiring = wire(planned(*probes, **options))
+    used = [
+        (one.program, one.entry_program, *(name for name, _ in one.more)) for one in wiring.probes
+    ]
+    names = dict.fromkeys(name for each in used for name in each if name)
+    made = Object(wiring, tuple(replace(PROGRAM, program=ProgramDef(n, KPROBE)) for n in names))
     return Start(made, "libbcc 1", PREMISES, (("pid", 7),), "kprobe:x", "6.1", 1234567890)
 
 
