@@ -33,11 +33,15 @@ TARGET = StaticTarget(
     ],
     structs={
         **STRUCTS,
-        "task_struct": "struct pair se; pid_t pid; u32 in_execve : 1; char comm[16];",
+        "task_struct": "struct pair se; pid_t pid; u32 in_execve : 1; char comm[16]; "
+        "struct task_struct *real_parent;",
+        "rq": "int cpu; struct task_struct *curr;",
     },
     symbols=[
         Symbol("linux_proc_banner", VFS_READ + 0x10000, "D"),
         Symbol("__per_cpu_offset", VFS_READ + 0x20000, "D"),
+        Symbol("this_cpu_off", VFS_READ + 0x30000, "D"),
+        Symbol("runqueues", VFS_READ + 0x40000, "D"),
     ],
     tracepoints={
         **TRACEPOINTS,

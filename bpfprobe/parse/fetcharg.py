@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.span import SourceText, Span
 
 _MOST_OFFSET = (1 << 63) - 1
+_OF_THIS_CPU = ("this_cpu_ptr(", "this_cpu_read(")
 
 
 def kernel_complaint(
@@ -40,6 +41,9 @@ def kernel_complaint(
         return None
     whole = source.span(start, end)
     match text[:1]:
+        case "$" if text == "$current->":
+            message = "the name of a member is missing"
+            return spec_error("NO_BTF_FIELD", message, source.span(end, end), "as in $current->pid")
         case "$":
             hint = "known are $arg1 ... $retval $stack $stackN $comm $current"
             return spec_error("BAD_VAR", f"{text} is not a variable", whole, hint)
@@ -52,6 +56,9 @@ def kernel_complaint(
             return _dereference(source, start, end, in_program=in_program)
         case "\\":
             return _immediate(source, start, end)
+        case "t" if text.startswith(_OF_THIS_CPU) and ")" not in text:
+            message = "the bracket is not closed"
+            return spec_error("DEREF_OPEN_BRACE", message, source.span(end, end), "add )")
         case letter if letter.isalpha() or letter == "_":
             return _hyphen(source, start, end)
         case digit if digit.isdigit():

@@ -85,7 +85,7 @@ def struct_view(inner: Operand, expression: ast.StructView, scope: Scope) -> Ope
         raise not_a_number(inner, expression.operand.span)
     struct = scope.target.struct(expression.struct)
     if struct is None:
-        raise _no_type(expression.struct, expression.struct_span, scope)
+        raise _no_type(expression.struct, expression.struct_span, scope, "NO_PTR_STRCT")
     offset, here = 0, struct
     for name in expression.members:
         member = find_member(scope.target, here, name)
@@ -124,7 +124,7 @@ def _bad_cast(expression: ast.Cast, scope: Scope) -> SpecError:
     return _no_type(name, expression.type_span, scope)
 
 
-def _no_type(name: str, span: Span, scope: Scope) -> SpecError:
+def _no_type(name: str, span: Span, scope: Scope, code: str = "BAD_TYPE") -> SpecError:
     near = scope.target.similar_structs(name)
     if near:
         hint = f"did you mean {' or '.join(near[:3])}?"
@@ -132,4 +132,4 @@ def _no_type(name: str, span: Span, scope: Scope) -> SpecError:
         hint = "structs go by their names in the kernel's BTF, numbers are u8..u64 s8..s64 and C's"
         if scope.space is Space.USER:
             hint += "; a program's own structs come with the types of its arguments"
-    return spec_error("BAD_TYPE", f"there is no type {name} here", span, hint)
+    return spec_error(code, f"there is no type {name} here", span, hint)

@@ -34,6 +34,7 @@ from bpfprobe.resolve.operand import (
     Operand,
     StackOperand,
     TextOperand,
+    address_of,
     describe,
     ktype_of,
     leads_into,
@@ -119,16 +120,21 @@ def _number(expression: ast.Expression, operand: Operand) -> Value:
     raise not_a_number(operand, expression.span)
 
 
-def _offset(expression: ast.Offset, scope: Scope) -> Operand:
-    inner = resolve_operand(expression.base, scope)
-    if isinstance(inner, (TextOperand, ArgvOperand, StackOperand)):
+def _address(expression: ast.Expression, operand: Operand, around: str) -> Value:
+    """A number that is to be an address, for what stands ``around`` it."""
+    if isinstance(operand, (TextOperand, ArgvOperand, StackOperand)):
         raise spec_error(
             "COMM_CANT_DEREF",
-            f"{expression.base.span.text} is {describe(inner)}, not an address",
-            expression.base.span,
-            "leave out the +OFFSET(...) around it",
+            f"{expression.span.text} is {describe(operand)}, not an address",
+            expression.span,
+            f"leave out {around} around it",
         )
-    base = _number(expression.base, inner)
+    return _number(expression, operand)
+
+
+def _offset(expression: ast.Offset, scope: Scope) -> Operand:
+    inner = resolve_operand(expression.base, scope)
+    base = _address(expression.base, inner, "the +OFFSET(...)")
     space = scope.space
     if isinstance(inner, MemoryOperand):
         space = inner.space
@@ -174,9 +180,18 @@ def _call(expression: ast.Call, scope: Scope) -> Operand:
 
 
 def _of_this_cpu(inner: Operand, expression: ast.Call, scope: Scope) -> Operand:
-    address = _number(expression.arguments[0], inner)
-    place = atoms.this_cpu(address, expression.span, scope)
+    """A variable of this CPU, by a pointer to it or as ``@SYMBOL``.
+
+    Of a symbol the place counts, as handle_dereference() of kernel/trace/trace_probe.c has it, and
+    not what is read there: that would be the copy of no CPU.
+    """
+    argument = expression.arguments[0]
     ktype = ktype_of(inner)
+    if isinstance(argument, ast.Global) and isinstance(inner, MemoryOperand):
+        address = address_of(inner)
+    else:
+        address = _address(argument, inner, f"{expression.function}(...)")
+    place = atoms.this_cpu(address, expression.span, scope)
     if expression.function == "this_cpu_ptr":
         return NumberOperand(place, ktype)
     target = ktype.target if isinstance(ktype, KPointer) else None

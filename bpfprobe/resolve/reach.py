@@ -114,10 +114,12 @@ def _struct_of(
         return inner.base, inner.offset, inner.space, ktype, inner.member, inner.struct
     if isinstance(ktype, KPointer) and isinstance(ktype.target, KStruct):
         if not expression.arrow:
+            # To the kernel $current.NAME is all one variable.
+            current = span.text == "$current"
             raise spec_error(
-                "NOSUP_DAT_ARG",
+                "BAD_VAR" if current else "NOSUP_DAT_ARG",
                 f"{span.text} is {describe(inner)}",
-                expression.name_span,
+                span if current else expression.name_span,
                 f"write {span.text}->{expression.name}",
             )
         value = number_of(inner)

@@ -165,7 +165,7 @@ def test_without_tracefs_the_message_says_how_to_get_it() -> None:
         ("p vfs_read *count", "NO_PTR_STRCT", "count"),
         ("p vfs_read ((struct fiel *)$arg1)->x", "BAD_TYPE", "struct fiel *"),
         ("p vfs_read (struct file)count", "BAD_TYPE", "struct file"),
-        ("p vfs_read (quux)count->x", "BAD_TYPE", "quux"),
+        ("p vfs_read (quux)count->x", "NO_PTR_STRCT", "quux"),
         ("p vfs_read (u32)comm", "BAD_TYPE", "comm"),
         ("p vfs_read f(count)", "BAD_FETCH_ARG", "f"),
         ("p vfs_read entry(count,pos)", "BAD_FETCH_ARG", "entry(count,pos)"),

@@ -11,6 +11,8 @@ from corpus import constant_words
 from our_side import Remembering
 
 from bpfprobe.model.arch import X86_64
+from bpfprobe.model.ktype import KStruct
+from bpfprobe.resolve.members import find_member
 from bpfprobe.target.live import LiveTarget
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def words(target: Target) -> dict[str, str]:
         "offset": f"{access.offset:#x}",
         "decimal_offset": str(access.offset),
         "ref_counter": "0x1d0000",
+        "dentry": str(_dentry_offset(target)),
         "returns_pointer": next(name for name in openers if target.symbols(name)),
         "address": f"{address:#x}",
         "upper_address": f"0X{address:X}",
@@ -50,6 +53,17 @@ def words(target: Target) -> dict[str, str]:
             str(n) for n in after_ftrace if kernel_side.verdict(f"p vfs_read+{n}").accepts
         ),
     }
+
+
+def _dentry_offset(target: Target) -> int:
+    """How far into a struct file the pointer to its dentry stands: it has moved."""
+    file = target.struct("file")
+    path = find_member(target, file, "f_path") if file else None
+    assert path is not None
+    assert isinstance(path.type, KStruct)
+    dentry = find_member(target, path.type, "dentry")
+    assert dentry is not None
+    return path.offset + dentry.offset
 
 
 def worked_at(target: Target) -> set[str]:
