@@ -202,7 +202,8 @@ class VerifierError(LoadError):
 class AttachError(BpfprobeError):
     """A probe could not be attached.
 
-    ``site`` names the place, ``errno`` is the kernel's (0 where it never came to that).
+    ``site`` names the place, ``errno`` is the kernel's (0 where it never came to that). ``span`` is
+    the place in the description, None where the start was one that had been kept.
     """
 
     code = "ATTACH"
@@ -219,6 +220,10 @@ class AttachError(BpfprobeError):
         super().__init__(message, hint=hint, code=code)
         self.site = site
         self.errno = errno
+        self.span: Span | None = None
+
+    def __str__(self) -> str:
+        return str(Diagnostic(self.code, self.message, self.span, self.hint))
 
 
 class DecodeError(BpfprobeError):

@@ -125,6 +125,7 @@ def _from_the_beginning(
     notify: Callable[[Notice], object],
     ahead: ExitStack,
 ) -> Attachment:
+    from bpfprobe.attach.refusal import tracing_places
     from bpfprobe.keeping import kept_start
     from bpfprobe.pipeline import describe
     from bpfprobe.plan.obstacles import refuse_obstacles
@@ -154,7 +155,8 @@ def _from_the_beginning(
         return codes
 
     try:
-        attachment.attach(programs, made.source)
+        with tracing_places(made.plan):
+            attachment.attach(programs, made.source)
     except BpfprobeError:
         if name is not None:
             drop_start(name)

@@ -34,7 +34,7 @@ _KERNEL = {
         "/sys/kernel/debug/kprobes/blacklist names what is forbidden; probe a caller instead",
     ),
     errno.EILSEQ: (
-        "NOT_AN_INSTRUCTION",
+        "BAD_INSN_BNDRY",
         "no instruction starts at this offset",
         "objdump -d shows where instructions start",
     ),
@@ -187,7 +187,7 @@ def _special(site: Site, number: int) -> tuple[str, str, str] | None:
             )
         if number == errno.EINVAL and site.offset:
             return (
-                "NOT_AN_INSTRUCTION",
+                "FAIL_REG_PROBE",
                 "no instruction starts at this offset, or the kernel allows no probe there",
                 "objdump -d shows where instructions start",
             )

@@ -102,6 +102,9 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -
     return Bound(spec, sites[0], scope.returns, tuple(captures), condition, sites[1:], place.notes)
 
 
+_NOT_CHECKED = "whether an instruction begins there is not checked until it is attached"
+
+
 class _Place(NamedTuple):
     """Where a probe goes, the names that it finds there, and what could not be checked.
 
@@ -130,7 +133,7 @@ def _place(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> _Pla
             inside=point.offset != 0,
             is_fprobe=point.is_fprobe,
         )
-        return _Place((site,), scope)
+        return _Place((site,), scope, (_NOT_CHECKED,) if point.offset else ())
     if isinstance(point, UserPoint) and point.is_glob:
         many, binary = matching_sites(point, spec.point_span, target, max_places)
         scope = user_scope(target, arch, point.symbol, 0, returns=point.returns, inside=False)

@@ -228,7 +228,7 @@ def test_each_refusal_has_its_own_code():
     table = {
         "NO_FUNCTION": [KernelSite("vfs_raed"), KernelSite("f", module="not_loaded")],
         "NOT_PROBEABLE": [KernelSite(blacklisted())],
-        "NOT_AN_INSTRUCTION": [KernelSite("vfs_read", offset=6)],
+        "BAD_INSN_BNDRY": [KernelSite("vfs_read", offset=6)],
         "NOT_AN_ENTRY": [KernelSite("vfs_read", offset=9, returns=True)],
     }
     bench, before, told = Bench(COUNT), open_fds(), {}
