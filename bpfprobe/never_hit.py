@@ -29,14 +29,13 @@ def notices_of_unhit(
     command: str | None,
 ) -> Iterator[Notice]:
     """Give a notice for each of the probes of those numbers, with the reason where it is known."""
-    set_options = [name for name in _FILTERS if getattr(options, name) is not None]
     for index in unhit:
         probe = wiring.probes[index]
         reason = _reason(probe, opened_ns, command)
+        judges = [] if reason else _judges(probes[index], probe, options)
         said = f"{probe.layout.name} was never hit"
-        if not reason and (_has_filter(probes[index]) or set_options):
-            by = "its filter" if _has_filter(probes[index]) else " and ".join(set_options)
-            said = f"{probe.layout.name} had no hit that {by} let through"
+        if judges:
+            said = f"{probe.layout.name} had no hit that {' and '.join(judges)} let through"
         yield Notice("NEVER_HIT", f"{said}: {reason}" if reason else said)
 
 
@@ -49,7 +48,15 @@ def _reason(probe: ProbeWiring, opened_ns: int, command: str | None) -> str:
     return why_never_hit(site, opened_ns)
 
 
-def _has_filter(probe: Probe | ProbeSpec) -> bool:
+def _judges(asked: Probe | ProbeSpec, probe: ProbeWiring, options: Options) -> list[str]:
+    """Return what may have kept hits from being counted, in words."""
     from bpfprobe.pipeline import spec_of  # a probe that was opened from the cache has no spec yet
 
-    return spec_of(probe).filter is not None
+    judges = ["its filter"] if spec_of(asked).filter is not None else []
+    # A place in one process has no hits in others.
+    is_of_process = isinstance(probe.site, UserSite | UserSites) and probe.site.pid is not None
+    for name in _FILTERS:
+        value = getattr(options, name)
+        if value is not None and not (name == "pid" and is_of_process):
+            judges.append(f"{name} {value}")
+    return judges

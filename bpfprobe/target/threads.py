@@ -44,21 +44,20 @@ def _has_initial_numbers() -> bool:
 def _scheduler_functions() -> frozenset[str]:
     """The functions that /proc/PID/stack leaves out (in_sched_functions() of kernel/sched/core.c).
 
-    They stand in .sched.text. Empty where kallsyms does not show addresses.
+    They stand in .sched.text.
     """
-    symbols: list[tuple[int, str]] = []
     try:
-        with open("/proc/kallsyms", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                address, _, name = line.split(None, 3)[:3]
-                symbols.append((int(address, 16), name))
-    except (OSError, ValueError):
+        with open("/proc/kallsyms", encoding="utf-8", errors="replace") as file:
+            return between(file.read())
+    except OSError:
         return frozenset()
-    return between(symbols)
 
 
-def between(symbols: list[tuple[int, str]]) -> frozenset[str]:
-    """The names of symbols from __sched_text_start to __sched_text_end, by their addresses."""
-    bounds = {name: address for address, name in symbols if name.startswith("__sched_text_")}
-    start, end = bounds.get("__sched_text_start", 0), bounds.get("__sched_text_end", 0)
-    return frozenset(name for address, name in symbols if start <= address < end)
+def between(kallsyms: str) -> frozenset[str]:
+    """The names from __sched_text_start to __sched_text_end; those of the kernel are in order."""
+    start = kallsyms.find(" __sched_text_start\n")
+    end = kallsyms.find(" __sched_text_end\n", start)
+    if start < 0 or end < 0:
+        return frozenset()
+    lines = kallsyms[start:end].split("\n")[1:-1]
+    return frozenset(line.split()[2] for line in lines)

@@ -61,7 +61,7 @@ def test_those_without_a_hit_and_no_others() -> None:
 
 def test_what_options_left_out() -> None:
     with session(FakeEngine(), bp.kprobe("vfs_read"), pid=7, uid=3) as opened:
-        assert said(opened) == ["vfs_read had no hit that pid and uid let through"]
+        assert said(opened) == ["vfs_read had no hit that pid 7 and uid 3 let through"]
     assert said(session(FakeEngine(), bp.kprobe("vfs_read"))) == [], "it has not been opened"
 
 

@@ -132,11 +132,15 @@ def test_the_count_is_told_before_and_the_limit_holds(
     assert told.stderr.splitlines() == [
         f"bpfprobe: step__ goes to {COUNT} places",
         "bpfprobe: 0 of 0 events delivered",
+        "bpfprobe: step__ was never hit",
     ]
     single = subprocess.run(
         [*trace, f"uprobe:{program}:step_7"], capture_output=True, text=True, check=True
     )
-    assert single.stderr == "bpfprobe: 0 of 0 events delivered\n"
+    assert single.stderr.splitlines() == [
+        "bpfprobe: 0 of 0 events delivered",
+        "bpfprobe: step_7 was never hit",
+    ]
 
 
 def test_a_place_in_the_midst_of_nothing_is_named(program: Path, tmp_path: Path) -> None:

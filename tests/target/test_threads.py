@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -15,21 +16,23 @@ from bpfprobe.target.threads import between, thread_is_inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SYMBOLS = [
-    (0x100, "vfs_read"),
-    (0x200, "__sched_text_start"),
-    (0x200, "schedule"),
-    (0x280, "do_nanosleep"),
-    (0x300, "__sched_text_end"),
-    (0x300, "__cpuidle_text_start"),
-    (0x900, "schedule"),
-]
+KALLSYMS = """\
+ffffffff81000100 T vfs_read
+ffffffff81000200 T __sched_text_start
+ffffffff81000200 T schedule
+ffffffff81000280 t do_nanosleep
+ffffffff81000300 T __sched_text_end
+ffffffff81000300 T __cpuidle_text_start
+ffffffffc0000900 t other	[module]
+"""
 
 
 def test_what_the_scheduler_hides() -> None:
-    assert between(SYMBOLS) == {"__sched_text_start", "schedule", "do_nanosleep"}
-    assert between([(0, name) for _, name in SYMBOLS]) == frozenset(), "addresses are not shown"
-    assert between(SYMBOLS[:1]) == frozenset()
+    assert between(KALLSYMS) == {"schedule", "do_nanosleep"}
+    hidden = re.sub("^f{8}.{8}", "0" * 16, KALLSYMS, flags=re.MULTILINE)
+    assert between(hidden) == {"schedule", "do_nanosleep"}, "their order is that of addresses"
+    assert between(KALLSYMS.partition("__sched_text_end")[0]) == frozenset()
+    assert between("") == frozenset()
 
 
 @pytest.fixture
