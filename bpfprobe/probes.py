@@ -1,7 +1,7 @@
 """Probes from Python calls, and from text.
 
-Each capture is a keyword: ``path="filename:ustring"``. A capture whose name is taken by an option
-(``filter``, ``event``) goes into ``captures={"filter": "..."}``.
+Each capture is a keyword: ``path="filename:ustring"``. A capture that is called like an option
+(``filter``, ``event``), or nearly so, goes into ``captures={"filter": "..."}``.
 """
 
 from __future__ import annotations
@@ -324,6 +324,9 @@ def syscall(
 ) -> Probe:
     """A system call by its name in the manual, its arguments by theirs.
 
+    It goes to what this kernel and its C library call: ``uname`` to newuname, ``stat`` to newstat
+    and to those calls of newfstatat that are one. A name that nothing calls is refused with what
+    is called instead, as far as tracefs tells (syscalls(2), glibc 2.33).
     ``returns`` True takes the event when the call returns, False when it begins; left open, it is
     the return exactly when ``retval`` or ``duration`` is asked for. Calls of 32-bit programs are
     not seen. Other options as for `kprobe`.

@@ -61,6 +61,8 @@ def event_type(
         if field.kind is not FieldKind.TEXTS:  # in which each string has its own fault
             getter = _guarded(field, getter, marks)
         namespace[field.name] = property(getter)
+    if "time" in namespace:
+        namespace.setdefault("_time", namespace["time"])  # what events are ordered by
     if any(field.mark >= 0 for field in layout.fields):
         namespace["faults"] = property(_marked(layout, marks, 0))
         namespace["truncated"] = property(_marked(layout, marks, MARKS_PER_WORD))

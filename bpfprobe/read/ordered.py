@@ -18,7 +18,7 @@ MOST_HELD = 1 << 16
 """Events that are held back at most; then the oldest go, however young."""
 PASS_RECORDS = 4096
 
-_time_of = attrgetter("time")
+_time_of = attrgetter("_time")  # that of the hit, whatever a capture is called
 
 
 class Ordered:
@@ -89,4 +89,4 @@ class Ordered:
             return
         self._ready, self._held = held[:count], held[count:]
         self.late += bisect_left(self._ready, self._newest, key=_time_of)
-        self._newest = max(self._newest, self._ready[-1].time)
+        self._newest = max(self._newest, _time_of(self._ready[-1]))

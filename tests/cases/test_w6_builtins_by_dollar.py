@@ -135,3 +135,15 @@ def test_names(text: str, names: list[str]) -> None:
     (plan,) = made.plan.probes
     assert [field.name for field in plan.layout.captured()] == names
     assert plan.layout.field_of_hit("pid").size == U32.size
+
+
+def test_events_are_ordered_by_the_time_of_the_hit() -> None:
+    probe = bp.probe("tracepoint:lab:every time")
+    engine, events = FakeEngine(), list[tuple[int, int]]()
+    session = bp.Session(probe, target=TARGET, engine=engine, ordered=True)
+    session.on(probe)(lambda event: events.append((event._time, event.time)))
+    with session:
+        layout = session.event_type(probe).layout
+        engine.push(*(pack_record(layout, _time=t, time=10 - t) for t in (3, 1, 2)))
+        session.run(duration=0)
+    assert events == [(1, 9), (2, 8), (3, 7)]
