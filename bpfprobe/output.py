@@ -27,7 +27,7 @@ def show(*lines: str, flush: bool = False) -> None:
 
 def show_text(text: str) -> None:
     r"""Write a text whose ``\n`` divide lines of our own making."""
-    show(*text.removesuffix("\n").split("\n"))
+    show(*text.split("\n"))
 
 
 def show_json(content: object) -> None:

@@ -126,7 +126,7 @@ def _session(source: list[Probe] | str, args: argparse.Namespace, child: Child |
 def _show(probes: list[Probe], args: argparse.Namespace) -> None:
     """The fields of events, or the C; nothing is attached."""
     if args.ebpf:
-        show_text(_session(probes, args, None).c_source())
+        show_text(_session(probes, args, None).c_source().removesuffix("\n"))
         return
     from bpfprobe.cli.event_format import event_format
     from bpfprobe.pipeline import describe

@@ -69,7 +69,7 @@ def sound(chunk: Chunk, layouts: Sequence[Layout]) -> Chunk | None:
     """The chunk up to a record that is wrong; None if that is the first."""
     probes, sizes = probes_of(chunk), _sizes_of(chunk)
     heads = np.array([layout.head_size for layout in layouts], np.int64)
-    if probes.max() < len(layouts) and np.min(sizes) >= heads.max():
+    if np.max(probes) < len(layouts) and np.min(sizes) >= np.max(heads):
         return chunk
     known = probes < len(layouts)
     good = known & (sizes >= heads[np.where(known, probes, 0)])

@@ -179,7 +179,7 @@ def test_a_process_that_is_not_there(target: LiveTarget) -> None:
         ("/", "NOT_REGULAR"),
         ("/dev/zero", "NOT_REGULAR"),
         ("/etc/passwd", "NOT_ELF"),
-        ("/proc/self/maps", "NOT_ELF"),
+        ("/proc/self/maps", "NOT_REGULAR"),
     ],
 )
 def test_what_is_no_binary(target: LiveTarget, path: str, code: str) -> None:
