@@ -46,7 +46,7 @@ def close_when_dropped(session: object, held: Held) -> Callable[[], object]:
 
 
 def notify_weakly(notify: Callable[[Notice], object]) -> Callable[[Notice], object]:
-    """The same for a thread that must not keep the session of a bound method."""
+    """Return the same for a thread that must not keep the session of a bound method alive."""
     method = weakref.WeakMethod(notify)
 
     def notify_if_there(notice: Notice) -> None:
@@ -58,7 +58,7 @@ def notify_weakly(notify: Callable[[Notice], object]) -> Callable[[Notice], obje
 
 
 def _let_go(held: Held) -> None:
-    """In whatever thread the last reference went."""
+    """Warn and close, in whichever thread dropped the last reference."""
     if os.getpid() != held.owner:
         return  # a forked child has closed its copies
     from bpfprobe.output import warn_unclosed  # which hardly any session needs

@@ -14,7 +14,7 @@ ADDRESS_BYTES = 8
 
 
 def caller_word(write: ValueWriter, value: StackValue) -> CExpression | None:
-    """The address that the function returns to; None where the chain is taken as it is."""
+    """Read the address that the function returns to; None where the chain is taken as it is."""
     if value.caller_at(write.place) is Caller.KERNEL or write.context is Context.RECORD:
         return None
     arch = write.arch
@@ -28,7 +28,7 @@ def caller_word(write: ValueWriter, value: StackValue) -> CExpression | None:
 
 
 def add_caller(write: ValueWriter, value: StackValue, caller: CExpression, length: str) -> None:
-    """Put it behind the first address of a chain that stands one address behind ``used``.
+    """Put it after the first address of a chain that stands one address after ``used``.
 
     Where it is not added, ``used`` goes on to the chain.
     """

@@ -41,7 +41,7 @@ A part that the compiler moved away is jumped to; the kernel starts programs at 
 def caller_at(
     target: Target, arch: Arch, binary: Binary, offset: FileOffset, name: str = ""
 ) -> Caller:
-    """Who puts in the caller at a place of a program; ``name`` is the function's that begins there.
+    """Return who puts in the caller at a place; ``name`` is the function's that begins there.
 
     Without a name the symbols are asked. Inside of a function the chain is taken as it is.
     """
@@ -65,7 +65,7 @@ def caller_at(
 def split_by_caller(
     sites: UserSites, target: Target, arch: Arch, binary: Binary
 ) -> tuple[tuple[UserSites, ...], tuple[Caller, ...]]:
-    """The same places in groups, each of which can share a program, and the answer for each."""
+    """Return the places in groups that can share a program, and the answer for each group."""
     groups: dict[Caller, list[int]] = {}
     for number, (offset, name) in enumerate(zip(sites.offsets, sites.names, strict=True)):
         groups.setdefault(caller_at(target, arch, binary, offset, name), []).append(number)
@@ -80,7 +80,7 @@ def split_by_caller(
 
 
 def _code(target: Target, binary: Binary, offset: FileOffset) -> bytes:
-    """The bytes at a place where an instruction begins; none where they are not known."""
+    """Return the bytes at the beginning of an instruction; none where they are not known."""
     return bytes.fromhex(target.instruction_at(binary, offset, True).encoding)
 
 
@@ -98,7 +98,7 @@ def _on_x86(target: Target, code: bytes) -> Caller:
 
 
 def _kernel_repairs(target: Target) -> bool | None:
-    """Whether the kernel looks at the instruction under a probe; None where BTF does not say."""
+    """Return whether the kernel looks at the probed instruction; None where BTF does not say."""
     try:
         task = target.struct("uprobe_task")
         return None if task is None else find_member(target, task, "auprobe") is not None
@@ -107,7 +107,7 @@ def _kernel_repairs(target: Target) -> bool | None:
 
 
 def _kernel_knows_endbr(target: Target) -> bool | None:
-    """Whether is_endbr() can be true: what belongs to the same option is there."""
+    """Return whether is_endbr() can be true: a function of the same option is there."""
     try:
         in_btf = target.prototype("ibt_save") is not None
         return in_btf or bool(target.symbols("ibt_save"))

@@ -175,7 +175,7 @@ def _user_place(point: UserPoint, span: Span, target: Target, arch: Arch) -> _Pl
 
 
 def _with_callers(place: _Place, spec: ProbeSpec, target: Target, arch: Arch) -> _Place:
-    """The same place, with who puts the immediate caller into a stack that is taken there."""
+    """Add who puts the immediate caller into a stack that is taken at the place."""
     sites, scope = place.sites, place.scope
     if isinstance(sites[0], SyscallSites | KernelSite):
         entry = bool(arch.link_register) and not scope.is_inside
@@ -208,7 +208,7 @@ def _wants_return(spec: ProbeSpec) -> bool:
 
 
 def _names(spec: ProbeSpec, *builtins: str) -> bool:
-    """Whether a description names one of these builtins."""
+    """Return whether a description names one of these builtins."""
     parts: list[object] = [capture.expressions for capture in spec.captures]
     if spec.filter is not None:
         parts.append(spec.filter)
