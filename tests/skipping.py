@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # them: they are in the lists of tools/setup and setup.cfg, so a skip for one means that it is not.
 OF_THE_MACHINE = re.compile(
     r"\broot\b|machine|x86-64|needs Linux|kernel|CAP_|Landlock|tracefs|uprobes|vdso|/dev/full|CPUs"
-    r"|the mirror cannot|needs an? (gcc|optimisation) that"
+    r"|the mirror cannot|needs an? (gcc|optimisation|Python) that"
 )
 
 

@@ -19,6 +19,7 @@ MACHINE = [
     "the mirror cannot be reached: http://x/dists/trixie/InRelease: E: Could not resolve",
     "reads x86-64 registers",
     "needs a gcc that makes clones of these functions",
+    "needs a Python that has probes of its calls, as those up to 3.11",
 ]
 PACKAGE = [
     "needs rustc",

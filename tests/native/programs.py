@@ -211,5 +211,13 @@ def real(name: str, package: str) -> str:
     return os.path.realpath(found)
 
 
+def python_with_calls() -> str:
+    """Return the file of a CPython that has USDT probes of its calls and lines."""
+    python = real("python3", "python3")
+    if b"function__entry" not in Path(python).read_bytes():
+        pytest.skip("needs a Python that has probes of its calls, as those up to 3.11")
+    return python
+
+
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -16,7 +16,7 @@ from side_by_side import Tracer, our_tool
 
 from tests.native.following import Host, build_plugin
 from tests.native.postgres import running_server
-from tests.native.programs import needs_uprobes, real
+from tests.native.programs import needs_uprobes, python_with_calls, real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_gethostlatency() -> None:
 def test_ucalls() -> None:
     before = "def leaf(n): return n\ndef down(n): return leaf(n) if n < 2 else down(n - 1)"
     work = "for number in range(23): leaf(number)\ndown(7)"
-    with Script(real("python3", "python3"), before, work) as script:
+    with Script(python_with_calls(), before, work) as script:
         for options in ([], ["-L", "-m"]):
             with tool(b"Ctrl-C", "ucalls", *options, script.pid) as tracer:
                 script.work()
@@ -121,7 +121,7 @@ def test_ucalls() -> None:
 def test_ucalls_of_intervals_and_the_top() -> None:
     before = "def often(): pass\ndef seldom(): pass"
     work = "for number in range(13): often()\nseldom()"
-    with Script(real("python3", "python3"), before, work) as script:
+    with Script(python_with_calls(), before, work) as script:
         script.work()  # before, and not counted
         with tool(b"Ctrl-C", "ucalls", "-T", "1", script.pid, "0.5") as tracer:
             script.work()

@@ -18,7 +18,6 @@ FILES = (
     "usr/lib/x86_64-linux-gnu/libpython3.*.so.1.0",
     "usr/lib/x86_64-linux-gnu/libstdc++.so.6",
     "usr/bin/gcc",
-    "usr/bin/ld.gold",
     "usr/lib/postgresql/*/bin/postgres",
 )
 TPLIST = "tplist-bpfcc"

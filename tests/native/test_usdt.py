@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bpfprobe as bp
-from tests.native.programs import kernel_things, needs_uprobes, real
+from tests.native.programs import kernel_things, needs_uprobes, python_with_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,7 +196,7 @@ sys.stdin.readline()
 
 
 def test_the_markers_of_cpython(tmp_path: Path) -> None:
-    python = real("python3", "python3")
+    python = python_with_calls()
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     process = subprocess.Popen(
