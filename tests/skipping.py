@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 # Reasons that belong to the machine, its kernel or the user. Programs and libraries are not among
 # them: they are in the lists of tools/setup and setup.cfg, so a skip for one means that it is not.
 OF_THE_MACHINE = re.compile(
-    r"\broot\b|machine|x86-64|needs Linux|kernel|CAP_|Landlock|tracefs|uprobes|vdso|/dev/full|CPUs"
-    r"|the mirror cannot|needs an? (gcc|optimisation|Python) that"
+    r"\broot\b|machine|x86-64|needs Linux|kernel|CAP_|Landlock|tracefs|uprobes|vdso|CPUs"
+    r"|/dev/|/proc/|the mirror cannot|needs an? (gcc|optimisation|Python) that"
 )
 
 

@@ -16,6 +16,8 @@ MACHINE = [
     "needs CAP_BPF and CAP_PERFMON: bpf: Operation not permitted",
     "this process has no vdso",
     "needs two CPUs",
+    "needs /dev/full",
+    "/proc/kcore cannot be read here",
     "the mirror cannot be reached: http://x/dists/trixie/InRelease: E: Could not resolve",
     "reads x86-64 registers",
     "needs a gcc that makes clones of these functions",

@@ -205,7 +205,8 @@ def test_a_recording_of_hostile_names(
             _, out, err = ran(*command, f"p f x={name}", "--target", str(path), capsys=capsys)
             safe(out)
             safe(err)
-            if "--json" in command:
+            assert out or err
+            if "--json" in command and out:  # a recording with lone surrogates is refused
                 json.loads(out)
 
 
