@@ -92,7 +92,7 @@ def test_another_file_at_the_same_path_in_another_namespace(
         with bp.Session(plug(path), follow=True) as session:
             if not is_there_before:
                 container(f"load {path}")
-                until(lambda: len(session.places()) == 2)
+            until(lambda: len(session.places()) == 2)
             host(f"load {path}")
             container(f"call {TIMES}")
             assert values(session) == VALUES
