@@ -27,8 +27,9 @@ KEPT_S = 14 * 24 * 3600.0
 IDLE_S = 24 * 3600.0  # what a run that was killed has left
 APT_HELPER = "/usr/lib/apt/apt-helper"
 
-# In a mount namespace of its own, so that all is unmounted when the last process has ended. The
-# root is a mount point, without which unshare(1) and mount(8) inside do not work.
+# In a mount namespace of its own, so that all is unmounted when the last process has ended. Its
+# root is the new system: in a mere chroot(1) unshare(1) does not work without a mount point, and
+# files that processes of other namespaces have mapped go by their paths outside.
 ENTER = """
 set -eu
 root=$1; shift
@@ -42,7 +43,10 @@ while [ "$1" != -- ]; do
     shift 3
 done
 shift
-exec chroot "$root" "$@"
+cd "$root"
+pivot_root . .
+umount -l .
+exec chroot . "$@"
 """
 
 
