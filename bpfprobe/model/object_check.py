@@ -54,6 +54,8 @@ def layout_fault(layout: Layout) -> str:
         return "no number where every hit has one"
     if not 0 <= layout.head_size < _MAX_RECORD_BYTES or not 0 <= layout.tail_size < 1 << 20:
         return f"records of {layout.head_size} and {layout.tail_size} bytes"
+    if not layout.is_variable and any(field.in_tail for field in layout.fields):
+        return "a field in a tail that has no room"
     taken = [(offset, 4) for offset in layout.mark_offsets]
     for field in layout.fields:
         if field.kind is not FieldKind.CONSTANT:

@@ -215,6 +215,7 @@ LAYOUT = start_of(READS).object.wiring.probes[0].layout
         {"head_size": 8},
         {"head_size": 1 << 40},
         {"tail_size": -1},
+        {"tail_size": 0},
         {"mark_offsets": ()},
         {"mark_offsets": (1 << 20,)},
         {"name": "a b"},
