@@ -61,6 +61,10 @@ def _is_all_arguments(value: Expression) -> bool:
     return isinstance(value, Variable) and value.name == "arg*"
 
 
+_OF_OURS = ("TOO_MANY_NESTED", "TOO_MANY_OPS")
+"""Limits that are no mistake of form, for which the kernel would have a code and a place."""
+
+
 def parse_value(
     source: SourceText, start: int, end: int, *, in_program: bool = False
 ) -> tuple[Expression, TypeName | None]:
@@ -73,6 +77,8 @@ def parse_value(
     except SpecError as error:
         if type_name is not None:
             check_type_name(type_name)  # the kernel looks at the type first
+        if error.code in _OF_OURS:
+            raise
         complaint = kernel_complaint(source, start, stop, in_program=in_program)
         if complaint is None:
             raise

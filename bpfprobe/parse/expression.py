@@ -57,6 +57,7 @@ from bpfprobe.parse.scanner import Token, scan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bpfprobe.errors import SpecError
     from bpfprobe.model.span import SourceText
 
 MAX_DEPTH = 64
@@ -76,7 +77,10 @@ _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "~")
 def parse_expression(source: SourceText, start: int = 0, end: int | None = None) -> Expression:
     """Parse a stretch of text that must be one whole expression. Raises `SpecError`."""
     parser = _Parser(scan(source, start, end))
-    expression = parser.whole()
+    try:
+        expression = parser.whole()
+    except RecursionError:  # of a caller that has used up the stack itself
+        raise parser.too_deep() from None
     parser.expect_end()
     check_height(expression)
     return expression
@@ -160,12 +164,15 @@ class _Parser(Operands):
     def _nested(self, rule: Callable[[], Expression]) -> Expression:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self.here(
-                "TOO_MANY_NESTED", f"this nests more than {MAX_DEPTH} deep", "split the expression"
-            )
+            raise self.too_deep()
         expression = rule()
         self._depth -= 1
         return expression
+
+    def too_deep(self) -> SpecError:
+        """The error for what nests too deep, at the token that does."""
+        message = f"this nests too deep: at most {MAX_DEPTH // 2} brackets, {MAX_DEPTH} operators"
+        return self.here("TOO_MANY_NESTED", message, "split the expression")
 
     def _unary_body(self) -> Expression:
         token = self.token
