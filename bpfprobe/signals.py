@@ -98,6 +98,16 @@ def held_back() -> Iterator[None]:
 
 
 @contextmanager
+def signals_wait() -> Iterator[None]:
+    """Keep Ctrl-C and SIGTERM from this thread, with a handler or without, until this is left."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def all_or_nothing(undo: Callable[[], object]) -> Iterator[None]:
     """Call ``undo`` where this fails, or is left with a signal that raises; see `held_back`."""
     try:

@@ -8,6 +8,7 @@ import stat
 from contextlib import suppress
 
 from bpfprobe.errors import ResourceError
+from bpfprobe.signals import signals_wait
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -42,21 +43,22 @@ def replace_in(
     ``durable`` waits for the disk. What is written for a moment begins with a dot.
     """
     partial = f".{os.getpid()}-{os.urandom(8).hex()}"
-    fd = os.open(partial, _NEW, mode, dir_fd=folder)
-    try:
+    with signals_wait():  # or a part of it would stay
+        fd = os.open(partial, _NEW, mode, dir_fd=folder)
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(fd, left) :]
-            if durable:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial, dir_fd=folder)
-        raise
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(fd, left) :]
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial, dir_fd=folder)
+            raise
     if durable:
         os.fsync(folder)
 

@@ -14,7 +14,6 @@ from bpfprobe.model.description import (
     Description,
 )
 from bpfprobe.output import show
-from bpfprobe.signals import raise_interrupts
 
 if TYPE_CHECKING:
     from bpfprobe.target import Target
@@ -74,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
     )
     made = build_object(probes, _target(args), live_engine(), options)
     data = encode_object_file(made)
-    raise_interrupts()  # or a part of the file would stay
     write_whole(args.output, data)
     show(f"{args.output}: {len(data)} bytes for {made.release}")
     return 0

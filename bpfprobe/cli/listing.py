@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.cli.probable import sifted, why_no_kprobe, why_no_kprobes
 from bpfprobe.deliver.escape import escape
 from bpfprobe.errors import BpfprobeError, TargetError, UsageError
 from bpfprobe.model.options import MAX_ID, check_whole
-from bpfprobe.output import report_error, show
+from bpfprobe.output import report, report_error, show
 from bpfprobe.parse.place import path_of
 from bpfprobe.target.nearness import nearest_names
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.machine import Binary, BinarySymbol
     from bpfprobe.target import Target
+
+    LeftOut = Callable[[int], object]
 
 HELP = "show the places that a glob matches, one per line"
 EPILOG = """\
@@ -29,8 +32,11 @@ patterns:
   usdt:python3:gc*            markers of a program or library; usdt:* with -p those of a process
   vfs_*                       kernel functions and tracepoints
 
-Names of kernel functions need no privilege. Tracepoints are in tracefs, which only root may read
-unless it was mounted otherwise.
+Only what can be probed here is listed: no kernel function that kprobes must not touch, none that
+ftrace does not reach, no name that several functions have. -a lists these too, with the reason.
+
+Names of kernel functions need no privilege; only root can see which of them cannot be probed.
+Tracepoints are in tracefs, which only root may read unless it was mounted otherwise.
 
 With --defined: the events in kprobe_events, uprobe_events and dynamic_events whose GROUP/EVENT or
 place fits, and every other kprobe; STATE is the kernel's (debugfs, kprobes/list), ARMED is one with
@@ -64,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add arguments or fields with their types; -vv for markers: where each argument is",
     )
     parser.add_argument(
+        "-a", "--all", action="store_true", help="what cannot be probed too, with the reason"
+    )
+    parser.add_argument(
         "-p", "--pid", type=int, help="find the file of uprobe: or usdt: as this process sees it"
     )
     parser.add_argument(
@@ -83,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
     from bpfprobe.target.live import LiveTarget
 
     try:
-        for line in list_points(args.pattern, LiveTarget(), args.verbose, args.pid):
+        left_out = None if args.all else _say_left_out
+        target = LiveTarget()
+        for line in list_points(args.pattern, target, args.verbose, args.pid, left_out):
             show(escape(line))
     except BpfprobeError as error:
         report_error("bpfprobe", error)
@@ -103,20 +114,30 @@ def _defined(args: argparse.Namespace) -> int:
     )
 
 
+def _say_left_out(count: int) -> None:
+    report(f"bpfprobe: {count} more cannot be probed here; -a shows them, with the reason")
+
+
 def list_points(
-    pattern: str, target: Target, verbose: int = 0, pid: int | None = None
+    pattern: str,
+    target: Target,
+    verbose: int = 0,
+    pid: int | None = None,
+    left_out: LeftOut | None = lambda count: None,
 ) -> Iterator[str]:
     """A line for each place that the pattern names.
 
-    Raises `TargetError`: NOTHING_FITS with near misses, BAD_PATTERN, NO_TRACEFS, and those of
+    What cannot be probed is left out, and ``left_out`` called with how many they are; where that is
+    None they are listed as well, each with the reason. Raises `TargetError`: NOTHING_FITS with near
+    misses, NOT_HERE where nothing that fits can be probed, BAD_PATTERN, NO_TRACEFS, and those of
     `Target.binary`.
     """
     kind, colon, rest = pattern.partition(":")
     if not colon:
-        return _anything(pattern, target, verbose > 0)
+        return _anything(pattern, target, verbose > 0, left_out)
     match kind:
         case "kprobe" | "kretprobe":
-            return _kernel(kind, rest, target, verbose > 0)
+            return _kernel(kind, rest, target, verbose > 0, left_out)
         case "tracepoint":
             return _tracepoints(rest, target, verbose > 0)
         case "syscall":
@@ -134,7 +155,9 @@ def list_points(
     )
 
 
-def _anything(pattern: str, target: Target, verbose: bool) -> Iterator[str]:
+def _anything(
+    pattern: str, target: Target, verbose: bool, left_out: LeftOut | None
+) -> Iterator[str]:
     functions = target.matching_functions(pattern)
     events = {
         event
@@ -143,11 +166,17 @@ def _anything(pattern: str, target: Target, verbose: bool) -> Iterator[str]:
     }
     if not functions and not events:
         raise _nothing(f"no kernel function or tracepoint fits {pattern}", pattern, target)
-    yield from _functions("kprobe", functions, target, verbose)
+    if functions and events and left_out is not None and why_no_kprobes(target):
+        left_out(len(functions))
+        functions = ()
+    if functions:
+        yield from _functions("kprobe", "", functions, target, verbose, left_out)
     yield from _events(sorted(events), target, verbose)
 
 
-def _kernel(kind: str, pattern: str, target: Target, verbose: bool) -> Iterator[str]:
+def _kernel(
+    kind: str, pattern: str, target: Target, verbose: bool, left_out: LeftOut | None
+) -> Iterator[str]:
     module, colon, glob = pattern.rpartition(":")
     functions = target.matching_functions(glob)
     if colon:
@@ -158,16 +187,35 @@ def _kernel(kind: str, pattern: str, target: Target, verbose: bool) -> Iterator[
         where = f"module {module}" if colon else "this kernel"
         raise _nothing(f"no function of {where} fits {glob}", glob, target)
     prefix = f"{kind}:{module}" if colon else kind
-    yield from _functions(prefix, functions, target, verbose)
+    yield from _functions(prefix, module, functions, target, verbose, left_out)
 
 
 def _functions(
-    prefix: str, functions: tuple[str, ...], target: Target, verbose: bool
+    prefix: str,
+    module: str,
+    functions: tuple[str, ...],
+    target: Target,
+    verbose: bool,
+    left_out: LeftOut | None,
 ) -> Iterator[str]:
-    for name in functions:
-        yield f"{prefix}:{name}"
+    none = why_no_kprobes(target)
+    if none and left_out is not None:
+        raise TargetError(
+            f"{_counted(functions)}, and none can be probed: {none}",
+            code="NOT_HERE",
+            hint=f"{target.facts().kprobes.way_out or 'bpfprobe lab has kernels with them'}; "
+            "list -a shows the functions",
+        )
+    for name, reason in sifted(
+        functions, lambda name: none or why_no_kprobe(name, module, target), left_out
+    ):
+        yield f"{prefix}:{name}" + (f"  ({reason})" if reason else "")
         if verbose:
             yield from _about_function(name, target)
+
+
+def _counted(functions: tuple[str, ...]) -> str:
+    return "1 function fits" if len(functions) == 1 else f"{len(functions)} functions fit"
 
 
 def _about_function(name: str, target: Target) -> Iterator[str]:
@@ -176,10 +224,6 @@ def _about_function(name: str, target: Target) -> Iterator[str]:
     for module in sorted(modules - {""}):
         prototype = prototype or target.prototype(name, module)
     yield f"    {prototype or 'no types: BTF does not have it'}"
-    if target.is_blacklisted(name):
-        yield "    blacklisted: the kernel forbids kprobes here"
-    elif target.is_traceable(name) is False:
-        yield "    not traceable: ftrace cannot reach it (notrace, or too small)"
 
 
 def _tracepoints(pattern: str, target: Target, verbose: bool) -> Iterator[str]:

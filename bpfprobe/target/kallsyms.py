@@ -22,6 +22,8 @@ _TEXT_LINE = regex(rb"^[0-9a-f]+ [tTwW] ([^\s]+)(?:\t\[([^\]\n]+)\])?$", re.MULT
 
 _SYMBOL_LINE = regex(rb"^([0-9a-f]+) (\S) ([^\s]+)(?:[ \t]+\[([^\]\n]+)\])?$", re.MULTILINE)
 
+_TEXT_PLACE = regex(rb"^([0-9a-f]+) [tTwW] (\S+)", re.MULTILINE)
+
 _SEARCHES_BEFORE_INDEX = 32
 
 _NOT_FUNCTIONS = ("__pfx_", "__cfi_")
@@ -34,6 +36,7 @@ class Kallsyms:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._found: dict[str, tuple[Symbol, ...]] = {}
+        self._alias_searches = 0
 
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """Every symbol of exactly this name, in the order of the file."""
@@ -77,15 +80,23 @@ class Kallsyms:
         ``SYSCALL_DEFINE0`` makes two of a system call: ``__x64_sys_getppid`` is
         ``__do_sys_getppid``.
         """
-        found: list[str] = []
-        for symbol in self.symbols(name):
-            place = b"^%016x [tTwW] (\\S+)" % symbol.address
-            if symbol.address:
-                found += [
-                    raw.decode(errors="surrogateescape")
-                    for raw in re.findall(place, self._text, re.MULTILINE)
-                ]
-        return tuple(other for other in found if other != name)
+        places = {symbol.address for symbol in self.symbols(name)} - {0}
+        self._alias_searches += 1
+        if self._alias_searches > _SEARCHES_BEFORE_INDEX:
+            found = [raw for place in places for raw in self._names_at.get(b"%016x" % place, ())]
+        else:
+            lines = [b"^%016x [tTwW] (\\S+)" % place for place in places]
+            found = [raw for line in lines for raw in re.findall(line, self._text, re.MULTILINE)]
+        names = [raw.decode(errors="surrogateescape") for raw in found]
+        return tuple(other for other in names if other != name)
+
+    @cached_property
+    def _names_at(self) -> dict[bytes, tuple[bytes, ...]]:
+        """The names of the functions at each address."""
+        names: dict[bytes, tuple[bytes, ...]] = {}
+        for address, name in _TEXT_PLACE.findall(self._text):
+            names[address] = (*names.get(address, ()), name)
+        return names
 
     def symbol_at(self, address: int) -> SymbolRange | None:
         """The symbol that the address belongs to, up to the next one of another address.
