@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SKIPS] = SkipReasons(strict=os.environ.get("CI") == "true")
+    # A shell starts what is in its background with SIGINT ignored, and its children inherit that:
+    # tests that interrupt themselves or a program would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "BPFPROBE_IN_GUEST" in os.environ:
         return  # where importing hypothesis takes seconds, and no test uses it
     from hypothesis import settings
