@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -38,7 +39,12 @@ def test_switched_off_before_a_start_that_was_kept():
     for _ in range(2):
         assert (calls(probe, 23), calls(by_call, 23)) == (23, 23)
     for switch, way_out in ((ENABLED, "echo 1 >"), (FTRACE, "sysctl kernel.ftrace_enabled=1")):
-        switch.write_text("0")
+        try:
+            switch.write_text("0")
+        except OSError as error:  # ftrace of 7.3 cannot be switched off
+            if (switch, error.errno) != (FTRACE, errno.EOPNOTSUPP):
+                raise
+            continue
         with pytest.raises(bp.AttachError) as caught, bp.Session(probe):
             pass
         assert caught.value.code == "NO_KPROBES"
