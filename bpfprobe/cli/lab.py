@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.timeout is not None:
         check_seconds("--timeout", args.timeout, 0, MAX_SECONDS)
     raise_interrupts()
-    exit_on_sigterm()
+    restore_sigterm = exit_on_sigterm()
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     lab = Lab(
         kernel=args.kernel,
@@ -98,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     except LabError as error:
         report_error("bpfprobe lab", error)
         return NO_GUEST
+    finally:
+        restore_sigterm()
 
 
 def _build(lab: Lab) -> int:
