@@ -85,6 +85,8 @@ class _Holder:
 def held_back() -> Iterator[None]:
     """Let handlers of Ctrl-C and SIGTERM run only once this is left, or for a second signal.
 
+    `let_through` makes an exception for a part of it.
+
     What they raise would come out between the opening of something and whatever owns it. Signals
     that end the process without a handler do so at once. Only the main thread handles signals.
     """
@@ -95,6 +97,26 @@ def held_back() -> Iterator[None]:
         yield
     finally:
         holder.let_go()
+
+
+@contextmanager
+def let_through() -> Iterator[None]:
+    """Have signals that `held_back` holds handled at once, and those that came before.
+
+    For what takes long and opens nothing that outlives it.
+    """
+    holders: set[_Holder] = set()
+    if _in_main_thread():
+        handlers = [signal.getsignal(number) for number in _ENDING]
+        holders.update(handler for handler in handlers if isinstance(handler, _Holder))
+    for holder in holders:
+        holder.let_go()
+    try:
+        yield
+    finally:
+        for holder in holders:
+            holder.holds = True
+            holder.take_over()
 
 
 @contextmanager

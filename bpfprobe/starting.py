@@ -129,13 +129,15 @@ def _from_the_beginning(
     from bpfprobe.keeping import kept_start
     from bpfprobe.pipeline import describe
     from bpfprobe.plan.obstacles import refuse_obstacles
+    from bpfprobe.signals import let_through
     from bpfprobe.target.premises import Witness
     from bpfprobe.target.site_files import SiteFiles
 
     since_ns = time.time_ns()
     witness = Witness(target or live_target())
     asked: Any = witness  # it answers whatever a target does
-    made = describe(probes, asked, options)
+    with let_through():
+        made = describe(probes, asked, options)
     files = SiteFiles(made.wiring)
     refuse_obstacles(made.plan)
     tell_of_many(made.wiring, notify)

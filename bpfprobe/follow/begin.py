@@ -18,6 +18,7 @@ from bpfprobe.model.spec import UsdtPoint, UserPoint
 from bpfprobe.pipeline import describe, spec_of
 from bpfprobe.plan.obstacles import refuse_obstacles
 from bpfprobe.resource_error import explained
+from bpfprobe.signals import let_through
 from bpfprobe.starting import compiled, compiler_ahead, live_engine, live_target, tell_of_many
 from bpfprobe.target.awaiting import AwaitingTarget
 from bpfprobe.target.process_files import LiveProcessFiles
@@ -70,7 +71,8 @@ def begin_following(
     with compiler_ahead(probes, engine, built) as ahead, ExitStack() as undo:
         watch = engine.watch_processes()  # first: what is mapped from now on is told
         undo.callback(watch.close)
-        made = describe(specs, as_target, options)
+        with let_through():
+            made = describe(specs, as_target, options)
         site_files = SiteFiles(made.wiring)
         refuse_obstacles(made.plan)
         tell_of_many(made.wiring, notify)
