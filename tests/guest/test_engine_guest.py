@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from this_kernel import RELEASE
 
 from bpfprobe.engine.live import LiveEngine
 from bpfprobe.errors import AttachError, BpfprobeError, LoadError, PrivilegeError
@@ -27,7 +28,6 @@ from tests.taking import take
 HITS = MapDef("hits", MapKind.PERCPU_ARRAY, 4, 8, 1)
 OUTPUT = MapDef("output", MapKind.PERF_EVENT_ARRAY, 4, 4, 64)
 SYSCALL = "__x64_sys_getpgid"
-RELEASE = tuple(int(number) for number in os.uname().release.split(".")[:2])
 COUNTS_MISSES = RELEASE >= (6, 7)
 TRACEFS = Path("/sys/kernel/tracing")
 

@@ -7,6 +7,7 @@ import random
 from typing import NamedTuple
 
 import pytest
+from this_kernel import RELEASE
 
 import bpfprobe as bp
 from bpfprobe.errors import SpecError
@@ -27,10 +28,6 @@ from tests.filters.verdicts import Judge, Undefined
 SEED = 4
 AT_ONCE = 10  # more are compiled together in longer than a busy machine is given
 PLACES = ("vfs_read", "vfs_write")
-
-
-def release(kernel):
-    return tuple(int(part) for part in kernel.split("."))
 
 
 def addresses():
@@ -93,15 +90,11 @@ def random_filters(scene, count):
     return [drawn.next() for _ in range(count)]
 
 
-def since(kernel):
-    """Which forms this kernel has."""
-
-    def has(text):
-        if ".function" in text:
-            return release(kernel) >= (6, 4)
-        return "CPUS{" not in text or release(kernel) >= (6, 6)
-
-    return has
+def is_known(text):
+    """Whether this kernel has the form."""
+    if ".function" in text:
+        return RELEASE >= (6, 4)
+    return "CPUS{" not in text or RELEASE >= (6, 6)
 
 
 KERNELS = ["6.1", "newest"]
@@ -124,7 +117,7 @@ def test_a_kprobe_with_numbers_and_text(kernel):
         *corpus.FUNCTIONS, *corpus.CPU_SETS,
     ]  # fmt: skip
     filters = [*share(kernel, filters), *mistakes, f"place.function == {places[1]:#x}"]
-    differ = hold_against_the_kernel(scene, filters, known, in_kernel=since(kernel))
+    differ = hold_against_the_kernel(scene, filters, known, in_kernel=is_known)
     assert set(mistakes) <= set(differ)
 
 
@@ -230,8 +223,8 @@ def test_mistakes_have_the_names_that_the_kernel_has(kernel):
     verdicts = Verdicts(scene)
     wrong = []
     refused = [*corpus.REFUSED]
-    refused += corpus.REFUSED_FUNCTIONS if release(kernel) >= (6, 4) else ()
-    refused += corpus.REFUSED_CPU_SETS if release(kernel) >= (6, 6) else ()
+    refused += corpus.REFUSED_FUNCTIONS if RELEASE >= (6, 4) else ()
+    refused += corpus.REFUSED_CPU_SETS if RELEASE >= (6, 6) else ()
     for text in refused:
         theirs, ours_ = verdicts.kernel(text), verdicts.ours(text)
         if theirs is None or ours_ is None or theirs.code != ours_.code or not ours_.has_hint:
@@ -251,7 +244,7 @@ def test_verdicts_differ_where_they_are_meant_to(kernel):
     texts = [*corpus.MEANT_TO_DIFFER, *changed_at_random(taken, 307)]
     found = []
     for text in texts:
-        if since(kernel)(text):
+        if is_known(text):
             found.append(disagreement(text, verdicts.kernel(text), verdicts.ours(text)))
     assert not any(found), "\n".join(filter(None, found))
     both = [(verdicts.kernel(t) is None, verdicts.ours(t) is None) for t in corpus.MEANT_TO_DIFFER]
