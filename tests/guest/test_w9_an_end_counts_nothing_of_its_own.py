@@ -64,7 +64,7 @@ def probes():
     ]
 
 
-@pytest.mark.guest(timeout_s=300)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=300)
 def test_the_ledger_of_sessions_under_load(busy, ftrace):
     before = ftrace()
     for number in range(SESSIONS):
