@@ -23,7 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SKIPS] = SkipReasons(strict=os.environ.get("CI") == "true")
+    config.stash[SKIPS] = reasons = SkipReasons(strict=os.environ.get("CI") == "true")
+    config.pluginmanager.register(reasons)
     # A shell starts what is in its background with SIGINT ignored, and its children inherit that:
     # tests that interrupt themselves or a program would wait for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -25,15 +25,25 @@ class SkipReasons:
         self.counts: Counter[str] = Counter()
 
     def judge(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Count a skip, or make a failure of it where a package would have let the test run."""
-        if not report.skipped or hasattr(report, "wasxfail"):
+        """Make a failure of a skip where a package would have let the test run."""
+        if not is_skip(report) or not self.strict:
             return
-        reason = reason_of(report)
-        if self.strict and OF_THE_MACHINE.search(reason) is None:
+        if OF_THE_MACHINE.search(reason := reason_of(report)) is None:
             report.outcome = "failed"
             report.longrepr = f"skipped for want of a package (tools/setup, setup.cfg): {reason}"
-        else:
-            self.counts[reason] += 1
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a skip, of this process or of a worker that reports to it."""
+        self.count(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count a file that was skipped."""
+        self.count(report)
+
+    def count(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        """Count the reason of a skip."""
+        if is_skip(report):
+            self.counts[reason_of(report)] += 1
 
     def summary(self) -> str | None:
         """Return one line with all reasons, if there are any."""
@@ -41,6 +51,11 @@ class SkipReasons:
             return None
         reasons = "; ".join(f"{reason} ({count})" for reason, count in sorted(self.counts.items()))
         return f"not run on this machine: {reasons}"
+
+
+def is_skip(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    """Return whether a report is of a skip, not of an expected failure."""
+    return report.skipped and not hasattr(report, "wasxfail")
 
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -46,8 +46,9 @@ def skipped(reason: str) -> pytest.TestReport:
 @pytest.mark.parametrize("strict", [True, False])
 def test_what_no_package_gives_is_skipped_and_said(reason: str, strict: bool) -> None:
     reasons, report = SkipReasons(strict=strict), skipped(reason)
-    reasons.judge(report)
-    reasons.judge(skipped(reason))
+    for seen in (report, skipped(reason)):
+        reasons.judge(seen)
+        reasons.pytest_runtest_logreport(seen)
     assert (report.outcome, reason_of(report)) == ("skipped", reason)
     assert reasons.summary() == f"not run on this machine: {reason} (2)"
 
@@ -70,5 +71,6 @@ def test_expected_failures_and_passes_are_let_be() -> None:
     passed = pytest.TestReport("x", ("x", 1, "x"), {}, "passed", None, "call")
     for report in (expected, passed):
         reasons.judge(report)
+        reasons.count(report)
     assert (expected.outcome, passed.outcome) == ("skipped", "passed")
     assert reasons.summary() is None
