@@ -66,10 +66,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing to run: a command, or a pytest test of the checkout."""
+    """One thing to run: a command, or pytest tests of the checkout."""
 
     argv: tuple[str, ...] = ()
-    test: str | None = None
+    tests: tuple[str, ...] = ()
     env: Mapping[str, str] | None = None
     cwd: str | None = None
     terminal: tuple[int, int] | None = None
@@ -77,7 +77,7 @@ class Request:
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        return self.test or self.argv[0]
+        return (self.tests or self.argv)[0]
 
 
 class Guest:
@@ -127,19 +127,20 @@ class Guest:
         elapsed = time.monotonic() - started
         return Result(status, bytes(stdout), bytes(stderr), self._process.console(), elapsed)
 
-    def run_test(
+    def run_tests(
         self,
-        nodeid: str,
+        nodeids: Sequence[str],
         rootdir: str,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         env: Mapping[str, str] | None = None,
     ) -> TestResult:
-        """Run one pytest test of the checkout, in a process that has pytest imported already."""
+        """Run pytest tests of the checkout, in one process that has pytest imported already."""
         stdout, stderr, reports = bytearray(), bytearray(), bytearray()
         streams = Streams(stdout.extend, stderr.extend, reports.extend)
+        request = Request(tests=tuple(nodeids), env=env, cwd=rootdir)
         started = time.monotonic()
-        status = self.stream(Request(test=nodeid, env=env, cwd=rootdir), streams, timeout_s)
+        status = self.stream(request, streams, timeout_s)
         elapsed = time.monotonic() - started
         console = self._process.console()
         return TestResult(status, bytes(stdout), bytes(stderr), console, elapsed, bytes(reports))
@@ -186,7 +187,7 @@ class Guest:
         self._prepared = True
         message = {
             "argv": request.argv,
-            "test": request.test,
+            "tests": request.tests,
             "env": {**setting.env, **(request.env or {})},
             "cwd": request.cwd or setting.cwd,
             "terminal": request.terminal,

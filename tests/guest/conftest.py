@@ -1,10 +1,11 @@
-"""Runs the tests of this directory inside guests, as root, each in a copy of its own.
+"""Runs the tests of this directory inside guests, as root, in copies of saved ones.
 
 On the host a test is collected once for each kernel, and running it means: restore a guest of that
-kernel, run that one test there, and relay its reports (host_side.py). In the guest this same file
+kernel, run the test there, and relay its reports (host_side.py). In the guest this same file
 only fixes the kernel, and the test runs as any other.
 
 ``@pytest.mark.guest(headers=True, kernels=["6.1"], timeout_s=60)`` sets what a test needs;
+``shares=True`` lets the tests of a file run one after the other in one guest, which costs less;
 ``@pytest.mark.when_asked("BPFPROBE_X")`` leaves a test out unless that variable is set;
 ``@pytest.mark.on_host`` keeps a test of the lab itself on the host, with a ``lab`` fixture.
 BPFPROBE_KERNELS names the kernels (a list, or ``all``); BPFPROBE_GUESTS how many run at once.
@@ -30,7 +31,7 @@ RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    mark = "guest(headers=False, kernels=None, timeout_s=120): what a test needs of its guest"
+    mark = "guest(headers=False, kernels=None, timeout_s=120, shares=False): what a test needs"
     config.addinivalue_line("markers", mark)
     config.addinivalue_line("markers", "when_asked(variable): runs if the variable is set")
     config.addinivalue_line("markers", "on_host: a test of the lab, which does not run in a guest")

@@ -12,6 +12,8 @@ import bpfprobe as bp
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.guest(shares=True)
+
 SENT = [bytes(range(200, 200 + n)) + b"\0\n" for n in range(22)] + [b"x" * 65]
 
 

@@ -25,6 +25,7 @@ from bpfprobe.model.object import Bytecode, MapDef, MapKind, ProgramDef, Program
 from bpfprobe.model.site import KernelSite, TracepointSite
 from tests.taking import take
 
+pytestmark = pytest.mark.guest(shares=True)
 HITS = MapDef("hits", MapKind.PERCPU_ARRAY, 4, 8, 1)
 OUTPUT = MapDef("output", MapKind.PERF_EVENT_ARRAY, 4, 4, 64)
 SYSCALL = "__x64_sys_getpgid"
@@ -357,6 +358,7 @@ def test_without_privilege():
     assert "none of them" in told
 
 
+@pytest.mark.guest(shares=False)  # its limit holds for what comes after it
 def test_locked_memory_is_raised_only_where_it_counts():
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
     engine = LiveEngine()
@@ -365,6 +367,7 @@ def test_locked_memory_is_raised_only_where_it_counts():
     assert soft == (resource.RLIM_INFINITY if RELEASE < (5, 11) else 4096)
 
 
+@pytest.mark.guest(shares=False)  # there is no way back
 def test_lockdown_is_named():
     bench = Bench(COUNT)
     try:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from side_by_side import BCC_KERNELS, bcc_tool, our_tool, rows_by_pid, running, settle
 
+pytestmark = pytest.mark.guest(shares=True)
+
 QUICK_FORKS = 97
 EXECVEAT = {"x86_64": 322, "aarch64": 281}
 AT_FDCWD = -100

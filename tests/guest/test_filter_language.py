@@ -25,6 +25,8 @@ from tests.filters.differences import (
 from tests.filters.random_filters import RandomFilters
 from tests.filters.verdicts import Judge, Undefined
 
+pytestmark = pytest.mark.guest(shares=True)
+
 SEED = 4
 AT_ONCE = 10  # more are compiled together in longer than a busy machine is given
 PLACES = ("vfs_read", "vfs_write")

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])  # alike in those between
+pytestmark = pytest.mark.guest(
+    kernels=["5.10", "6.1", "newest"], shares=True
+)  # alike in those between
 
 TRACE = [sys.executable, "-m", "bpfprobe.cli.main", "trace"]
 KPROBES = Path("/sys/kernel/debug/kprobes/list")

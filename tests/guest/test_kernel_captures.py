@@ -18,6 +18,8 @@ import pytest
 import bpfprobe as bp
 from bpfprobe.target.live import LiveTarget
 
+pytestmark = pytest.mark.guest(shares=True)
+
 SO_NO_CHECK = 11  # <asm-generic/socket.h>
 CGROUP2, SYSFS = 0x63677270, 0x62656572  # the magic numbers of <linux/magic.h>
 MAGIC = "((struct kernfs_open_file *)$arg1)->file->f_inode->i_sb->s_magic"

@@ -14,6 +14,7 @@ import pytest
 
 import bpfprobe as bp
 
+pytestmark = pytest.mark.guest(shares=True)
 CPUS = (0, 1)  # the last CPU is the one that tracers forget
 BURST = 3001
 TRANSPORTS = ("ring", "perf")

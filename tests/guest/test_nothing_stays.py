@@ -14,7 +14,9 @@ import pytest
 
 from bpfprobe.engine.syscalls import Kernel
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])  # alike in those between
+pytestmark = pytest.mark.guest(
+    kernels=["5.10", "6.1", "newest"], shares=True
+)  # alike in those between
 
 # A tracer of everything there is, of a process that sleeps and whose id it is given. It says when
 # it is ready, with the number of a child that it forked if it was to fork one.

@@ -13,6 +13,8 @@ import pytest
 import bpfprobe as bp
 from bpfprobe.errors import ObjectError
 
+pytestmark = pytest.mark.guest(shares=True)
+
 RECORDED = Path(__file__).parents[1] / "targets" / "x86_64-6.1.json.gz"
 READS = "kprobe:vfs_read n=count name=file->f_path.dentry->d_name.name"
 NAME = "an-object-was-here"

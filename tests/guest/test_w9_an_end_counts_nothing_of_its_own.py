@@ -17,6 +17,8 @@ import pytest
 
 import bpfprobe as bp
 
+pytestmark = pytest.mark.guest(shares=True)
+
 SESSIONS = 7
 AT_LEAST = 23
 TRACEFS = Path("/sys/kernel/tracing")

@@ -1,4 +1,4 @@
-"""Starting what was asked for: a command, or a test in a process that has pytest already."""
+"""Starting what was asked for: a command, or tests in a process that has pytest already."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def start(request: dict[str, Any]) -> Child:
         resize(controller, *request["terminal"])
         pid = _fork(request, [terminal] * 3)
         return Child(pid, os.dup(controller), {controller: Kind.OUTPUT}, terminal=True)
-    kinds = [Kind.OUTPUT, Kind.ERROR, *([Kind.REPORT] if request["test"] else [])]
+    kinds = [Kind.OUTPUT, Kind.ERROR, *([Kind.REPORT] if request["tests"] else [])]
     input_read, input_write = os.pipe()
     pipes = [os.pipe() for _ in kinds]
     pid = _fork(request, [input_read, *(write for _, write in pipes)])
@@ -89,12 +89,12 @@ def _reset_signals() -> None:
 
 
 def _run(request: dict[str, Any]) -> int:
-    if request["test"]:
+    if request["tests"]:
         from . import testing
 
         os.environ.clear()
         os.environ.update(request["env"])
-        return testing.run(request["test"], request["cwd"], REPORT_FD)
+        return testing.run(request["tests"], request["cwd"], REPORT_FD)
     name = request["argv"][0]
     try:
         os.execvpe(name, request["argv"], request["env"])

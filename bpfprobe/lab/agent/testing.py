@@ -1,4 +1,4 @@
-"""Running one pytest test inside the guest and sending its reports home."""
+"""Running pytest tests inside the guest and sending their reports home."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def warm_up() -> None:
     with tempfile.TemporaryDirectory() as directory, open(os.devnull, "w") as nowhere:
         (Path(directory) / "test_warm_up.py").write_text(WARM_UP)
         with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            run("test_warm_up.py", directory, nowhere.fileno())
+            run(["test_warm_up.py"], directory, nowhere.fileno())
         sys.path.remove(directory)
     del sys.modules["test_warm_up"]
 
 
-def run(nodeid: str, root: str, descriptor: int) -> int:
-    """Run the test with that id; its configuration is the one of the checkout."""
+def run(nodeids: list[str], root: str, descriptor: int) -> int:
+    """Run the tests with those ids; their configuration is the one of the checkout."""
     os.set_inheritable(descriptor, False)
     sys.path.insert(0, root)
     plugins = [argument for name in UNWANTED_PLUGINS for argument in ("-p", f"no:{name}")]
@@ -86,6 +86,6 @@ def run(nodeid: str, root: str, descriptor: int) -> int:
         "addopts=",
         "--tb=long",
         *plugins,
-        f"{root}/{nodeid}",
+        *(f"{root}/{nodeid}" for nodeid in nodeids),
     ]
     return int(pytest.main(arguments, plugins=[Reporter(descriptor)]))
