@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from bpfprobe.errors import MissingLibraryError, TargetError
 from bpfprobe.model.machine import VirtualAddress
 from bpfprobe.target.dwarf_alternate import open_alternate
-from bpfprobe.target.dwarf_entries import Entries, children, number
-from bpfprobe.target.dwarf_functions import entry_of, is_described, prototype_of
+from bpfprobe.target.dwarf_entries import Entries, number
+from bpfprobe.target.dwarf_functions import is_described, prototype_of
+from bpfprobe.target.dwarf_index import FunctionIndex
 from bpfprobe.target.dwarf_sections import check_line_header, open_dwarf
 from bpfprobe.target.dwarf_types import members_of
 
@@ -25,12 +26,10 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.ktype import Member, Prototype
     from bpfprobe.target.dwarf_alternate import Alternate
-    from bpfprobe.target.dwarf_entries import Die
     from bpfprobe.target.dwarf_sections import Reads
+    from bpfprobe.target.dwarf_units import Die, Unit
 
-_NESTED = ("DW_TAG_namespace", "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_module")
 _OLD = ("0.29", "0.30", "0.31")
-_DEEPEST = 12
 _NEAREST = 4
 
 
@@ -52,8 +51,7 @@ class DwarfFile:
                 code="NO_PYELFTOOLS",
             ) from error
         self.path = path
-        self._functions: dict[int, Die | None] = {}
-        self._dwarf: Any = None
+        self._indexes: dict[int, FunctionIndex] = {}
         self._reads: list[Reads] = []
         alternate: Alternate | None = None
         with self._reading():
@@ -61,12 +59,12 @@ class DwarfFile:
             names = (".debug_info", ".zdebug_info")
             self.is_there = any(elf.get_section_by_name(name) is not None for name in names)
             if self.is_there:
-                self._dwarf, reads = open_dwarf(elf, path)
+                self._dwarf = open_dwarf(elf, path)
                 alternate = open_alternate(elf, path)
-                self._reads = [reads]
-                if alternate is not None and alternate.reads is not None:
-                    self._reads.append(alternate.reads)
-            self._entries = Entries(self._dwarf, mark, alternate)
+                self._reads = [self._dwarf.reads]
+                if alternate is not None and alternate.dwarf is not None:
+                    self._reads.append(alternate.dwarf.reads)
+                self._entries = Entries(self._dwarf, mark, alternate)
 
     def prototype(self, address: int) -> Prototype | None:
         """The function that begins at an address, None where the file does not describe it."""
@@ -119,14 +117,12 @@ class DwarfFile:
 
     def _rows(self, wanted: str) -> Iterator[tuple[str, int, int]]:
         """(file, line, address) where a statement begins, of each file that is called so."""
-        units = list(self._dwarf.iter_CUs()) if self.is_there else []
+        units = self._dwarf.units if self.is_there else ()
         tail = "/" + wanted.removeprefix("./").lstrip("/")
-        named = [
-            unit for unit in units if f"/{self._entries.name_of(unit.get_top_DIE())}".endswith(tail)
-        ]
+        named = [unit for unit in units if f"/{self._entries.name_of(unit.top)}".endswith(tail)]
         for unit in named or units:  # a header's code is in the units that include it
             self._check_lines(unit)
-            program = self._dwarf.line_program_for_CU(unit)
+            program = self._dwarf.info.line_program_for_CU(unit)
             if program is None:
                 continue
             names = _file_names(program)
@@ -137,7 +133,7 @@ class DwarfFile:
     def _check_split(self, address: int) -> None:
         """Raise where what is known of an address was put into a file of its own."""
         for unit in self._units_of(address):
-            attributes = unit.get_top_DIE().attributes
+            attributes = unit.top.attributes
             for name in ("DW_AT_dwo_name", "DW_AT_GNU_dwo_name"):
                 if name in attributes:
                     file = attributes[name].value.decode(errors="surrogateescape")
@@ -148,46 +144,41 @@ class DwarfFile:
                         hint="build the program without -gsplit-dwarf",
                     )
 
-    def _check_lines(self, unit: Any) -> None:
-        top, section = unit.get_top_DIE(), self._dwarf.debug_line_sec
+    def _check_lines(self, unit: Unit) -> None:
+        top, section = unit.top, self._dwarf.info.debug_line_sec
         if section is not None and "DW_AT_stmt_list" in top.attributes:
             offset = number(top, "DW_AT_stmt_list")
-            is_little = self._dwarf.config.little_endian
+            is_little = self._dwarf.order == "little"
             check_line_header(section.stream, offset, is_little=is_little)
 
     def _function(self, address: int) -> Die | None:
-        if address not in self._functions:
-            self._functions[address] = next(
-                (
-                    found
-                    for unit in self._units_of(address)
-                    if (found := _find_function(unit.get_top_DIE(), address, 0)) is not None
-                ),
-                None,
-            )
-        return self._functions[address]
+        found = (self._index(unit).find(address) for unit in self._units_of(address))
+        return next((function for function in found if function is not None), None)
+
+    def _index(self, unit: Unit) -> FunctionIndex:
+        if unit.cu_offset not in self._indexes:
+            self._indexes[unit.cu_offset] = FunctionIndex(unit)
+        return self._indexes[unit.cu_offset]
 
     @cached_property
     def _ranges(self) -> Any:
         """What ``.debug_aranges`` says, which pyelftools parses whole each time it is asked."""
-        return self._dwarf.get_aranges()
+        return self._dwarf.info.get_aranges()
 
-    def _units_of(self, address: int) -> Iterator[Any]:
+    def _units_of(self, address: int) -> Iterator[Unit]:
         offset = self._ranges.cu_offset_at_addr(address) if self._ranges else None
         if offset is not None:
-            yield self._dwarf.get_CU_at(offset)
+            yield self._dwarf.unit_at(offset)
             return
-        for unit in self._dwarf.iter_CUs():
-            if self._covers(unit, address):
+        for unit in self._dwarf.units:
+            extent = self._extents[unit.cu_offset]
+            if extent is not None and extent[0] <= address < extent[1]:
                 yield unit
 
-    def _covers(self, unit: Any, address: int) -> bool:
-        top = unit.get_top_DIE()
-        if "DW_AT_high_pc" in top.attributes:
-            start, end = _extent(top)
-            return start <= address < end
-        # Units of several pieces: finding out costs as much as looking into them.
-        return "DW_AT_ranges" in top.attributes
+    @cached_property
+    def _extents(self) -> dict[int, tuple[int, int] | None]:
+        """The addresses of each unit by its offset, None for one without code."""
+        return {unit.cu_offset: _extent(unit.top) for unit in self._dwarf.units}
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -223,27 +214,14 @@ def _hint_for_damage() -> str:
     return "readelf --debug-dump=info shows what it makes of it"
 
 
-def _find_function(parent: Die, address: int, depth: int) -> Die | None:
-    """The function that begins at the address. C and C++ have them at the top, Rust in modules."""
-    inner: list[Die] = []
-    for child in children(parent):
-        if child.tag == "DW_TAG_subprogram":
-            if entry_of(child) == address:
-                return child
-        elif child.tag in _NESTED:
-            inner.append(child)
-    if depth < _DEEPEST:
-        for child in inner:
-            found = _find_function(child, address, depth + 1)
-            if found is not None:
-                return found
-    return None
-
-
-def _extent(die: Die) -> tuple[int, int]:
-    start = number(die, "DW_AT_low_pc")
-    high = die.attributes["DW_AT_high_pc"]
-    return start, high.value if high.form.startswith("DW_FORM_addr") else start + high.value
+def _extent(top: Die) -> tuple[int, int] | None:
+    """The first address of a unit and the one after its last."""
+    if "DW_AT_high_pc" in top.attributes:
+        start, high = number(top, "DW_AT_low_pc"), top.attributes["DW_AT_high_pc"]
+        is_address = high.form.startswith("DW_FORM_addr")
+        return start, high.value if is_address else start + high.value
+    # Of several pieces: finding out costs as much as looking into it.
+    return (0, 1 << 64) if "DW_AT_ranges" in top.attributes else None
 
 
 def _file_names(program: Any) -> dict[int, str]:

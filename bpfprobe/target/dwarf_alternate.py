@@ -18,7 +18,7 @@ from bpfprobe.target.file_bytes import opened
 from bpfprobe.target.lookup import open_regular, under
 
 if TYPE_CHECKING:
-    from bpfprobe.target.dwarf_sections import Reads
+    from bpfprobe.target.dwarf_units import Dwarf
 
 _SECTION = ".gnu_debugaltlink"
 _MOST_BYTES = 65536  # a path and a build-id
@@ -26,13 +26,10 @@ _ROOT = regex(r".*/proc/\d+/root(?=/)")
 
 
 class Alternate(NamedTuple):
-    """The file that a debug file names: pyelftools' ``DWARFInfo`` of it, None where it is not there
-    or of another build, and the count of what is read of it.
-    """
+    """The file that a debug file names; no ``dwarf`` where it is missing or of another build."""
 
     name: str
-    dwarf: Any = None
-    reads: Reads | None = None
+    dwarf: Dwarf | None = None
 
 
 def open_alternate(elf: Any, path: str) -> Alternate | None:
@@ -55,7 +52,7 @@ def open_alternate(elf: Any, path: str) -> Alternate | None:
             if read_debug_link(ElfFile(data, str(place)), data).build_id != build_id:
                 return Alternate(name)
         with open(open_regular(place, str(place)), "rb") as file:
-            return Alternate(name, *open_dwarf(ELFFile(file), str(place)))
+            return Alternate(name, open_dwarf(ELFFile(file), str(place)))
     except TargetError as error:
         if error.code == "TOO_BIG":
             raise

@@ -7,7 +7,7 @@ members a unit never touches.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
 from bpfprobe.target.dwarf_entries import children, is_declaration, number
@@ -15,7 +15,8 @@ from bpfprobe.target.dwarf_entries import children, is_declaration, number
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bpfprobe.target.dwarf_entries import Die, Entries
+    from bpfprobe.target.dwarf_entries import Entries
+    from bpfprobe.target.dwarf_units import Die, Dwarf
 
 STRUCTS = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
 _HOLDERS = ("DW_TAG_namespace", *STRUCTS)
@@ -34,8 +35,8 @@ class Definitions:
     Raises `TargetError` (INCOMPLETE_TYPE) where that are too many.
     """
 
-    def __init__(self, dwarfs: Sequence[Any], entries: Entries) -> None:
-        size = sum(dwarf.debug_info_sec.size for dwarf in dwarfs)
+    def __init__(self, dwarfs: Sequence[Dwarf], entries: Entries) -> None:
+        size = sum(len(dwarf.section("debug_info_sec")) for dwarf in dwarfs)
         if size > MOST_BYTES:
             raise TargetError(
                 "a struct is declared in this unit and defined in another, and the units have "
@@ -46,9 +47,8 @@ class Definitions:
         self._entries = entries
         self._found: dict[_Path, Die | None] = {}
         for dwarf in dwarfs:
-            type_units = getattr(dwarf, "iter_TUs", tuple)  # before pyelftools 0.32 none is read
-            for unit in (*dwarf.iter_CUs(), *type_units()):
-                self._look_into(unit.get_top_DIE(), ())
+            for unit in (*dwarf.units, *dwarf.type_units):
+                self._look_into(unit.top, ())
 
     def of(self, declared: Die) -> Die:
         """The definition of a struct that is declared.
@@ -89,12 +89,12 @@ class Definitions:
     def _path_to(self, die: Die) -> _Path:
         return tuple(reversed([*self._names_around(die)]))
 
-    def _names_around(self, die: Die) -> Iterator[str]:
+    def _names_around(self, die: Die | None) -> Iterator[str]:
         for _ in range(_DEEPEST):
             if die is None or die.tag not in _HOLDERS:
                 return
             yield self._entries.name_of(die)
-            die = die.get_parent()
+            die = die.parent()
 
 
 def _shape(struct: Die) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
 
@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.target.dwarf_alternate import Alternate
     from bpfprobe.target.dwarf_definitions import Definitions
-
-Die = Any
-"""An entry of DWARF as pyelftools has it, which has no types of its own."""
+    from bpfprobe.target.dwarf_units import Die, Dwarf, Unit
 
 _DEEPEST = 40
 """References from one entry to the next; a damaged file has circles."""
@@ -36,7 +34,7 @@ class Entries:
     leads there raises `TargetError` (NO_DWZ_FILE) where it cannot be read.
     """
 
-    def __init__(self, dwarf: Any, mark: int, alternate: Alternate | None = None) -> None:
+    def __init__(self, dwarf: Dwarf, mark: int, alternate: Alternate | None = None) -> None:
         self._dwarf = dwarf
         self._mark = mark
         self._alternate = alternate
@@ -44,9 +42,9 @@ class Entries:
     def id_of(self, die: Die) -> int:
         """A number for an entry, which `entry` finds it by."""
         section = _INFO
-        if self._alternate is not None and die.dwarfinfo is self._alternate.dwarf:
+        if self._alternate is not None and die.cu.dwarf is self._alternate.dwarf:
             section = _OTHER_FILE
-        elif type(die.cu).__name__ == "TypeUnit":
+        elif die.cu.is_type_unit:
             section = _TYPES
         return self._mark | section << _SECTION_SHIFT | int(die.offset)
 
@@ -54,12 +52,12 @@ class Entries:
         """The entry that `id_of` gave a number."""
         section, place = (number & ~self._mark) >> _SECTION_SHIFT, number & _PLACE
         if section == _OTHER_FILE:
-            return self._moved.get_DIE_from_refaddr(place)
+            return self._moved.entry(place)
         if section != _TYPES:
-            return self._dwarf.get_DIE_from_refaddr(place)
-        for unit in self._dwarf.iter_TUs():
-            if unit.tu_offset <= place < unit.tu_offset + unit.size:
-                return unit.get_DIE_from_refaddr(place)
+            return self._dwarf.entry(place)
+        for unit in self._dwarf.type_units:
+            if unit.cu_offset <= place < unit.end:
+                return unit.entry(place)
         raise LookupError("a type is in no unit")
 
     def referred(self, die: Die, name: str) -> Die | None:
@@ -75,13 +73,13 @@ class Entries:
     def _referred(self, die: Die, name: str) -> Die | None:
         attribute = die.attributes[name]
         if attribute.form in _ALTERNATE:
-            return self._moved.get_DIE_from_refaddr(attribute.raw_value)
+            return self._moved.entry(attribute.raw_value)
         if attribute.form == "DW_FORM_ref_sig8":
             return self._by_signature(attribute.raw_value)
-        return die.get_DIE_from_attribute(name)
+        return die.target(name)
 
     @property
-    def _moved(self) -> Any:
+    def _moved(self) -> Dwarf:
         """The DWARF of the other file."""
         if self._alternate is None:
             raise ValueError("it refers to another file, and names none")
@@ -95,18 +93,16 @@ class Entries:
         return self._alternate.dwarf
 
     def _by_signature(self, signature: int) -> Die | None:
-        if signature in self._type_units:
-            unit = self._type_units[signature]
-            return unit.get_DIE_from_refaddr(unit.cu_offset + unit["type_offset"])
-        find = getattr(self._dwarf, "get_DIE_by_sig8", None)  # since pyelftools 0.32
-        return find(signature) if find is not None else None
+        unit = self._type_units.get(signature)
+        return unit.entry(unit.cu_offset + unit["type_offset"]) if unit is not None else None
 
     @cached_property
-    def _type_units(self) -> dict[int, Any]:
-        """Type units as DWARF 5 has them, between the others, by their signatures."""
-        return {
+    def _type_units(self) -> dict[int, Unit]:
+        """Type units by their signatures: DWARF 5 has them between the others."""
+        own = {unit["signature"]: unit for unit in self._dwarf.type_units}
+        return own | {
             unit["type_signature"]: unit
-            for unit in self._dwarf.iter_CUs()
+            for unit in self._dwarf.units
             if unit.header.get("unit_type") == _TYPE_UNIT and "type_signature" in unit.header
         }
 
@@ -149,19 +145,14 @@ class Entries:
             return ""
         value = holder.attributes["DW_AT_name"].value
         if isinstance(value, int):  # a place in the strings of the other file
-            value = self._moved.get_string_from_table(value)
+            value = self._moved.text("debug_str_sec", value)
         text: str = value.decode(errors="surrogateescape")
         return text
 
 
 def children(die: Die) -> Iterator[Die]:
     """The entries below one. Raises ValueError where they do not follow one another."""
-    last = die.offset
-    for child in die.iter_children():
-        if child.offset <= last:
-            raise ValueError("its entries run in a circle")
-        last = child.offset
-        yield child
+    return die.children()
 
 
 def is_declaration(struct: Die) -> bool:

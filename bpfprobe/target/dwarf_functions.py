@@ -8,13 +8,16 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
 from bpfprobe.model.noun import replace
 from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.target.dwarf_locations import locations
 from bpfprobe.target.dwarf_passing import is_by_reference
 from bpfprobe.target.dwarf_types import type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from bpfprobe.target.dwarf_entries import Die, Entries
+    from bpfprobe.target.dwarf_entries import Entries
+    from bpfprobe.target.dwarf_locations import Place
+    from bpfprobe.target.dwarf_units import Die
 
 _MOST_PARAMETERS = 1024
 _FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
@@ -31,7 +34,7 @@ def entry_of(function: Die) -> int | None:
     ranges = function.attributes.get("DW_AT_ranges")
     if ranges is None or not isinstance(ranges.value, int):
         return None
-    lists = function.dwarfinfo.range_lists()
+    lists = function.cu.dwarfinfo.range_lists()
     if lists is None:
         return None
     found = lists.get_range_list_at_offset(ranges.value, cu=function.cu)
@@ -62,9 +65,7 @@ def is_described(function: Die) -> bool:
     """Whether types are described at all: for a stack with lines (``-g1``) names are enough."""
     if {"DW_AT_type", "DW_AT_prototyped"} & function.attributes.keys() or _parameters(function):
         return True
-    return any(
-        child.tag.endswith(("_type", "_unit")) for child in children(function.cu.get_top_DIE())
-    )
+    return any(child.tag.endswith(("_type", "_unit")) for child in children(function.cu.top))
 
 
 def _parameters(function: Die) -> list[Die]:
@@ -129,7 +130,7 @@ def _is_of_llvm(parameter: Die) -> bool:
 
     LLVM does so with functions that no other file calls. GCC makes clones, with names of their own.
     """
-    producer = parameter.cu.get_top_DIE().attributes.get("DW_AT_producer")
+    producer = parameter.cu.top.attributes.get("DW_AT_producer")
     text = producer.value if producer is not None else b""
     return isinstance(text, bytes) and any(name in text for name in (b"clang", b"LLVM"))
 
@@ -144,28 +145,15 @@ def _register_at(address: int, parameter: Die) -> int:
     return -1
 
 
-def _places(parameter: Die) -> Iterator[tuple[int, int, Sequence[int]]]:
+def _places(parameter: Die) -> Iterator[Place]:
     """From which address on, and up to which, it is at which place, as DWARF's operations say."""
-    from elftools.dwarf.locationlists import LocationExpr, LocationParser
-
     attribute = parameter.attributes.get("DW_AT_location")
-    if attribute is None:
-        return
-    unit = parameter.cu
-    parser = LocationParser(unit.dwarfinfo.location_lists())
-    if not parser.attribute_has_location(attribute, unit["version"]):
-        return
-    found = parser.parse_from_attribute(attribute, unit["version"], parameter)
-    if isinstance(found, LocationExpr):
-        yield 0, 1 << 64, found.loc_expr
-        return
-    for start, end, entry in _placed(unit, found):
-        yield start, end, entry.loc_expr
+    return locations(parameter.cu, attribute) if attribute is not None else iter(())
 
 
 def _placed(unit: Any, found: Iterable[Any]) -> Iterator[tuple[int, int, Any]]:
     """The entries of a list with their first address and the one behind their last."""
-    base = number(unit.get_top_DIE(), "DW_AT_low_pc")
+    base = number(unit.top, "DW_AT_low_pc")
     for entry in found:
         if hasattr(entry, "base_address"):
             base = entry.base_address

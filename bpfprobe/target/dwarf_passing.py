@@ -15,7 +15,8 @@ from bpfprobe.target.dwarf_entries import children, number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfprobe.target.dwarf_entries import Die, Entries
+    from bpfprobe.target.dwarf_entries import Entries
+    from bpfprobe.target.dwarf_units import Die
 
 _MOST_ENTRIES = 65536
 """Of what a struct is made of. A damaged file has circles."""

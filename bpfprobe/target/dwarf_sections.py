@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from bpfprobe.errors import TargetError
+from bpfprobe.target.dwarf_units import Dwarf
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -61,8 +62,8 @@ class _Counted:
         return data
 
 
-def open_dwarf(elf: Any, path: str) -> tuple[Any, Reads]:
-    """pyelftools' ``DWARFInfo`` of its ``ELFFile``, and the count of what it reads.
+def open_dwarf(elf: Any, path: str) -> Dwarf:
+    """The DWARF of pyelftools' ``ELFFile``, whose reads are counted.
 
     Raises `TargetError` (TOO_BIG), and ValueError for sections that contradict themselves.
     """
@@ -71,10 +72,12 @@ def open_dwarf(elf: Any, path: str) -> tuple[Any, Reads]:
     # What unwinds stacks is not asked for, and any program may have as much of it as its file has.
     elf.get_section_by_name = lambda name: None if name == ".eh_frame" else section_named(name)
     dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False, follow_links=False)
+    sections = {}
     for name, section in [*vars(dwarf).items()]:
         if hasattr(section, "stream") and hasattr(section, "_replace"):
+            sections[name] = section.stream.getvalue()  # pyelftools' own bytes, not a copy
             setattr(dwarf, name, section._replace(stream=_Counted(section.stream, reads)))
-    return dwarf, reads
+    return Dwarf(dwarf, sections, reads)
 
 
 def _checked_size(elf: Any, path: str) -> int:

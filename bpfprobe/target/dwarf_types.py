@@ -20,7 +20,8 @@ from bpfprobe.target.dwarf_entries import children, member_offset, number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfprobe.target.dwarf_entries import Die, Entries
+    from bpfprobe.target.dwarf_entries import Entries
+    from bpfprobe.target.dwarf_units import Die
 
 _DEEPEST = 40
 """Types within types; a damaged file has circles."""
