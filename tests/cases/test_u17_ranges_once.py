@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
+import sys
 
 import pytest
 
-from bpfprobe.target.dwarf_sections import Reads
 from bpfprobe.target.live import LiveTarget
 
 dwarfinfo = pytest.importorskip("elftools.dwarf.dwarfinfo")
@@ -36,25 +37,24 @@ def test_address_ranges_are_parsed_once(tmp_path, monkeypatch):
     assert len(asked) == 1
 
 
-def test_entries_are_not_read_again_for_each_function(tmp_path, monkeypatch):
-    taken = []
-    take = Reads.take
+def test_what_is_done_for_a_function_does_not_grow_with_their_number(tmp_path):
+    calls = {count: calls_for(tmp_path, count) / count for count in (53, 499)}
+    assert calls[499] < 1.5 * calls[53]
 
-    def counted(self, count):
-        taken.append(count)
-        take(self, count)
 
-    monkeypatch.setattr(Reads, "take", counted)
-    functions = [f"int f{n}(int argument{n}, char *text) {{ return {n}; }}\n" for n in range(499)]
-    (tmp_path / "many.c").write_text("".join(functions))
-    subprocess.run(["gcc", "-g", "-c", "-o", "many.o", "many.c"], cwd=tmp_path, check=True)
-    command = ["gcc", "-g", "-shared", "-o", "many.so", "many.o"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+def calls_for(folder, count):
+    """Return how many calls in Python the prototypes of ``count`` functions take."""
+    source = "".join(f"int f{n}(int argument{n}) {{ return {n}; }}\n" for n in range(count))
+    (folder / "many.c").write_text(source)
+    subprocess.run(["gcc", "-g", "-shared", "-o", "many", "many.c"], cwd=folder, check=True)
     target = LiveTarget()
-    binary = target.binary(str(tmp_path / "many.so"), None)
-    for n in range(499):
-        (symbol,) = target.binary_symbols(binary, f"f{n}")
-        prototype = target.binary_prototype(binary, symbol.address)
-        assert prototype.parameters[0].name == f"argument{n}"
-    size = (tmp_path / "many.o").stat().st_size
-    assert sum(taken) < 3 * size
+    binary = target.binary(str(folder / "many"), None)
+    symbols = [target.binary_symbols(binary, f"f{n}")[0] for n in range(count)]
+    done = itertools.count()
+    sys.setprofile(lambda *_: next(done))
+    try:
+        prototypes = [target.binary_prototype(binary, symbol.address) for symbol in symbols]
+    finally:
+        sys.setprofile(None)
+    assert [one.parameters[0].name for one in prototypes] == [f"argument{n}" for n in range(count)]
+    return next(done)
