@@ -108,10 +108,11 @@ class Shape:
     """What an abbreviation says of the entries that have it.
 
     ``attributes`` are (name, form, size), -1 for a size that the entry says; ``constants`` those
-    values that the abbreviation has itself.
+    values that the abbreviation has itself. ``sibling`` is where an entry says which one follows
+    those below it, and in how many bytes, None where that is not the same for all.
     """
 
-    __slots__ = ("_size", "attributes", "constants", "has_children", "names", "tag")
+    __slots__ = ("_size", "attributes", "constants", "has_children", "names", "sibling", "tag")
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class Shape:
         self.names = frozenset(name for name, _, _ in attributes)
         sizes = [size for _, _, size in attributes]
         self._size = -1 if -1 in sizes else sum(sizes)
+        self.sibling = _sibling(attributes)
 
     def end(self, data: bytes, at: int, limit: int, order: Any) -> int:
         """Where an entry ends whose values begin at ``at``."""
@@ -137,6 +139,17 @@ class Shape:
             else:
                 read_form(cursor, form, None)
         return cursor.at
+
+
+def _sibling(attributes: tuple[tuple[str, str, int], ...]) -> tuple[int, int] | None:
+    place = 0
+    for name, form, size in attributes:
+        if name == "DW_AT_sibling":
+            return (place, size) if form in ("DW_FORM_ref4", "DW_FORM_ref8") else None
+        if size < 0:
+            return None
+        place += size
+    return None
 
 
 class Shapes:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.target.dwarf_units import Die, Unit
 
+_FUNCTION = "DW_TAG_subprogram"
 _HOLDERS = ("DW_TAG_namespace", "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type",
             "DW_TAG_module")  # fmt: skip
 _CODE = {"DW_AT_low_pc", "DW_AT_ranges"}
@@ -41,7 +42,7 @@ class FunctionIndex:
     @cached_property
     def _inner(self) -> dict[int, int]:
         """All, those within other functions and their blocks among them."""
-        return _entries(self._unit.all_with("DW_TAG_subprogram"))
+        return _entries(self._unit.all_with(_FUNCTION))
 
 
 def _entries(functions: Iterator[Die]) -> dict[int, int]:
@@ -55,8 +56,8 @@ def _entries(functions: Iterator[Die]) -> dict[int, int]:
 
 
 def _functions(parent: Die, depth: int) -> Iterator[Die]:
-    for child in parent.children():
-        if child.tag == "DW_TAG_subprogram":
+    for child in parent.cu.below(parent, (_FUNCTION, *_HOLDERS)) if parent.has_children else ():
+        if child.tag == _FUNCTION:
             yield child
-        elif child.tag in _HOLDERS and depth < _DEEPEST:
+        elif depth < _DEEPEST:
             yield from _functions(child, depth + 1)

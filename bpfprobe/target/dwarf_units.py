@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from bpfprobe.target.dwarf_forms import Cursor, Shapes, read_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from bpfprobe.target.dwarf_forms import Shape
     from bpfprobe.target.dwarf_sections import Reads
@@ -141,6 +141,32 @@ class Unit:
             cursor = Cursor(self.data, offset, self.end, self._order)
             code, at = cursor.uleb128(), cursor.at
         return Die(self, offset, self.shapes[code], at, parent) if code else None
+
+    def below(self, parent: Die, tags: Container[str]) -> Iterator[Die]:
+        """The entries below one that have one of the tags; the others are passed over quickly."""
+        data, end, shapes, order = self.data, self.end, self.shapes, self._order
+        at = begin = parent.end
+        while at < end and (code := data[at]):
+            shape = shapes[code] if code < 0x80 else None
+            if shape is None or shape.tag in tags or (shape.has_children and not shape.sibling):
+                die = self.at(at, parent)  # of a code of several bytes too
+                if die is None:
+                    return
+                if die.tag in tags:
+                    yield die
+                at = die.next
+            elif shape.sibling:
+                place, size = shape.sibling
+                place += at + 1
+                after = self.cu_offset + int.from_bytes(data[place : place + size], order)
+                if after <= at:
+                    raise ValueError("its entries run in a circle")
+                at = after
+            else:
+                at = shape.end(data, at + 1, end, order)
+        if at >= end:
+            raise ValueError("its entries have no end")
+        self._take(at - begin)
 
     def after(self, offset: int) -> int:
         """Where the list of entries ends that begins at an offset."""

@@ -56,7 +56,7 @@ class FunctionTable:
         mangled: dict[str, str] = {}
         if not chosen:
             mangled = dict(self.source_names.find(name))
-            chosen = [entry for entry in self.entries if entry.name in mangled]
+            chosen = [entry for one in mangled for entry in self._by_name[one]]
         code = [entry for entry in chosen if not entry.is_chooser]
         if chosen and not code:
             raise self._chooser(name)
