@@ -10,7 +10,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.machine import BinarySymbol, FileOffset, VirtualAddress
 from bpfprobe.model.noun import dataclass
 from bpfprobe.target.nearness import matching_names, nearest_names
-from bpfprobe.target.source_names import SourceNames, looks_like_source, spellings
+from bpfprobe.target.source_names import SourceNames, looks_like_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +79,7 @@ class FunctionTable:
 
     def source_name(self, name: str) -> str:
         """What its C++ or Rust source calls a symbol, empty for one that is not mangled."""
-        return self.source_names.all.get(name, "") if name.startswith(("_Z", "_R")) else ""
+        return self.source_names.of(name)
 
     def function_at(self, offset: int) -> BinarySymbol | None:
         """The function that holds a file offset, or None.
@@ -116,10 +116,7 @@ class FunctionTable:
         """Names of functions that fit a glob, sorted; with ``::`` names of a C++ or Rust source."""
         if not looks_like_source(pattern):
             return matching_names(pattern, self._names)
-        sources = self.source_names.all
-        forms = {mangled: spellings(source)[:2] for mangled, source in sources.items()}
-        fits = {*matching_names(pattern, {form for some in forms.values() for form in some})}
-        return tuple(sorted(mangled for mangled, some in forms.items() if fits.intersection(some)))
+        return self.source_names.fitting(pattern)
 
     def similar(self, name: str) -> tuple[str, ...]:
         """At most five names of functions that look like ``name``, other versions of it first."""
@@ -129,11 +126,7 @@ class FunctionTable:
             return tuple(sorted(versions)[:5])
         if not looks_like_source(name):
             return nearest_names(name, self._names)
-        sources = self.source_names.all.values()
-        at = 0 if "(" in name else 1
-        return nearest_names(
-            name, (some[min(at, len(some) - 1)] for some in map(spellings, sources))
-        )
+        return self.source_names.similar(name)
 
     @cached_property
     def source_names(self) -> SourceNames:

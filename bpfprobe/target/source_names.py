@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
@@ -96,6 +95,7 @@ class SourceNames:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._mangled = sorted(name for name in names if name.startswith(_MANGLED))
+        self._room = _MOST_TEXT
 
     def find(self, name: str) -> tuple[tuple[str, str], ...]:
         """(mangled, in the source) of each function that a name means.
@@ -124,10 +124,35 @@ class SourceNames:
             word = ""
         return (mangled for mangled in self._mangled if word in mangled)
 
-    @cached_property
-    def all(self) -> dict[str, str]:
-        """Every mangled name with its source's, if there is a demangler."""
-        return dict(self._demangled(self._mangled))
+    def of(self, mangled: str) -> str:
+        """The source's name of a symbol, empty for one that is not mangled."""
+        if not mangled.startswith(_MANGLED):
+            return ""
+        found = next((source for _, source in self._demangled([mangled])), "")
+        self._room -= len(found)
+        return found if self._room >= 0 else ""
+
+    def fitting(self, pattern: str) -> tuple[str, ...]:
+        """The mangled names whose source's name fits a glob, sorted."""
+        from bpfprobe.target.mangled_words import needed_words
+        from bpfprobe.target.nearness import matching_names
+
+        words = needed_words(pattern)
+        likely = [name for name in self._mangled if all(word in name for word in words)]
+        forms = {name: spellings(source)[:2] for name, source in self._demangled(likely)}
+        fits = {*matching_names(pattern, {form for some in forms.values() for form in some})}
+        return tuple(name for name, some in forms.items() if fits.intersection(some))
+
+    def similar(self, name: str) -> tuple[str, ...]:
+        """At most five names of the source that look like one."""
+        from bpfprobe.target.mangled_words import most_like
+        from bpfprobe.target.nearness import nearest_names
+
+        at = 0 if "(" in name else 1
+        sources = (source for _, source in self._demangled(most_like(name, self._mangled)))
+        return nearest_names(
+            name, (some[min(at, len(some) - 1)] for some in map(spellings, sources))
+        )
 
     def _demangled(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         from bpfprobe.target.demangler import the_demangler
