@@ -65,10 +65,24 @@ class BtfFile:
         proto = self.add(Kind.FUNC_PROTO, "", returns, *words, vlen=len(parameters))
         return self.add(Kind.FUNC, name, proto)
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: Path, layout: bytes | None = None) -> Path:
+        """With a layout the header is that of Linux 7.1, else the one before."""
         types = b"".join(self._types)
+        strings_at = len(types) + len(layout or b"")
+        size = 24 if layout is None else 32
         head = struct.pack(
-            "=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(self._strings)
+            "=HBBIIIII", 0xEB9F, 1, 0, size, 0, len(types), strings_at, len(self._strings)
         )
-        path.write_bytes(head + types + self._strings)
+        if layout is not None:
+            head += struct.pack("=II", len(types), len(layout))
+        path.write_bytes(head + types + (layout or b"") + self._strings)
         return path
+
+
+def layout_of(more: dict[int, tuple[int, int]]) -> bytes:
+    """The layout of the kinds that there are, and of more: bytes after the head, and for each."""
+    sizes = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0),
+             15: (0, 12), 17: (4, 0), 19: (0, 12), **more}  # fmt: skip
+    return b"".join(
+        struct.pack("=BBH", *sizes.get(kind, (0, 0)), 0) for kind in range(max(sizes) + 1)
+    )

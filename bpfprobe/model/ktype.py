@@ -76,12 +76,14 @@ class KOther:
 
     ``is_float`` for floats of other sizes than `KFloat` has, decimal ones, and complex numbers;
     ``base`` is what such a type is called under all typedefs, ``complex`` for the last.
+    ``is_unknown`` for a kind of type that came into BTF after this was written: it may have a size.
     """
 
     spelling: str
     size: int = 0
     is_float: bool = False
     base: str = ""
+    is_unknown: bool = False
 
 
 KType = KInt | KFloat | KPointer | KStruct | KArray | KOther

@@ -259,6 +259,8 @@ def describe(operand: Operand) -> str:
     ktype = operand.ktype
     if ktype is None:
         return "a number" if isinstance(operand, NumberOperand) else "memory of unknown type"
+    if isinstance(ktype, KOther) and ktype.is_unknown:
+        return f"of a kind of type that is newer than this bpfprobe ({ktype.spelling})"
     return f"{_ARTICLES[type(ktype)]} ({ktype.spelling})"
 
 

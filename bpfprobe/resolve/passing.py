@@ -85,7 +85,7 @@ class _Places:
 
     def _begin_after_result(self, ktype: KType) -> None:
         """Leave out the hidden first argument that says where a large result is to be put."""
-        if is_number(ktype) or (not ktype.size and not isinstance(ktype, KStruct)):
+        if is_number(ktype) or _is_nothing(ktype):
             return
         passing = passing_of(ktype, self._members, self._arch)
         if passing is None:
@@ -108,7 +108,7 @@ class _Places:
         if passing is None:
             name = parameter.name or "one without a name"
             self._lost = f"comes after {name}, whose place is not known, and neither is its own"
-            return _unknown(parameter)
+            return _unknown(parameter, self._arch)
         if passing.is_nothing:
             return _nothing(parameter)
         if passing.by_reference:
@@ -230,6 +230,12 @@ def is_returned_in_memory(passing: Passing) -> bool:
     return passing.by_reference or not passing.registers
 
 
+def _is_nothing(ktype: KType) -> bool:
+    """Whether a result is void, which is all that has no size but a struct or what is unknown."""
+    is_other = isinstance(ktype, KOther) and not ktype.is_unknown
+    return is_other and not ktype.size
+
+
 def register_name(arch: Arch, member: str) -> str:
     """What a register is called in a description, by its member of ``struct pt_regs``."""
     return "%" + next(name for name, of_it in arch.registers.items() if of_it == member)
@@ -331,8 +337,16 @@ def _too_large_to_keep(parameter: Parameter) -> TargetError:
     )
 
 
-def _unknown(parameter: Parameter) -> TargetError:
+def _unknown(parameter: Parameter, arch: Arch) -> TargetError:
     ktype = parameter.type
+    if isinstance(ktype, KOther) and ktype.is_unknown:
+        names = ", ".join(register_name(arch, member) for member in arch.arguments)
+        return TargetError(
+            f"{parameter.name} is of a kind of type that is newer than this bpfprobe "
+            f"({ktype.spelling}): how it is handed over is not known",
+            code="STRUCT_ARGUMENT",
+            hint=f"{names} are the registers of arguments, $stackN is the stack",
+        )
     if isinstance(ktype, KStruct) and not ktype.size:
         return TargetError(
             f"{parameter.name} is a {ktype.spelling}, of which the debug information has "

@@ -102,6 +102,8 @@ class BtfTypes:
         if found is None:
             return None
         proto = self.raw.type(self.raw.type(found).reference)
+        if proto.kind != Kind.FUNC_PROTO:
+            return None
         parameters: list[Parameter] = []
         variadic = False
         for name_offset, type_id in struct.iter_unpack("=II", proto.tail):
@@ -168,6 +170,8 @@ class BtfTypes:
                 return KFloat(spelling, raw.reference)
             case Kind.FLOAT:
                 return KOther(spelling, raw.reference, is_float=True, base=raw.name)
+            case Kind.UNKNOWN:
+                return KOther(spelling, is_unknown=True)
         return KOther(spelling)
 
     def _defined(self, spelling: str, forward: RawType) -> KType:
@@ -250,7 +254,9 @@ class BtfTypes:
                 return f"{inner(raw.reference)} ({self._arguments(raw, depth)})"
             case Kind.STRUCT | Kind.UNION | Kind.ENUM | Kind.ENUM64 | Kind.FWD:
                 return f"{_keyword(raw)} {raw.name or '{...}'}"
-        return _WORDS.get(raw.name, raw.name) or "void"
+            case Kind.UNKNOWN:
+                return f"unknown_kind_{raw.reference} {raw.name}".rstrip()
+        return _WORDS.get(raw.name, raw.name) or "{...}"
 
     def _untagged(self, type_id: int) -> tuple[RawType, int]:
         for _ in range(_DEEPEST):

@@ -14,6 +14,7 @@ from bpfprobe.model.machine import Answer, MachineFacts, Symbol
 from bpfprobe.model.regex import regex
 from bpfprobe.target import capability
 from bpfprobe.target.btf import BtfTypes
+from bpfprobe.target.libbpf_btf import Kind
 from bpfprobe.target.lookup import open_regular, refusal
 from bpfprobe.target.nearness import matching_names, nearest_names
 
@@ -62,7 +63,7 @@ class BtfFileTarget:
 
     def symbols(self, name: str) -> tuple[Symbol, ...]:
         """Functions alone: BTF has no addresses, and of data only what is per CPU."""
-        return (Symbol(name, 0, "t"),) if self._types.prototype(name) else ()
+        return (Symbol(name, 0, "t"),) if self._types.raw.find(name, Kind.FUNC) else ()
 
     def symbol_at(self, address: int) -> SymbolRange | None:
         """None: BTF has no addresses."""
