@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.options import Options
 from bpfprobe.model.spec import ProbeSpec
+from bpfprobe.parse.appending import check_appended
 from bpfprobe.plan.plan import plan
 from bpfprobe.plan.wiring import wire
 from bpfprobe.probes import check_probe
@@ -49,6 +50,7 @@ def describe(
     Raises `SpecError`, `TargetError`.
     """
     specs = tuple(spec_of(probe) for probe in probes)
+    check_appended(specs)
     options = options or Options()
     bound = resolve(specs, target, options.max_places)
     chosen = plan(bound, options)

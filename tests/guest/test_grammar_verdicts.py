@@ -72,12 +72,15 @@ def test_definitions_of_one_event():
     import our_side
     from corpus import read_appending
 
-    machine.prepare()
+    target = machine.prepare()
     wrong = []
-    for first, second, expected in read_appending():
-        assert kernel_side.define(first).accepts
-        kernel, ours = kernel_side.define(second), our_side.appended(first, second)
-        kernel_side.delete_all()
-        if not kernel == ours == expected:
-            wrong.append(f"{first}; {second}: kernel {kernel}, ours {ours}, written {expected}")
+    for pair in read_appending(machine.words(target)):
+        ours = our_side.appended(pair.first, pair.second)
+        kernel = pair.expected
+        if kernel_side.knows(pair.needs):
+            assert kernel_side.define(pair.first).accepts, pair.first
+            kernel = kernel_side.define(pair.second)
+            kernel_side.delete_all()
+        if not kernel == ours == pair.expected:
+            wrong.append(f"{pair.first}; {pair.second}: kernel {kernel}, ours {ours}")
     assert wrong == []

@@ -79,11 +79,27 @@ def constant_words(registers: list[str]) -> dict[str, str]:
     }
 
 
-def read_appending() -> list[tuple[str, str, Verdict]]:
-    """Pairs of definitions, and what is said to the second."""
+@dataclass(frozen=True)
+class Pair:
+    """Two definitions after one another, and what is said to the second."""
+
+    first: str
+    second: str
+    expected: Verdict
+    needs: str
+
+
+def read_appending(words: Mapping[str, str]) -> list[Pair]:
+    """Every pair of definitions, its placeholders replaced."""
     pairs = []
+    needs = ""
     for line in FILE.with_name("appending.txt").read_text().splitlines():
-        if line and not line.startswith("#"):
-            code, first, second = re.split(r" {2,}", line)
-            pairs.append((first, second.replace("^", "", 1), Verdict(code, second.find("^"))))
+        if line.startswith("[") and line.endswith("]"):
+            needs = line[1:-1]
+        elif line and not line.startswith("#"):
+            code, *both = re.split(r" {2,}", line)
+            place = f"{words['binary']}:{words['offset']}"
+            first, second = (text.replace("{library}", place) for text in both)
+            verdict = Verdict(code, second.find("^"))
+            pairs.append(Pair(first, second.replace("^", "", 1), verdict, needs))
     return pairs
