@@ -44,7 +44,7 @@ class Dialect(Enum):
 _OURS = regex(rf"(?:[^\s=:]*=)?(?:{'|'.join(KINDS)}):")
 _KERNEL = regex(
     r"""(?:[prfte][0-9]*|-)(?::[^\s:(]*)?(?=\s|$)
-      | [pr][0-9][0-9A-Za-z]*(?::[^\s:(]*)?(?=\s+[^\s"'(])""",
+      | [prft][0-9][0-9A-Za-z]*(?::[^\s:(]*)?(?=\s+[^\s"'(])""",
     re.VERBOSE,
 )
 

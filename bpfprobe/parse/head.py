@@ -64,6 +64,13 @@ def parse_head(source: SourceText, words: list[Span]) -> tuple[Head, list[Span]]
     group, name = _names(kernel, first)
     if len(words) < 2:
         raise spec_error("BAD_PROBE_ADDR", "the place to probe is missing", first, KINDS_HINT)
+    if maxactive and "/" in words[1].text:
+        raise spec_error(
+            "BAD_MAXACT_TYPE",
+            "returns of a program are not limited",
+            _maxactive_span(kernel, first),
+            "drop the number",
+        )
     return Head(group, name, _place(kind, words[1], maxactive), words[1]), words[2:]
 
 
@@ -119,26 +126,40 @@ def _no_kind(first: Span) -> SpecError:
 
 
 def _maxactive(found: re.Match[str], word: Span) -> int:
-    """The number after ``r``. Raises `SpecError` as the kernel refuses it, and for all but one."""
+    """Return the number after the letter, 0 without one. Raises `SpecError`.
+
+    parse_maxactive() and trace_kprobe_create() of the kernel: none but ``r`` has one, and 0 calls
+    at a time are a mistake, not the default.
+    """
     text = found["maxactive"]
     if not text:
         return 0
-    span = word.source.span(word.start + 1, word.start + 1 + len(text))
+    span = _maxactive_span(found, word)
     if not text[0].isdigit():
         raise _no_kind(word)
-    if found["kind"] != "r":
+    if found["kind"] == "p":
         raise spec_error(
             "BAD_MAXACT_TYPE", "maxactive is for return probes", span, "write r, or drop the number"
         )
-    if not NUMBER.fullmatch(text):
+    if found["kind"] != "r":
+        message = f"{found['kind']} takes no number of calls"
+        raise spec_error("BAD_MAXACT", message, span, "drop the number; r has one, as in r16")
+    number = number_value(text) if NUMBER.fullmatch(text) else 0
+    if number == 0:
         raise spec_error(
-            "BAD_MAXACT", f"{text} is not a number of calls", span, f"r1 to r{MOST_MAXACTIVE}"
+            "BAD_MAXACT",
+            f"{text} is not a number of calls",
+            span,
+            f"r1 to r{MOST_MAXACTIVE}, or r for the kernel's own number",
         )
-    if number_value(text) > MOST_MAXACTIVE:
-        raise spec_error(
-            "MAXACT_TOO_BIG", f"{MOST_MAXACTIVE} calls at a time are the most", span, "r4096"
-        )
-    return number_value(text)
+    if number > MOST_MAXACTIVE:
+        message = f"maxactive must be at most {MOST_MAXACTIVE}"
+        raise spec_error("MAXACT_TOO_BIG", message, span, f"r{MOST_MAXACTIVE}")
+    return number
+
+
+def _maxactive_span(found: re.Match[str], word: Span) -> Span:
+    return word.source.span(word.start + 1, word.start + 1 + len(found["maxactive"]))
 
 
 def _names(found: re.Match[str], word: Span) -> tuple[str, str]:

@@ -78,10 +78,6 @@ def parse_kernel_place(span: Span, *, returns: bool, maxactive: int = 0) -> Poin
     """The place after ``p`` or ``r``: a path with an offset if it has a slash, else a function."""
     if "/" not in span.text:
         return replace(_kernel(span, returns=returns), maxactive=maxactive)
-    if maxactive:
-        raise spec_error(
-            "BAD_MAXACT_TYPE", "returns of a program are not limited", span, "drop the number"
-        )
     return _user(span, returns=returns)
 
 

@@ -77,7 +77,7 @@ def test_where(text: str, name: str, point: Point) -> None:
         ("uretprobe:bash:readline+4", "BAD_RETPROBE", "bash:readline+4"),
         ("r1a111 vfs_read", "BAD_MAXACT", "1a111"),
         ("r4097 vfs_read", "MAXACT_TOO_BIG", "4097"),
-        ("r10 /bin/sh:0x10", "BAD_MAXACT_TYPE", "/bin/sh:0x10"),
+        ("r10 /bin/sh:0x10", "BAD_MAXACT_TYPE", "10"),
         ("p100 vfs_read", "BAD_MAXACT_TYPE", "100"),
         ("p:/bar vfs_read", "NO_GROUP_NAME", "/"),
         ("p:foo.1/bar vfs_read", "BAD_GROUP_NAME", "foo.1"),
