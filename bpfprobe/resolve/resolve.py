@@ -72,7 +72,11 @@ def resolve(
 
 
 def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -> Bound:
-    place = _place(spec, target, arch, max_places)
+    try:
+        place = _place(spec, target, arch, max_places)
+    except SpecError as error:
+        _refuse_values_first(spec, error, target, arch)
+        raise
     if _names(spec, "ustack", "kstack") and not place.scope.returns:
         place = _with_callers(place, spec, target, arch)
     sites, scope = place.sites, place.scope
@@ -100,6 +104,27 @@ def _resolve_one(spec: ProbeSpec, target: Target, arch: Arch, max_places: int) -
         asked = condition
         condition = place.condition if asked is None else AllOf((place.condition, asked))
     return Bound(spec, sites[0], scope.returns, tuple(captures), condition, sites[1:], place.notes)
+
+
+def _refuse_values_first(spec: ProbeSpec, error: SpecError, target: Target, arch: Arch) -> None:
+    """Raise what is wrong with the values at an offset where no code is.
+
+    The kernel reads a definition to its end before it looks at the file, and takes any offset.
+    """
+    point = spec.point
+    if not isinstance(point, UserPoint) or point.offset is None or error.code != "BAD_UPROBE_OFFS":
+        return
+    scope = user_scope(
+        target, arch, hex(point.offset), point.offset, returns=point.returns, inside=False
+    )
+    wrong: list[Diagnostic] = []
+    for capture in all_captures(spec.captures, scope, wrong):
+        try:
+            resolve_capture(capture, scope)
+        except SpecError as of_value:
+            wrong.extend(of_value.diagnostics)
+    if wrong:
+        raise SpecError(wrong) from error
 
 
 _NOT_CHECKED = "whether an instruction begins there is not checked until it is attached"

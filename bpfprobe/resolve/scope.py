@@ -113,7 +113,8 @@ class Scope:
             if self._may_be_argument(name):
                 raise self._ambiguous(name, span)
             return self.builtin(name, span)
-        field = event_field(name, span)
+        # COMM, CPU and their like are names of filters: to an e that takes one it is a field.
+        field = event_field(name, span) if self.in_filter or not self.is_eprobe else None
         if field is not None:
             return field
         if self.debug_arguments is not None and not self.is_inside:

@@ -35,6 +35,14 @@ def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
         symbols = [s for s in symbols if s.module == point.module]
     if not symbols:
         raise no_kernel_function(point, span, target)
+    if len(symbols) > 1:
+        modules = sorted({s.module or "the kernel itself" for s in symbols})
+        raise spec_error(
+            "NON_UNIQ_SYMBOL",
+            f"{len(symbols)} functions are called {point.symbol} (in {', '.join(modules)})",
+            span,
+            "name the module (MODULE:FUNCTION), or a function with a name of its own",
+        )
     if target.is_blacklisted(point.symbol):
         raise spec_error(
             "FAIL_REG_PROBE",
@@ -51,14 +59,6 @@ def kernel_site(point: KernelPoint, span: Span, target: Target) -> KernelSite:
             span,
             "bpfprobe list 'kprobe:...' shows what can be probed; bpfprobe trace -F tries it all "
             "the same",
-        )
-    if len(symbols) > 1:
-        modules = sorted({s.module or "the kernel itself" for s in symbols})
-        raise spec_error(
-            "NON_UNIQ_SYMBOL",
-            f"{len(symbols)} functions are called {point.symbol} (in {', '.join(modules)})",
-            span,
-            "name the module (MODULE:FUNCTION), or a function with a name of its own",
         )
     _check_offset(point, symbols[0], span, target)
     return KernelSite(point.symbol, point.offset, point.returns, point.module or symbols[0].module)
