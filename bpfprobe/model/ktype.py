@@ -22,12 +22,16 @@ class KInt:
 
 @dataclass(frozen=True, slots=True)
 class KPointer:
-    """A pointer. ``user`` is true where BTF tags the pointed-to memory ``__user``."""
+    """A pointer. ``user`` is true where BTF tags the pointed-to memory ``__user``.
+
+    ``is_reference`` for one of C++, whose name means what it leads to.
+    """
 
     spelling: str
     target: KType
     user: bool = False
     size: int = 8
+    is_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from bpfprobe.resolve.operand import (
     address_of,
     describe,
     element_of_type,
-    is_character,
+    is_text,
     not_a_number,
     number_of,
     text_of,
@@ -69,7 +69,7 @@ def resolve_capture(capture: Capture, scope: Scope) -> tuple[Capturable, Operand
     if isinstance(operand, ByValueOperand) and value_of(operand) is None:
         raise not_a_number(operand, capture.value.span)
     if capture.type is None:
-        return _natural(capture, operand), operand
+        return _natural(capture, operand, scope), operand
     if isinstance(operand, TextOperand) and not isinstance(operand.text, TextAt):
         _check_constant_text(capture, capture.type)
     if capture.type.base == "bytes":
@@ -140,7 +140,7 @@ def text_operand(text: Capturable, operand: Operand) -> Operand:
     return TextOperand(text) if isinstance(text, TextAt) else operand
 
 
-def _natural(capture: Capture, operand: Operand) -> Capturable:
+def _natural(capture: Capture, operand: Operand, scope: Scope) -> Capturable:
     """What is taken where no type was given."""
     if isinstance(operand, ArgvOperand):
         return operand.vector
@@ -148,16 +148,16 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
         return operand.stack
     if isinstance(operand, TextOperand):
         return operand.text
-    if _is_result_of_program(operand):
+    if _is_number_of_program(capture, operand, scope):
         return operand.value
     ktype = operand.ktype
     if isinstance(ktype, KArray) and isinstance(operand, MemoryOperand):
-        if is_character(ktype.element) and "char" in ktype.element.spelling:
+        if is_text(ktype.element):
             return TextAt(address_of(operand), operand.space, ktype.count)
         element = element_of_type(ktype.element)
         if element is not None and 0 < ktype.count <= MAX_ARRAY:
             return ArrayValue(address_of(operand), element, ktype.count, operand.space)
-    if isinstance(ktype, KPointer) and is_character(ktype.target) and "char" in ktype.spelling:
+    if isinstance(ktype, KPointer) and is_text(ktype.target):
         text = text_of(operand)
         assert text is not None
         return text
@@ -167,14 +167,18 @@ def _natural(capture: Capture, operand: Operand) -> Capturable:
     return value
 
 
-def _is_result_of_program(operand: Operand) -> TypeGuard[NumberOperand]:
-    """Whether it is what a program's function returned: the same with debug information or none.
+def _is_number_of_program(
+    capture: Capture, operand: Operand, scope: Scope
+) -> TypeGuard[NumberOperand]:
+    """Whether it is what a program's function returned, or an argument of it by number.
 
-    A pointer to characters is text where that is asked for.
+    A pointer is one with debug information as with none, and text where that is asked for.
     """
-    if not isinstance(operand, NumberOperand) or not isinstance(operand.value, ReturnValue):
+    if not isinstance(operand, NumberOperand) or operand.points_into is not Space.USER:
         return False
-    return operand.points_into is Space.USER
+    if isinstance(operand.value, ReturnValue):
+        return True
+    return scope.debug_arguments is not None and isinstance(capture.value, ast.Variable)
 
 
 def _text(capture: Capture, operand: Operand, space: Space | None) -> Capturable:

@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import MissingLibraryError, TargetError, spec_error
-from bpfprobe.model.value import Space
+from bpfprobe.model.noun import replace
+from bpfprobe.model.value import Argument, Space
+from bpfprobe.resolve.operand import NumberOperand
 from bpfprobe.resolve.passing import argument_places
 from bpfprobe.resolve.returned import returned
 
@@ -56,6 +58,42 @@ class DebugArguments:
             )
         return found
 
+    def numbered(self, number: int, span: Span) -> Operand | None:
+        """Return argument ``number``, as the source counts; None where no type is known.
+
+        Raises `SpecError` for one that is not there, or where no program can read it.
+        """
+        try:
+            prototype = self._prototype
+        except (MissingLibraryError, TargetError):
+            return None
+        if prototype is None:
+            return None
+        if number > len(self._in_order):
+            return self._past_the_last(prototype, number, span)
+        found = self._in_order[number - 1]
+        if isinstance(found, TargetError):
+            raise spec_error(found.code, found.message, span, found.hint)
+        return found
+
+    def _past_the_last(self, prototype: Prototype, number: int, span: Span) -> Operand | None:
+        """Return what ``...`` stands for; None where it is register ``number``, of no known type.
+
+        Raises `SpecError` where there is none, or where the registers do not tell which it is.
+        """
+        count = len(self._in_order)
+        if not prototype.variadic:
+            some = f"{count} argument{'s' if count != 1 else ''}"
+            cause = f"{prototype.name} has {some}, so there is no argument {number}"
+            raise spec_error("NO_BTFARG", cause, span, f"it is {prototype}; registers are %di, %si")
+        for n, place in enumerate(self._in_order, 1):
+            value = place.value if isinstance(place, NumberOperand) else None
+            if not isinstance(value, Argument) or value.number != n:
+                cause = f"where argument {number} of {prototype.name} is is not known"
+                hint = f"it is {prototype}; registers are there, as %di, and the $stack"
+                raise spec_error("BAD_ARG_NUM", cause, span, hint)
+        return None
+
     def has(self, name: str) -> bool:
         """Whether the function is known to have an argument of that name."""
         try:
@@ -93,14 +131,23 @@ class DebugArguments:
     @cached_property
     def _places(self) -> Mapping[str, Operand | TargetError]:
         assert self._prototype is not None
-        return {
-            parameter.name: place
-            for parameter, place in argument_places(
-                self._prototype,
-                self._arch,
-                self._target.members,
-                space=Space.USER,
-                returns=self._returns,
-            )
-            if parameter.name
-        }
+        both = zip(self._prototype.parameters, self._in_order, strict=True)
+        return {parameter.name: place for parameter, place in both if parameter.name}
+
+    @cached_property
+    def _in_order(self) -> tuple[Operand | TargetError, ...]:
+        """Where each is, in the order of the source; what has no name is called by its number."""
+        prototype = self._prototype
+        assert prototype is not None
+        named = tuple(
+            one if one.name else replace(one, name=f"$arg{n}")
+            for n, one in enumerate(prototype.parameters, 1)
+        )
+        places = argument_places(
+            replace(prototype, parameters=named),
+            self._arch,
+            self._target.members,
+            space=Space.USER,
+            returns=self._returns,
+        )
+        return tuple(place for _, place in places)

@@ -42,7 +42,7 @@ from bpfprobe.resolve.operand import (
     number_of,
     value_of,
 )
-from bpfprobe.resolve.reach import element_of, member_of, pointed_to
+from bpfprobe.resolve.reach import element_of, followed, member_of, pointed_to
 
 if TYPE_CHECKING:
     from bpfprobe.model.scalar import Scalar
@@ -66,6 +66,10 @@ _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "~", "&&", "||"})
 
 def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
     """What the expression stands for at this probe. Raises `SpecError`."""
+    return followed(_operand(expression, scope))
+
+
+def _operand(expression: ast.Expression, scope: Scope) -> Operand:
     match expression:
         case ast.Number(value):
             return NumberOperand(Constant(value))
@@ -93,9 +97,9 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
         case ast.MemberOf(ast.Name("args"), name) if not scope.has_args:
             return scope.named_argument(name, expression.span)
         case ast.MemberOf(base):
-            return member_of(resolve_operand(base, scope), expression, scope)
+            return member_of(_with_parts(base, scope), expression, scope)
         case ast.Element(base):
-            return element_of(resolve_operand(base, scope), expression)
+            return element_of(_with_parts(base, scope), expression)
         case ast.Cast(operand=operand):
             return cast(resolve_operand(operand, scope), expression, scope)
         case ast.StructView(operand=operand):
@@ -106,6 +110,13 @@ def resolve_operand(expression: ast.Expression, scope: Scope) -> Operand:
             return _unary(expression, scope)
         case ast.Binary():
             return _binary(expression, scope)
+
+
+def _with_parts(expression: ast.Expression, scope: Scope) -> Operand:
+    """What has members or elements: no builtin has any, so a name here is the argument's."""
+    if isinstance(expression, ast.Name) and scope.is_hidden_argument(expression.name):
+        return followed(scope.named_argument(expression.name, expression.span))
+    return resolve_operand(expression, scope)
 
 
 def resolve_number(expression: ast.Expression, scope: Scope) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
-from bpfprobe.model.ktype import KFloat
+from bpfprobe.model.ktype import KFloat, KPointer
 from bpfprobe.model.value import ByPlace, Kept, Load, RegisterValue, Value, View
 from bpfprobe.resolve.operand import (
     MemoryOperand,
@@ -31,11 +31,13 @@ def float_value(capture: Capture, type_name: TypeName, operand: Operand, scalar:
     if value is None:
         raise not_a_number(operand, capture.value.span)
     if ktype is not None and (not isinstance(ktype, KFloat) or ktype.size != scalar.size):
+        text = capture.value.span.text
+        is_pointer = isinstance(ktype, KPointer)
         raise spec_error(
             "BAD_TYPE",
-            f"{capture.value.span.text} is {describe(operand)}, not {scalar}",
+            f"{text} is {describe(operand)}, not {scalar}",
             type_name.span,
-            "leave the type out",
+            f"what it leads to is +0({text}):{scalar}" if is_pointer else "leave the type out",
         )
     if value.type == scalar:
         return value

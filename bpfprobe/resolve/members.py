@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 def find_member(target: Target, struct: KStruct, name: str) -> Member | None:
     """The member of that name, its offset counted from the start of ``struct``; None if none.
 
+    A class's own hides those of its bases; raises `TargetError` (AMBIGUOUS_MEMBER) where several of
+    these have one.
+
     ``sk_dport`` and its like in a ``struct sock`` are macros, ``__sk_common.skc_dport``
     (include/net/sock.h), of which BTF knows nothing.
     """
+    if struct.in_program:
+        return _in_class(target, struct, name)
     found = next((m for m in all_members(target, struct) if m.name == name), None)
     if found is None and struct.name == "sock" and name.startswith("sk_"):
         common = find_member(target, struct, "__sk_common")
@@ -28,6 +33,27 @@ def find_member(target: Target, struct: KStruct, name: str) -> Member | None:
             inner = find_member(target, common.type, f"skc_{name.removeprefix('sk_')}")
             return inner and replace(inner, offset=inner.offset + common.offset)
     return found
+
+
+def _in_class(target: Target, struct: KStruct, name: str) -> Member | None:
+    members = target.members(struct)
+    for member in members:
+        if member.name == name:
+            return member
+    found: list[Member] = []
+    for outer in members:
+        if not outer.name and isinstance(outer.type, KStruct):
+            inner = _in_class(target, outer.type, name)
+            if inner is not None:
+                found.append(replace(inner, offset=inner.offset + outer.offset))
+    if len(found) > 1:
+        places = " and ".join(str(one.offset) for one in found)
+        raise TargetError(
+            f"{struct.spelling} has {len(found)} members {name}, of different bases",
+            code="AMBIGUOUS_MEMBER",
+            hint=f"they are {places} bytes from its beginning: +OFFSET(ADDRESS):TYPE reads one",
+        )
+    return found[0] if found else None
 
 
 def all_members(target: Target, struct: KStruct) -> Iterator[Member]:

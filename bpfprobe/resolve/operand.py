@@ -248,6 +248,16 @@ def is_character(ktype: KType) -> bool:
     return isinstance(ktype, KOther) and ktype.spelling.removeprefix("const ") == "void"
 
 
+def is_text(ktype: KType) -> bool:
+    """Whether a pointer to it is text unless another type is asked for.
+
+    The small numbers that are characters to C (``u8``, ``int8_t``) are not.
+    """
+    if not isinstance(ktype, KInt) or not is_character(ktype):
+        return False
+    return ktype.is_char or "char" in ktype.spelling
+
+
 def describe(operand: Operand) -> str:
     """The operand's type in words, for a message."""
     if isinstance(operand, TextOperand):

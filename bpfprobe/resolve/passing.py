@@ -46,7 +46,7 @@ _FLOAT_REGISTERS = 8
 _MOST_KEPT = 128
 """Bytes of a struct on the stack of which a return probe may keep any."""
 
-_REGISTERS_HINT = "$arg1, $arg2, ... are what is in the registers"
+_REGISTERS_HINT = "registers go by their own names, as %di"
 
 
 def argument_places(
@@ -281,7 +281,8 @@ def untyped_argument(number: int, *, arch: Arch, space: Space, returns: bool) ->
     if slot < 0:
         return None
     value = stack_argument(slot, X64, arch, space, returns=returns)
-    return NumberOperand(value, None, Space.ANY if space is Space.KERNEL else space)
+    into = Space.ANY if space is Space.KERNEL else space
+    return NumberOperand(value, None, into, is_argument=True)
 
 
 def _removed(parameter: Parameter, function: str) -> TargetError:

@@ -30,6 +30,14 @@ _SHOWN_MEMBERS = 12
 _MOST_BITS = 64
 
 
+def followed(inner: Operand) -> Operand:
+    """What an operand means: of a reference of C++ that is what it leads to."""
+    ktype, base = ktype_of(inner), number_of(inner)
+    if not isinstance(ktype, KPointer) or not ktype.is_reference or base is None:
+        return inner
+    return _pointed(inner, ktype, base, 0)
+
+
 def member_of(inner: Operand, expression: ast.MemberOf, scope: Scope) -> Operand:
     """``inner->name`` or ``inner.name``."""
     if isinstance(inner, ByValueOperand) and isinstance(inner.ktype, KStruct):

@@ -137,6 +137,12 @@ class Scope:
         """Whether it is a capture, or an argument or field that a program can take."""
         return name in self.captures or name in self.arguments
 
+    def is_hidden_argument(self, name: str) -> bool:
+        """Whether a builtin hides an argument of that name, which debug information knows."""
+        if self.debug_arguments is None or self.is_inside or self.has_name(name):
+            return False
+        return name in BUILTIN_NAMES and self._may_be_argument(name)
+
     @property
     def has_args(self) -> bool:
         """Whether ``args`` is a name of its own here, and so no way to name an argument."""
@@ -220,6 +226,10 @@ class Scope:
 
     def argument(self, number: int, span: Span) -> Operand:
         """``$argN``."""
+        if self.debug_arguments is not None and self.numbered:
+            typed = self.debug_arguments.numbered(number, span)
+            if typed is not None:
+                return typed
         if number in self.numbered:
             return self.numbered[number]
         if number in self.unreadable:

@@ -44,7 +44,7 @@ def entry_of(function: Die) -> int | None:
 def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
     """What a function that begins at an address is handed, as its own entry says.
 
-    Of a clone, what the compiler took away is marked.
+    Of a clone, what the compiler took away is marked, and is where the source has it.
     """
     own = _parameters(function)
     there = [one for one in own if not _is_removed(one)]
@@ -52,10 +52,14 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
         raise ValueError(f"a function has {len(own)} parameters")
     parameters = [_parameter(one, entries, address) for one in there]
     names = {parameter.name for parameter in parameters}
-    for one in [*_parameters_in_source(function, entries), *own]:
-        if (name := entries.name_of(one)) and name not in names:
-            names.add(name)
+    in_source = {entries.name_of(one): one for one in _parameters_in_source(function, entries)}
+    in_source |= {entries.name_of(one): one for one in own if entries.name_of(one) not in in_source}
+    removed = {name: one for name, one in in_source.items() if name and name not in names}
+    if removed:
+        for name, one in removed.items():
             parameters.append(Parameter(name, type_of(one, entries), is_removed=True))
+        order = list(in_source)
+        parameters.sort(key=lambda parameter: order.index(parameter.name))
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children(function))
     returns = _handed(function, entries)
     return Prototype(entries.name_of(function), tuple(parameters), returns, variadic)

@@ -77,7 +77,8 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
         target = type_of(die, entries, depth)
         sign = _POINTERS[die.tag]
         space = "" if target.spelling.endswith("*") else " "
-        return KPointer(f"{target.spelling}{space}{sign}", target, True, size or 8)
+        spelling, is_reference = f"{target.spelling}{space}{sign}", sign != "*"
+        return KPointer(spelling, target, True, size or 8, is_reference)
     if die.tag in _QUALIFIERS:
         return _spelled(type_of(die, entries, depth), _QUALIFIERS[die.tag], "")
     if die.tag == "DW_TAG_typedef":

@@ -129,7 +129,7 @@ def test_arguments_of_markers() -> None:
     ("text", "code", "words"),
     [
         (f"uprobe:{PATH}:weigh factor", "FLOAT_ARGUMENT", "factor is a double: it is handed over"),
-        (f"uprobe:{PATH}:weigh $arg1:f64", "FLOAT_ARGUMENT", "+0($arg1):f64"),
+        (f"uprobe:{PATH}:weigh $arg1:f64", "BAD_TYPE", "+0($arg1):f64"),
         (f"uretprobe:{PATH}:bare $retval:f64", "FLOAT_ARGUMENT", "vector registers"),
         (f"uretprobe:{PATH}:weigh $retval:f64", "FLOAT_ARGUMENT", "weigh returns a double"),
         (f"uretprobe:{PATH}:weigh retval:u64", "FLOAT_ARGUMENT", "%ax takes the register as it is"),

@@ -172,11 +172,11 @@ def test_a_clone_has_the_arguments_that_it_is_handed(tmp_path: Path, version: st
         pytest.skip("needs a gcc that makes clones of these functions")
     found = prototype(program, "pick.constprop.0").parameters
     assert [(p.name, p.register, p.is_removed) for p in found] == [
-        ("x", 5, False), ("t", 4, False), ("mode", -1, True),
+        ("mode", -1, True), ("x", 5, False), ("t", 4, False),
     ]  # fmt: skip
     found = prototype(program, "scale.constprop.0").parameters
     assert [(p.name, p.register, p.is_removed) for p in found] == [
-        ("x", 5, False), ("unused", -1, True),
+        ("unused", -1, True), ("x", 5, False),
     ]  # fmt: skip
 
 
