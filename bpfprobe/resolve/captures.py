@@ -148,7 +148,7 @@ def _natural(capture: Capture, operand: Operand, scope: Scope) -> Capturable:
         return operand.stack
     if isinstance(operand, TextOperand):
         return operand.text
-    if _is_number_of_program(capture, operand, scope):
+    if _is_number_of_program(operand, capture, scope):
         return operand.value
     ktype = operand.ktype
     if isinstance(ktype, KArray) and isinstance(operand, MemoryOperand):
@@ -168,7 +168,7 @@ def _natural(capture: Capture, operand: Operand, scope: Scope) -> Capturable:
 
 
 def _is_number_of_program(
-    capture: Capture, operand: Operand, scope: Scope
+    operand: Operand, capture: Capture, scope: Scope
 ) -> TypeGuard[NumberOperand]:
     """Whether it is what a program's function returned, or an argument of it by number.
 
