@@ -1,6 +1,7 @@
 """Sessions that are closed under load: misses and drops are what the workload and ftrace count.
 
 The workload hands 0, 1, 2 and so on to what is probed, so the events say how many calls there were.
+``BPFPROBE_SESSIONS=50`` closes more.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import bpfprobe as bp
 
 pytestmark = pytest.mark.guest(shares=True)
 
-SESSIONS = 7
+SESSIONS = int(os.environ.get("BPFPROBE_SESSIONS", "7"))
 AT_LEAST = 23
 TRACEFS = Path("/sys/kernel/tracing")
 BUSY = """
 import itertools, os
 for n in itertools.count():
     try:
-        os.getpgid(n % 1000003)
+        os.getpgid(n & 0x3FFFFFFF)
     except OSError:
         pass
 """
@@ -66,7 +67,7 @@ def probes():
     ]
 
 
-@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=300)
+@pytest.mark.guest(kernels=["5.10", "6.1", "newest"], timeout_s=200 + 15 * SESSIONS)
 def test_the_ledger_of_sessions_under_load(busy, ftrace):
     before = ftrace()
     for number in range(SESSIONS):
