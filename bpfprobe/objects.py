@@ -116,6 +116,8 @@ def dependencies(made: Compilation, target: Target) -> dict[str, str]:
         "the architecture": made.plan.facts.arch,
         "the buffer": f"{made.plan.transport.name} of {made.plan.buffer_bytes} bytes",
     }
+    if made.plan.namespace is not None:
+        found["the pid namespace"] = "one of a container"
     for probe in made.plan.probes:
         name = probe.bound.spec.name
         found[f"{name}: the mechanism"] = f"{probe.mechanism.name} at {probe.site}"

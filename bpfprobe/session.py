@@ -217,9 +217,12 @@ class Session(SessionReader):
         attachment = self._attachment
         if attachment is None:
             raise SessionError("the session is not open", hint="with Session(...) as session:")
+        from bpfprobe.target.pid_namespace import refuse_outsiders
         from bpfprobe.update import as_opened, describe_update  # most sessions stay as they began
 
         given = {name: number for name, number in changes.items() if number is not None}
+        if self._target is None:
+            refuse_outsiders(given[name] for name in ("pid", "tid", "not_pid") if name in given)
         index = None if filter is None and probe is None else self._index_to_update(probe)
         if self._in_force is None:
             target = self._followed.target if self._followed else self._target or live_target()

@@ -19,6 +19,7 @@ from bpfprobe.reviving import revived
 from bpfprobe.store.code import find_code, keep_code
 from bpfprobe.store.starts import drop_start, find_start, keep_start, option_values, start_name
 from bpfprobe.target.identity import boot_id
+from bpfprobe.target.pid_namespace import pid_namespace, refuse_outsiders
 from bpfprobe.target.threads import thread_is_inside
 
 TYPE_CHECKING = False
@@ -49,6 +50,8 @@ def attach(
     kept for this machine alone: not with a ``target``, nor with an ``engine`` that does not say
     which compiler it has. Raises what `Session` does.
     """
+    if target is None:
+        refuse_outsiders(_asked_pids(probes, options))
     ours = target is None and (engine is None or bool(engine.compiler()))
     name = _name(probes, options, built) if ours else None
     engine = engine or live_engine()
@@ -62,6 +65,13 @@ def attach(
     engine.check_privilege()
     with compiler_ahead(probes, engine, built) as ahead:
         return _from_the_beginning(probes, options, target, engine, name, built, notify, ahead)
+
+
+def _asked_pids(probes: Sequence[Probe | ProbeSpec], options: Options) -> list[int]:
+    """The processes and threads that are asked for by their numbers."""
+    of_probes = [probe.description.pid for probe in probes if isinstance(probe, Probe)]
+    asked = [options.pid, options.tid, options.not_pid, *of_probes]
+    return [pid for pid in asked if pid is not None]
 
 
 def compiler_ahead(
@@ -84,7 +94,8 @@ def _name(
     described = [probe.description for probe in probes if isinstance(probe, Probe)]
     if len(described) < len(probes):
         return None
-    return start_name(described, options, boot_id(), built.origin if built else b"")
+    machine = f"{boot_id()} {pid_namespace()}" if boot_id() else ""
+    return start_name(described, options, machine, built.origin if built else b"")
 
 
 def _attached(made: Object, engine: Engine, notify: Callable[[Notice], object]) -> Attachment:

@@ -1,7 +1,8 @@
-/* holes: $name $context $add $map $probe $frame $kept_size $cleared $parameters $task_guards $keep */
+/* holes: $name $context $add $map $probe $frame $kept_size $cleared $parameters $task_guards $keep $here */
 int $name($context)
 {
     u64 thread = bpf_get_current_pid_tgid();
+$here
 $parameters
 $task_guards
     struct inflight_key key = {thread, $frame}; /* before any call, which these would outlive */

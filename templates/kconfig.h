@@ -38,6 +38,7 @@ static long (*bpf_perf_event_output)(void *ctx, void *map, u64 flags, void *data
 static u64 (*bpf_current_task_address)(void) = (void *)35; /* bpf_get_current_task */
 static long (*bpf_get_stack)(void *ctx, void *to, u32 size, u64 flags) = (void *)67;
 static u64 (*bpf_get_current_cgroup_id)(void) = (void *)80;
+static long (*bpf_get_ns_current_pid_tgid)(u64 device, u64 inode, void *to, u32 size) = (void *)120;
 static u64 (*bpf_get_attach_cookie)(void *ctx) = (void *)174;
 /* Not with bpf_, as in <linux/bpf.h>: BCC has other names for those if it misses them in /proc/kallsyms. */
 static long (*probe_read_user)(void *to, u32 size, const void *from) = (void *)112;

@@ -1,4 +1,4 @@
-/* holes: $counters (members of struct counters) $parameters (a map) $keys (an offset in it) $wake */
+/* holes: $counters (members of struct counters) $parameters (a map) $keys (an offset in it) $wake $namespace */
 #define EVENTS MAP(0)
 #define COUNTERS MAP(1)
 
@@ -53,6 +53,8 @@ inlined struct counters *counters_at(u32 probe)
 }
 
 $wake
+
+$namespace
 
 /* Memory of the user or of the kernel, as its address tells. */
 inlined long read_any(void *to, u32 size, u64 from)

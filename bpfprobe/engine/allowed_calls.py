@@ -10,7 +10,7 @@ from bpfprobe.engine.bpf import INSTRUCTION_SIZE
 from bpfprobe.errors import LoadError
 
 ALLOWED_HELPERS = frozenset(
-    {1, 2, 3, 5, 8, 14, 15, 16, 25, 35, 67, 80, 112, 113, 114, 115, 130, 131, 132, 174}
+    {1, 2, 3, 5, 8, 14, 15, 16, 25, 35, 67, 80, 112, 113, 114, 115, 120, 130, 131, 132, 174}
 )
 """Numbers of enum bpf_func_id in <linux/bpf.h>: those that templates/kconfig.h declares."""
 

@@ -183,10 +183,19 @@ UNKNOWN = Answer(None, "it was not asked")
 
 
 @dataclass(frozen=True, slots=True)
+class PidNamespace:
+    """A pid namespace, by its file in nsfs; ``device`` is a dev_t as the kernel has it."""
+
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
 class MachineFacts:
     """What a machine is and allows, each answer with its evidence.
 
     ``arch`` is as uname(1) says it (``x86_64``, ``aarch64``); ``cpus`` counts possible CPUs.
+    ``pid_namespace`` is the one whose numbers processes have here, None for the initial one.
     """
 
     arch: str
@@ -204,3 +213,4 @@ class MachineFacts:
     lockdown: Answer
     uprobe_multi: Answer = UNKNOWN
     attach_cookie: Answer = UNKNOWN
+    pid_namespace: PidNamespace | None = None

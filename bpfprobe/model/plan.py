@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.object import MapDef
     from bpfprobe.model.parameters import ParameterBlock
     from bpfprobe.model.site import Site
-    from bpfprobe.model.value import Condition, Load, Value
+    from bpfprobe.model.value import Condition, Load, Parameter, Value
 
 
 UPROBE, UPROBE_MULTI = "uprobe", "uprobe.multi"
@@ -180,7 +180,9 @@ class ProbePlan:
 class Plan:
     """All probes of a session and what they share. Sizes are in bytes.
 
-    ``parameters`` is what the programs are handed in map ``parameter_map``.
+    ``parameters`` is what the programs are handed in map ``parameter_map``. ``namespace`` has the
+    slots there with the device and the inode of the pid namespace whose numbers are meant, None for
+    the initial one.
     """
 
     facts: MachineFacts
@@ -194,3 +196,9 @@ class Plan:
     latency_s: float
     parameters: ParameterBlock
     parameter_map: int
+    namespace: tuple[Parameter, Parameter] | None = None
+
+    @property
+    def thread(self) -> str:
+        """The C variable with process and thread by the numbers that are meant."""
+        return "thread" if self.namespace is None else "here"

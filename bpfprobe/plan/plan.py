@@ -50,6 +50,10 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
     """Choose how each probe is done. Raises `SpecError`, `OptionError`."""
     facts = bound.facts
     parameters = Parameters()
+    namespace = facts.pid_namespace
+    slots = None
+    if namespace is not None:
+        slots = (parameters.number(namespace.device), parameters.number(namespace.inode))
     of_session = task_guards(options, parameters)
     handed = [_with_parameters(probe, parameters) for probe in bound.probes]
     transport, uses_ring = _transport(options, facts)
@@ -82,6 +86,7 @@ def plan(bound: BoundProbes, options: Options) -> Plan:
         latency_s=options.latency_s,
         parameters=block,
         parameter_map=parameter_map,
+        namespace=slots,
     )
 
 

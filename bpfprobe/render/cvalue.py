@@ -83,6 +83,7 @@ class ValueWriter:
         kept_time: str = "",
         origins: OriginRegister | None = None,
         place: int = 0,
+        thread: str = "thread",
     ) -> None:
         self.lines: list[str] = []
         self.arch = arch
@@ -92,6 +93,7 @@ class ValueWriter:
         self._kept_time = kept_time
         self._origins = origins or OriginRegister()
         self.place = place
+        self.thread = thread
         self._known: dict[Value | str, CExpression] = {}  # also the results of calls
         self._numbers = 0
         self._depth = 1
@@ -223,12 +225,12 @@ class ValueWriter:
     def _builtin(self, builtin: Builtin) -> CExpression:
         if builtin is Builtin.PID:
             name = self.fresh("pid")
-            self.line(f"u64 {name} = thread >> 32;")
+            self.line(f"u64 {name} = {self.thread} >> 32;")
             # Else a comparison is made with the constant shifted up, which takes stack for each.
             self.line(f'asm volatile("" : "+r"({name}));')
             return CExpression(name)
         if builtin is Builtin.TID:
-            return CExpression("(u64)(u32)thread")
+            return CExpression(f"(u64)(u32){self.thread}")
         if builtin is Builtin.TIME:
             return CExpression("now")
         if builtin in (Builtin.UID, Builtin.GID):

@@ -84,6 +84,7 @@ def entry_function(
         "entry.c",
         name=probe.entry_program,
         add=add_macro(probe),
+        here=_here(plan),
         parameters=_parameters(plan, (probe.task_guards, pairing.kept)),
         context=_context(probe).value,
         map=str(pairing.map_index),
@@ -132,6 +133,7 @@ def probe_function(
         "probe.c",
         name=probe.program_at(place),
         context=_context(probe).value,
+        here=_here(plan),
         body="\n".join(body),
     )
 
@@ -199,7 +201,7 @@ def _head(probe: ProbePlan, values: ValueWriter) -> str:
     values.line("event->time = now;")  # first, as every call would need it put aside
     cpu = values.value(BuiltinValue(Builtin.CPU)).text
     values.line(f"((word *)event)[0] = {cpu} << 16 | {probe.index};")
-    values.line("((word *)event)[1] = thread;")
+    values.line(f"((word *)event)[1] = {values.thread};")
     for number in range(1, len(probe.layout.mark_offsets)):
         values.line(f"event->marks{number} = 0;")  # the first are in the first word
     return values.take()
@@ -226,6 +228,7 @@ def _writers(
         kept_time=kept_time,
         origins=origins,
         place=place,
+        thread=plan.thread,
     )
     strings = StringWriter(
         values,
@@ -310,6 +313,10 @@ def _parameters(plan: Plan, conditions: object) -> str:
     bank = plan.parameters.bank_bytes
     choose = f"    parameters += *(volatile u64 *)parameters & {bank};" if bank else ""
     return fill("parameters.c", map=str(plan.parameter_map), choose=choose)
+
+
+def _here(plan: Plan) -> str:
+    return "" if plan.namespace is None else f"    u64 {plan.thread} = thread_in_namespace();"
 
 
 def _context(probe: ProbePlan) -> Context:

@@ -35,11 +35,20 @@ def render(plan: Plan) -> CSource:
         parameters=str(plan.parameter_map),
         keys=str(plan.parameters.keys_offset),
         wake=fill("wake.c", map=str(plan.parameter_map)) if plan.uses_ring else "",
+        namespace=_namespace(plan),
     )
     text = "\n".join([shared, *structs.declarations(), *events, *functions])
     header = fill("kconfig.h", registers=fill(plan.arch.header))
     clean, places = origins.settle(tidy(text))
     return CSource(clean, header, tuple(programs), plan.maps, places)
+
+
+def _namespace(plan: Plan) -> str:
+    """C that asks for the thread's numbers in another namespace than the initial one."""
+    if plan.namespace is None:
+        return ""
+    device, inode = (str(slot.offset // 8) for slot in plan.namespace)
+    return fill("namespace.c", map=str(plan.parameter_map), device=device, inode=inode)
 
 
 def _kind(probe: ProbePlan) -> ProgramKind:

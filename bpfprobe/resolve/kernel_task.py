@@ -22,7 +22,17 @@ class KernelTask:
     target: Target
 
     def parent_pid(self, span: Span) -> Value:
-        """``current->real_parent->tgid``, the parent as getppid(2) tells it."""
+        """``current->real_parent->tgid``, the parent as getppid(2) tells it.
+
+        That is its number in the initial pid namespace: refused in another (PPID_NAMESPACE).
+        """
+        if self.target.facts().pid_namespace is not None:
+            raise spec_error(
+                "PPID_NAMESPACE",
+                f"{span.text} is known in the initial pid namespace only, and this is another",
+                span,
+                "trace from outside of all containers, or take pid",
+            )
         return self._chain(("task_struct", "real_parent"), ("task_struct", "tgid"), span=span)
 
     def command_line(self, span: Span) -> ArgumentVector:

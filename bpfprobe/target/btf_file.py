@@ -201,6 +201,7 @@ class BtfFileTarget:
             tracefs=untold,
             fentry=untold,
             lockdown=untold,
+            pid_namespace=None,
             **capability.enumerated(self._types.has_enumerator, lambda _symbol: None),
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import BpfprobeError, TargetError
-from bpfprobe.model.machine import Answer, Binary, MachineFacts
+from bpfprobe.model.machine import Answer, Binary, MachineFacts, PidNamespace
 from bpfprobe.model.regex import regex
 from bpfprobe.target import capability, tracefs
 from bpfprobe.target.binaries import DWARF_MARK, LiveBinaries
@@ -18,6 +18,7 @@ from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.kernel_config import KernelConfig, read_config
 from bpfprobe.target.mounts import TracingMounts
 from bpfprobe.target.nearness import matching_names
+from bpfprobe.target.pid_namespace import pid_namespace
 
 if TYPE_CHECKING:
     from bpfprobe.model.ktype import KStruct, Member, Prototype
@@ -280,6 +281,7 @@ class LiveTarget:
             self._files.names(f"{self._mounts.tracefs}/events") if self._mounts.tracefs else None
         )
         possible = read("/sys/devices/system/cpu/possible").text
+        namespace = pid_namespace()
         return MachineFacts(
             arch=self._arch,
             release=release,
@@ -297,6 +299,7 @@ class LiveTarget:
                 lambda: self._has_function(types, "bpf_trampoline_link_prog"),
             ),
             lockdown=capability.lockdown(read("/sys/kernel/security/lockdown"), config),
+            pid_namespace=PidNamespace(*namespace) if namespace else None,
             **capability.enumerated(self._has_enumerator, self._has),
         )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 
-_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of <linux/proc_ns.h>
+from bpfprobe.target.pid_namespace import has_initial_numbers
 
 
 def thread_is_inside(tid: int, function: str) -> bool | None:
@@ -16,7 +15,7 @@ def thread_is_inside(tid: int, function: str) -> bool | None:
     name) is on no kernel stack, the scheduler's own are left out of it, a processor's idle thread
     (0) has none, and in another namespace threads have other numbers.
     """
-    if not tid or not _has_initial_numbers():
+    if not tid or not has_initial_numbers():
         return None
     try:
         with open(f"/proc/{tid}/stack", encoding="ascii", errors="replace") as lines:
@@ -30,14 +29,6 @@ def thread_is_inside(tid: int, function: str) -> bool | None:
     if any(line.partition("] ")[2].partition("+")[0] == function for line in frames.split("\n")):
         return True
     return None if function in _scheduler_functions() else False
-
-
-def _has_initial_numbers() -> bool:
-    """Whether /proc shows threads by the numbers that programs in the kernel see."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino == _INITIAL_PID_NAMESPACE  # noqa: PTH116  # quicker
-    except OSError:
-        return False
 
 
 @cache
