@@ -125,9 +125,10 @@ def bit_field(name: str, type_: KType, first: int, bits: int) -> Member:
 class Parameter:
     """A parameter of a function; ``name`` is empty where BTF has none.
 
-    ``register`` is DWARF's number of the one that holds it on entry, -1 where none is named;
-    ``is_removed`` where the compiler made the function do without it, ``is_unplaced`` where it may
-    have: the debug information has no place for it.
+    ``register`` is DWARF's number of the one that holds it on entry, or its address where
+    functions are handed that (``by_reference``), -1 where none is named; ``is_removed`` where the
+    compiler made the function do without it, ``is_unplaced`` where it may have: the debug
+    information has no place for it.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Parameter:
     register: int = -1
     is_removed: bool = False
     is_unplaced: bool = False
+    by_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.ktype import KArray, KStruct
+from bpfprobe.model.ktype import KArray, KOther, KStruct
 from bpfprobe.model.value import BytesAt, Space, Value
 from bpfprobe.resolve.expressions import resolve_number
 from bpfprobe.resolve.operand import (
@@ -51,7 +51,7 @@ def _place(operand: Operand) -> tuple[Value, Space] | None:
         return operand.value, Space.ANY if into is Space.KERNEL else into
     if not isinstance(operand, MemoryOperand):
         return None
-    if operand.ktype is None or isinstance(operand.ktype, (KArray, KStruct)):
+    if operand.ktype is None or isinstance(operand.ktype, (KArray, KOther, KStruct)):
         return address_of(operand), operand.space
     pointer = number_of(operand)  # a member that is a pointer
     if pointer is None or pointer.type.size != 8:

@@ -300,6 +300,8 @@ def not_a_number(operand: Operand, span: Span) -> SpecError:
         hint = "name one of its members with a dot"
     elif isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KArray):
         hint = "name one of its elements: [0]"
+    elif isinstance(operand, MemoryOperand) and isinstance(operand.ktype, KOther):
+        hint = f"take its bytes: {span.text}:bytes[{operand.ktype.size or 'LENGTH'}]"
     elif isinstance(ktype_of(operand), KFloat):
         hint = "programs in the kernel know no floats: take it as a capture, compare it in Python"
     elif isinstance(operand, TextOperand):

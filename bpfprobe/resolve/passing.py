@@ -97,11 +97,18 @@ class _Places:
 
     def next(self, parameter: Parameter) -> Operand | TargetError:
         """The place of the next parameter."""
-        if parameter.register in self._arch.dwarf_arguments and is_number(parameter.type):
+        # What is in memory at the stack pointer, as a struct with nothing in it, has no address.
+        by_reference = parameter.by_reference and parameter.register in (
+            -1,
+            *self._arch.dwarf_arguments,
+        )
+        is_one = by_reference or is_number(parameter.type)
+        if parameter.register in self._arch.dwarf_arguments and is_one:
             self.numbers = self._arch.dwarf_arguments.index(parameter.register)
-            return self._number(parameter)
-        if self._lost:
+        elif self._lost:
             return _behind(parameter, self._lost)
+        if by_reference:
+            return self._at(self._next_number(X64), 0, parameter)
         if is_number(parameter.type):
             return self._number(parameter)
         passing = passing_of(parameter.type, self._members, self._arch)
@@ -258,13 +265,25 @@ def _believed(prototype: Prototype, arch: Arch, members: Members) -> int:
         place = places.next(replace(parameter, register=-1))
         if parameter.is_unplaced:
             open_questions.append((n, places.numbers > before))
-        elif parameter.register in arch.dwarf_arguments and isinstance(place, NumberOperand):
+        elif parameter.register in arch.dwarf_arguments and (
+            isinstance(place, NumberOperand) or parameter.by_reference
+        ):
             number = arch.dwarf_arguments.index(parameter.register) + 1
-            if not isinstance(place.value, Argument) or place.value.number != number:
+            if _argument_number(place) != number:
                 return 0
             # Without those before that take registers, this one would be in another.
             open_questions = [(at, takes) for at, takes in open_questions if not takes]
     return min((at for at, _ in open_questions), default=len(prototype.parameters))
+
+
+def _argument_number(place: Operand | TargetError) -> int:
+    """Return which register of numbers has it, or its address, from 1; 0 for none."""
+    value: Value | None = None
+    if isinstance(place, NumberOperand):
+        value = place.value
+    elif isinstance(place, MemoryOperand):
+        value = place.base
+    return value.number if isinstance(value, Argument) else 0
 
 
 def stack_argument(slot: int, scalar: Scalar, arch: Arch, space: Space, *, returns: bool) -> Value:

@@ -13,7 +13,7 @@ from bpfprobe.target.dwarf_passing import is_by_reference
 from bpfprobe.target.dwarf_types import type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bpfprobe.target.dwarf_entries import Entries
     from bpfprobe.target.dwarf_locations import Place
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _MOST_PARAMETERS = 1024
 _FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
+_FIRST_BASE, _LAST_BASE = 0x70, 0x8F  # DW_OP_breg0, DW_OP_breg31
+_FRAME, _DEREF = 0x91, 0x06  # DW_OP_fbreg, DW_OP_deref
 _PARAMETER_REF = 0xFA  # DW_OP_GNU_parameter_ref: what the caller would have handed over
 
 
@@ -88,9 +90,10 @@ def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
 
 
 def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
-    name, ktype, register = entries.name_of(die), _handed(die, entries), _register_at(address, die)
+    name, ktype = entries.name_of(die), _handed(die, entries)
+    register, by_reference = _on_entry(address, die)
     is_unplaced = "DW_AT_location" not in die.attributes and _is_of_llvm(die)
-    return Parameter(name, ktype, register, is_unplaced=is_unplaced)
+    return Parameter(name, ktype, register, is_unplaced=is_unplaced, by_reference=by_reference)
 
 
 def _handed(die: Die, entries: Entries) -> KType:
@@ -139,14 +142,29 @@ def _is_of_llvm(parameter: Die) -> bool:
     return isinstance(text, bytes) and any(name in text for name in (b"clang", b"LLVM"))
 
 
-def _register_at(address: int, parameter: Die) -> int:
-    """DWARF's number of the register that holds it there, -1 where none is named."""
+def _on_entry(address: int, parameter: Die) -> tuple[int, bool]:
+    """DWARF's number of the register that holds it there, and whether that holds its address.
+
+    -1 where no register is named. What is said of the whole function at once holds after the
+    parameter was put on the stack; that an address was, which is what Fortran hands over, and C++
+    for a class that code copies, holds from the beginning.
+    """
     for start, end, place in _places(parameter):
-        if start <= address < end and len(place) == 1:
-            (operation,) = place
-            if _FIRST_REGISTER <= operation <= _LAST_REGISTER:
-                return operation - _FIRST_REGISTER
-    return -1
+        if not start <= address < end or not place:
+            continue
+        operation, *more = place
+        if _FIRST_REGISTER <= operation <= _LAST_REGISTER and not more:
+            return operation - _FIRST_REGISTER, False
+        if _FIRST_BASE <= operation <= _LAST_BASE and more == [0]:
+            return operation - _FIRST_BASE, True
+        if operation == _FRAME and place[-1] == _DEREF and _is_one_number(more[:-1]):
+            return -1, True
+    return -1, False
+
+
+def _is_one_number(code: Sequence[int]) -> bool:
+    """Whether it is one number in seven bits a byte, of which the last has the highest bit 0."""
+    return bool(code) and code[-1] < 0x80 and all(byte >= 0x80 for byte in code[:-1])
 
 
 def _places(parameter: Die) -> Iterator[Place]:

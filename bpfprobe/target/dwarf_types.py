@@ -46,6 +46,8 @@ _STRUCTS = {
 _BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED = 2, 3, 4, 5, 6, 7
 _UNSIGNED_CHAR, _IMAGINARY, _DECIMAL, _UTF, _ASCII = 8, 9, 15, 16, 18
 _NUMBERS = (_BOOLEAN, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF, _ASCII)
+_FORTRAN = (0x07, 0x08, 0x0E, 0x22, 0x23, 0x2D, 0x2E)  # DW_LANG_Fortran77 ... Fortran23
+_CONSTANT_FORMS = ("DW_FORM_data", "DW_FORM_sdata", "DW_FORM_udata", "DW_FORM_implicit_const")
 VOID = KOther("void")
 _ELSEWHERE = KOther("a type in a unit of its own, which pyelftools reads since 0.32")
 
@@ -90,6 +92,8 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
         return KInt(f"enum {name}".strip(), size, any(value < 0 for value in values))
     if die.tag == "DW_TAG_array_type":
         return _array(die, entries, depth)
+    if die.tag == "DW_TAG_string_type":
+        return _text(die)
     if die.tag == "DW_TAG_subroutine_type":
         return KOther("a function", size)
     if die.tag is None:
@@ -135,14 +139,48 @@ def _spelled(ktype: KType, prefix: str, name: str) -> KType:
 
 
 def _array(die: Die, entries: Entries, depth: int) -> KType:
+    """An array as it is in memory, where Fortran has the first index next to one another."""
     ktype = type_of(die, entries, depth)
+    if "DW_AT_data_location" in die.attributes:
+        return KOther("an array of which only the running program knows where it is")
     bounds = [child for child in children(die) if child.tag == "DW_TAG_subrange_type"]
-    for bound in reversed(bounds):
-        count = number(bound, "DW_AT_count", number(bound, "DW_AT_upper_bound", -1) + 1)
+    is_fortran = _language(die) in _FORTRAN
+    for bound in bounds if is_fortran else reversed(bounds):
+        count = _count(bound, 1 if is_fortran else 0)
         spelling = f"{ktype.spelling}[{count or ''}]"
         is_vector = "DW_AT_GNU_vector" in die.attributes
         ktype = KArray(spelling, ktype, count, count * ktype.size, is_vector)
     return ktype
+
+
+def _count(bound: Die, first: int) -> int:
+    """How many elements an array has, 0 where only the running program knows."""
+    if not all(_is_constant(bound, name) for name in ("DW_AT_lower_bound", "DW_AT_upper_bound")):
+        return 0
+    lower = number(bound, "DW_AT_lower_bound", first)
+    upper = number(bound, "DW_AT_upper_bound", lower - 1)
+    count = upper + 1 - lower
+    if _is_constant(bound, "DW_AT_count"):
+        count = number(bound, "DW_AT_count", count)
+    return max(0, count)
+
+
+def _is_constant(die: Die, name: str) -> bool:
+    """Whether an attribute is a number, or not there, and no code or entry that leads to one."""
+    attribute = die.attributes.get(name)
+    return attribute is None or attribute.form.startswith(_CONSTANT_FORMS)
+
+
+def _language(die: Die) -> int:
+    return number(die.cu.top, "DW_AT_language")
+
+
+def _text(die: Die) -> KType:
+    """A text of Fortran, which has as many characters as its type says and no NUL."""
+    size = number(die, "DW_AT_byte_size")
+    if not size:
+        return KOther("a text whose length is an argument of its own")
+    return KArray(f"character(len={size})", KInt("char", 1, True, is_char=True), size, size)
 
 
 def _members(struct: Die, entries: Entries) -> Iterator[Member]:

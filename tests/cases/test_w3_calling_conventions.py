@@ -56,6 +56,6 @@ def test_any_parameter_is_where_the_compiler_puts_it(
 
 
 def by_convention(prototype: Prototype) -> Prototype:
-    """The function without the registers that the debug information names."""
-    given = tuple(replace(one, register=-1) for one in prototype.parameters)
+    """The function without the places that the debug information names."""
+    given = tuple(replace(one, register=-1, by_reference=False) for one in prototype.parameters)
     return replace(prototype, parameters=given)
