@@ -102,7 +102,8 @@ MISTAKES = [
         "BAD_PROBE_ADDR",
         "       ^~~~~~~~~~",
         "this kernel (6.1.0-test) has no function zzz_submit",
-        "bpfprobe list 'kprobe:PATTERN' shows what can be probed; it may have been inlined",
+        "bpfprobe list 'kprobe:PATTERN' shows what can be probed; it may have been inlined, "
+        "left out of this kernel, or be in a module that is not loaded",
     ),
     Mistake(
         "filter with one =",

@@ -179,6 +179,13 @@ def _special(site: Site, number: int) -> tuple[str, str, str] | None:
                 f"module {site.module} has no such function, or is not loaded",
                 f"modprobe {site.module}",
             )
+        if number == errno.EINVAL and site.module and not site.offset:
+            return (
+                "NOT_PROBEABLE",
+                f"module {site.module} is being loaded or unloaded, or the kernel allows no probe "
+                "there: the function is marked notrace, nokprobe or __init",
+                f"try again; /sys/module/{site.module}/initstate says live once it is loaded",
+            )
         if number == errno.EINVAL and site.returns and site.offset:
             return (
                 "NOT_AN_ENTRY",

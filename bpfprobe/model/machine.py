@@ -24,6 +24,11 @@ class Symbol:
         """True for code (kinds t, T, w, W)."""
         return self.kind in "tTwW"
 
+    @property
+    def is_of_module(self) -> bool:
+        """True in a module that can be loaded; BPF programs and what ftrace makes are in none."""
+        return self.module not in ("", "bpf") and not self.module.startswith("__builtin__")
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolRange:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, TargetError, spec_error
+from bpfprobe.model.machine import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,6 +58,8 @@ def no_kernel_function(point: KernelPoint, span: Span, target: Target) -> SpecEr
     """Return the refusal of a kernel function that is not there, or is not one."""
     elsewhere = [s for s in target.symbols(point.symbol)]
     release = target.facts().release
+    if point.module and (refusal := _not_loaded(point, span, target)):
+        return refusal
     if point.module and elsewhere:
         places = sorted({s.module or "the kernel itself" for s in elsewhere if s.is_text})
         return spec_error(
@@ -90,13 +93,33 @@ def no_kernel_function(point: KernelPoint, span: Span, target: Target) -> SpecEr
     elif near:
         hint = f"did you mean {' or '.join(near[:3])}? bpfprobe list shows what can be probed"
     else:
-        hint = "bpfprobe list 'kprobe:PATTERN' shows what can be probed; it may have been inlined"
+        hint = (
+            "bpfprobe list 'kprobe:PATTERN' shows what can be probed; it may have been inlined, "
+            "left out of this kernel, or be in a module that is not loaded"
+        )
     return spec_error(
         "BAD_PROBE_ADDR",
         f"this kernel ({release}) has no function {point.symbol}",
         span,
         hint,
     )
+
+
+def _not_loaded(point: KernelPoint, span: Span, target: Target) -> SpecError | None:
+    """Return the refusal of a function in a module that is not there."""
+    try:
+        answer = target.module(point.module)
+    except TargetError:  # a recording that was never asked
+        return None
+    if answer.present or answer == UNKNOWN:
+        return None
+    places = {s.module for s in target.symbols(point.symbol) if s.is_text}
+    if places:
+        names = sorted(f"{place}:{point.symbol}" if place else point.symbol for place in places)
+        hint = f"did you mean {' or '.join(names)}?"
+    else:
+        hint = answer.way_out or "bpfprobe list 'kprobe:PATTERN' shows what can be probed"
+    return spec_error("BAD_PROBE_ADDR", answer.evidence, span, hint)
 
 
 def _system_call(symbol: str, target: Target) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.ktype import KStruct, Member, Prototype
     from bpfprobe.model.machine import (
+        Answer,
         Binary,
         BinarySymbol,
         DebugSymbols,
@@ -62,6 +63,10 @@ class Target(Protocol):
 
     def is_traceable(self, name: str) -> bool | None:
         """Whether ftrace can reach the function; None where the list cannot be read."""
+        ...
+
+    def module(self, name: str) -> Answer:
+        """Whether a module of that name is loaded; ``way_out`` is a command that loads it."""
         ...
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.machine import Answer, MachineFacts, Symbol
+from bpfprobe.model.machine import UNKNOWN, Answer, MachineFacts, Symbol
 from bpfprobe.model.regex import regex
 from bpfprobe.target import capability
 from bpfprobe.target.btf import BtfTypes
@@ -84,6 +84,10 @@ class BtfFileTarget:
     def is_traceable(self, name: str) -> bool | None:
         """None: it cannot be told."""
         return None
+
+    def module(self, name: str) -> Answer:
+        """It cannot be told."""
+        return UNKNOWN
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:
         """From the file; None for what is in a module."""

@@ -16,6 +16,7 @@ from bpfprobe.target.btf_names import BtfNames
 from bpfprobe.target.files import Files, Reading
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.kernel_config import KernelConfig, read_config
+from bpfprobe.target.kernel_modules import module_answer
 from bpfprobe.target.mounts import TracingMounts
 from bpfprobe.target.nearness import matching_names
 from bpfprobe.target.pid_namespace import pid_namespace
@@ -87,9 +88,21 @@ class LiveTarget:
             return None
         if self._traceable.has(name):
             return True
-        if self.symbols(name) and self._kallsyms.addresses_hidden:
+        symbols = self.symbols(name)
+        if any(s.is_of_module and not self._traceable.has_module(s.module) for s in symbols):
+            return None  # the module came or went between the two files
+        if symbols and self._kallsyms.addresses_hidden:
             return None  # it may be there under another name
-        return any(self._traceable.has(other) for other in self._kallsyms.aliases(name))
+        if any(self._traceable.has(other) for other in self._kallsyms.aliases(name)):
+            return True
+        # Of NAME.SUFFIX (.cold, .part.0, .constprop.0, .isra.0) the kernel judges NAME:
+        # within_notrace_func() of kernel/trace/trace_kprobe.c.
+        whole, dot, _ = name.partition(".")
+        return self.is_traceable(whole) if dot and whole else False
+
+    def module(self, name: str) -> Answer:
+        """From /sys/module, and the lists in /lib/modules that modprobe(8) reads."""
+        return module_answer(name, self._facts.release, self._files)
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:
         """From the BTF of the kernel, or of the module."""

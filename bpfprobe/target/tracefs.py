@@ -53,6 +53,10 @@ class FunctionList:
         line = b"\n" + raw
         return line + b"\n" in self._text or line + b" [" in self._text
 
+    def has_module(self, module: str) -> bool:
+        """Whether ftrace can reach any function of a module."""
+        return f" [{module}]\n".encode(errors="surrogateescape") in self._text
+
     @cached_property
     def _names(self) -> frozenset[bytes]:
         return frozenset(line.partition(b" [")[0] for line in self._text.split(b"\n"))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bpfprobe.model.ktype import Member, Prototype
     from bpfprobe.model.machine import (
+        Answer,
         BinarySymbol,
         DebugSymbols,
         FileOffset,
@@ -82,6 +83,10 @@ class _AskedTarget:
     def is_traceable(self, name: str) -> bool | None:
         """See `Target.is_traceable`."""
         return cast("bool | None", self._ask("is_traceable", name))
+
+    def module(self, name: str) -> Answer:
+        """See `Target.module`."""
+        return cast("Answer", self._ask("module", name))
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:
         """See `Target.prototype`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KInt, KStruct, Member, Prototype
 from bpfprobe.model.machine import (
+    UNKNOWN,
     Answer,
     Binary,
     BinarySymbol,
@@ -188,6 +189,11 @@ class StaticTarget:
         if self._untraceable is None:
             return None
         return name not in self._untraceable and any(s.is_text for s in self.symbols(name))
+
+    def module(self, name: str) -> Answer:
+        """Loaded if one of its functions was given, else it cannot be told."""
+        given = any(symbol.module == name for symbol in self._symbols)
+        return Answer(True, f"the module {name} is loaded") if given else UNKNOWN
 
     def prototype(self, function: str, module: str = "") -> Prototype | None:
         """The prototype that was given."""
