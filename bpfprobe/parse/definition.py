@@ -42,6 +42,7 @@ from bpfprobe.parse.dialect import Dialect, dialect_of
 from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.head import KINDS_HINT, parse_head
 from bpfprobe.parse.scanner import check_length
+from bpfprobe.parse.source_name import source_name_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,11 +123,15 @@ def default_name(point: Point) -> str:
 def _words(source: SourceText) -> Iterator[Span]:
     """Runs of text between white space that is outside of brackets and quotes."""
     text, at, end = source.text, 0, len(source.text)
+    is_kernels, number = dialect_of(text) is Dialect.KERNEL, 0
     while at < end:
         if text[at].isspace():
             at += 1
             continue
         start, depth, quote, first_space = at, 0, "", end
+        if number == is_kernels:
+            at = source_name_end(text, at, has_kind=not is_kernels)
+        number += 1
         while at < end and (depth > 0 or quote or not text[at].isspace()):
             char = text[at]
             if char.isspace() and not quote:

@@ -23,10 +23,11 @@ _KERNEL = regex(
 )
 _ADDRESS = regex(rf"(?P<address>{_NUMBER})(?P<suffix>%.*)?")
 # The last colon that stands alone ends a path; before a C++ name in :: it is the
-# first of three, and a tag (f[abi:cxx11]) has one of its own.
-_IN_FILE = regex(r"(?P<path>.+)(?<!:)(?<!\[abi):(?!:(?!:))(?P<place>.+)", re.DOTALL)
-# A + or % of a name belongs to an operator.
-_NAME = r"(?:operator(?:[-+*/%^&|~!=<>,]+|\(\)|\[\])|[^+%])+?"
+# first of three. Names have some of their own: f[abi:cxx11], (auto:1, {shim:vtable#0}.
+_OWN = r"(?<!\[abi)(?<!\(auto)(?<!, auto)(?<!\{shim)"
+_IN_FILE = regex(rf"(?P<path>.+)(?<!:){_OWN}:(?!:(?!:))(?P<place>.+)", re.DOTALL)
+# A + or % of a name belongs to an operator, or to bounds of Rust (dyn Error + Send).
+_NAME = r"(?:operator(?:[-+*/%^&|~!=<>,]+|\(\)|\[\])| \+ |[^+%])+?"
 _FUNCTION = regex(rf"(?P<symbol>{_NAME})(?:\+(?P<plus>{_NUMBER}))?(?P<suffix>%.*)?")
 _SOURCE = r"[^:]+\.(?:c|cc|cpp|cxx|c\+\+|C|h|hh|hpp|hxx|inc|rs|go|S|s|d|f|f90|adb|m|zig)"
 _LINE = regex(rf"(?P<file>{_SOURCE}):(?P<line>[1-9][0-9]*)(?P<suffix>%.*)?")

@@ -42,10 +42,14 @@ _NOT_THERE = (
 )
 
 
-def needed_words(pattern: str) -> tuple[str, ...]:
-    """Words of a glob that are in every mangled name whose source's name fits."""
-    words = _WORD.findall(_CLASS.sub("*", pattern))
-    return tuple(word for word in words if word.isascii() and word not in _NOT_THERE)
+def needed_words(pattern: str, *, are_whole: bool = False) -> tuple[str, ...]:
+    """Words of a glob that are in every mangled name whose source's name fits.
+
+    Those of a name are whole; those of a glob may be a part of a word.
+    """
+    words = _WORD.findall(pattern if are_whole else _CLASS.sub("*", pattern))
+    absent = frozenset(_NOT_THERE.split()) if are_whole else _NOT_THERE
+    return tuple(word for word in words if word.isascii() and word not in absent)
 
 
 def most_like(name: str, mangled: Iterable[str]) -> Sequence[str]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 _MOST_TEXT = 64 << 20
 """Letters of all names of one file, more than a browser's have; what comes after stays mangled."""
 
-_WORD = regex(r"\w+")
 _TAG = regex(r"\[abi:\w+\]")
 _QUALIFIER = regex(r"(?: (?:const|volatile)| ?&{1,2})+$")
 _MANGLED = ("_Z", "_R")
@@ -27,16 +26,25 @@ def looks_like_source(name: str) -> bool:
 def spellings(source_name: str) -> tuple[str, ...]:
     """What a function may be called, the most exact first.
 
-    With parameters, without them (and without the type that a template returns), without the
-    arguments of the template at its end; ``<Type<T>>::method`` of Rust as ``Type::method`` too.
+    With parameters, without them, without the arguments of the template at its end;
+    ``<Type<T>>::method`` of Rust as ``Type::method`` too; with the type that a template returns.
     """
     if " [clone " in source_name:  # a part of the function that the compiler put elsewhere
-        return (source_name,)
+        return tuple(dict.fromkeys((without_type(source_name), source_name)))
     whole = _QUALIFIER.sub("", _TAG.sub("", source_name))
-    bare = _without_type(_without_brackets(whole, "(", ")"))
-    plain = _without_brackets(bare, "<", ">").removesuffix("::")
-    forms = [whole, bare, plain, *(_of_type(form) for form in (bare, plain))]
+    untyped = _without_type(whole)
+    bare = _without_brackets(untyped, "(", ")")
+    plain = _without_brackets(bare, "<", ">").removesuffix("::").rstrip()
+    forms = [untyped, bare, plain, *(_of_type(form) for form in (bare, plain)), whole]
     return tuple(dict.fromkeys(form for form in forms if form))
+
+
+def without_type(source_name: str) -> str:
+    """The name without the type that a template returns, as it can be typed."""
+    name, clone, rest = source_name.partition(" [clone ")
+    qualifier = _QUALIFIER.search(name)
+    end = qualifier.start() if qualifier else len(name)
+    return _without_type(name[:end]) + name[end:] + clone + rest
 
 
 def _of_type(name: str) -> str:
@@ -102,12 +110,12 @@ class SourceNames:
 
         Raises `TargetError` (NO_DEMANGLER) where that cannot be told.
         """
-        likely = list(self._likely(name))
+        wanted = _QUALIFIER.sub("", _TAG.sub("", name.removeprefix("::")))
+        likely = list(self._likely(wanted))
         if not likely:
             return ()
         if any(mangled.startswith("_Z") for mangled in likely):
             self._need_demangler(name)
-        wanted = _QUALIFIER.sub("", _TAG.sub("", name.removeprefix("::")))
         best: dict[int, list[tuple[str, str]]] = {}
         for mangled, source in self._demangled(likely):
             forms = spellings(source)
@@ -116,21 +124,19 @@ class SourceNames:
         return tuple(best[min(best)]) if best else ()
 
     def _likely(self, name: str) -> Iterator[str]:
-        """Those that hold the last word of the name, which is in a mangled name as it is."""
-        bare = _without_brackets(_TAG.sub("", name), "(", ")")
-        words = _WORD.findall(bare.rpartition("::")[2].partition("<")[0])
-        word = "" if not words or words[0].startswith("operator") else words[0]
-        if not word.isascii():  # Rust writes it in another way
-            word = ""
-        return (mangled for mangled in self._mangled if word in mangled)
+        """Those that hold the words of the name, which are in a mangled name as they are."""
+        from bpfprobe.target.mangled_words import needed_words
+
+        words = needed_words(name, are_whole=True)
+        return (mangled for mangled in self._mangled if all(word in mangled for word in words))
 
     def of(self, mangled: str) -> str:
-        """The source's name of a symbol, empty for one that is not mangled."""
+        """The source's name of a symbol as it can be typed, empty for one that is not mangled."""
         if not mangled.startswith(_MANGLED):
             return ""
         found = next((source for _, source in self._demangled([mangled])), "")
         self._room -= len(found)
-        return found if self._room >= 0 else ""
+        return without_type(found) if self._room >= 0 else ""
 
     def fitting(self, pattern: str) -> tuple[str, ...]:
         """The mangled names whose source's name fits a glob, sorted."""

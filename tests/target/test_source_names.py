@@ -168,7 +168,9 @@ def test_rust_without_hash_and_escapes(symbol: str) -> None:
 
 SPELLINGS = {
     "f(int)": ("f(int)", "f"),
-    "void ns::f<int>(int)": ("void ns::f<int>(int)", "ns::f<int>", "ns::f"),
+    "void ns::f<int>(int)": (
+        "ns::f<int>(int)", "ns::f<int>", "ns::f", "void ns::f<int>(int)",
+    ),
     "A::get() const": ("A::get()", "A::get"),
     "A::move(A&&) &&": ("A::move(A&&)", "A::move"),
     "A::operator()(int)": ("A::operator()(int)", "A::operator()"),
