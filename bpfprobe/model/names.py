@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.event import Event
+from bpfprobe.model.layout import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -26,12 +27,24 @@ KERNEL_NAMES = frozenset(
 )
 """What the kernel has in every event of its own."""
 
-RESERVED_NAMES = EVENT_NAMES | KERNEL_NAMES
+RESERVED_NAMES = EVENT_NAMES.difference(HEADER) | KERNEL_NAMES
+"""What no capture may be called. Where one is called ``pid``, that of the hit is ``_pid``."""
+
+
+def can_be_named(name: str, taken: Container[str]) -> bool:
+    """Whether a capture can have the name, beside those that are taken."""
+    is_free = name.isidentifier() and name not in RESERVED_NAMES and name not in taken
+    return is_free and not name.startswith("_") and len(name) <= MAX_NAME_CHARS
+
+
+def name_by_place(place: int, taken: Container[str]) -> str:
+    """Return argN, as in the kernel, by the place from 1; valueN where that is another value's."""
+    name = f"arg{place}" if f"arg{place}" not in taken else f"value{place}"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def default_capture_name(name: str, taken: Container[str], place: int) -> str:
-    """``name`` where a capture can have it, else argN by its place (from 1), as in the kernel."""
-    is_free = name.isidentifier() and name not in RESERVED_NAMES and name not in taken
-    if is_free and not name.startswith("_") and len(name) <= MAX_NAME_CHARS:
-        return name
-    return f"arg{place}"
+    """Return ``name`` where a capture can have it, else one by its place."""
+    return name if can_be_named(name, taken) else name_by_place(place, taken)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
 from bpfprobe.model.expression import MemberOf, Name, Variable
-from bpfprobe.model.names import MAX_NAME_CHARS, RESERVED_NAMES, default_capture_name
+from bpfprobe.model.layout import HEADER
+from bpfprobe.model.names import MAX_NAME_CHARS, RESERVED_NAMES, can_be_named, default_capture_name
+from bpfprobe.model.noun import replace
 from bpfprobe.model.regex import regex
 from bpfprobe.model.spec import Capture
 from bpfprobe.model.type_names import check_type_name
@@ -15,7 +17,7 @@ from bpfprobe.parse.fetch_type import parse_type
 from bpfprobe.parse.fetcharg import kernel_complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bpfprobe.model.expression import Expression
     from bpfprobe.model.span import SourceText, Span
@@ -28,9 +30,17 @@ _IDENTIFIER = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def parse_capture(
-    source: SourceText, word: Span, before: Sequence[Capture], *, in_program: bool = False
+    source: SourceText,
+    word: Span,
+    before: Sequence[Capture],
+    *,
+    in_program: bool = False,
+    is_kernels: bool = False,
 ) -> Capture:
-    """A capture from a word of a definition; ``before`` are those to its left."""
+    """A capture from a word of a definition; ``before`` are those to its left.
+
+    One without a name is called argN until `with_names`; for the kernel that is its name.
+    """
     start = word.start
     name = ""
     if found := _NAMED.match(word.text):
@@ -41,7 +51,7 @@ def parse_capture(
     value, type_name = parse_value(source, start, word.end, in_program=in_program)
     if not name:
         name_span = source.span(start, word.end)
-        name = _default_name(value, before)
+        name = f"arg{len(before) + 1}"
     if _is_all_arguments(value) and any(_is_all_arguments(other.value) for other in before):
         raise spec_error(
             "DOUBLE_ARGS", "$arg* is there twice", word, "once brings all the arguments there are"
@@ -53,8 +63,46 @@ def parse_capture(
             value.span,
             "leave out the name and the type",
         )
-    check_unused(name, name_span, before)
+    if is_kernels:
+        check_unused(name, name_span, before)
+    elif found:
+        check_unused(name, name_span, [one for one in before if not _is_unnamed(one)])
     return Capture(name, value, type_name, word, name_span)
+
+
+def with_names(captures: Sequence[Capture], *, is_kernels: bool = False) -> list[Capture]:
+    """Return the captures, those without a name called by what they take, else by their place.
+
+    The name of one is never that of another value: ``$arg1`` has its own, wherever it stands. In
+    the kernel's definitions %ax may be arg1 and $arg1 arg2, and $comm is as any other value.
+    """
+    taken = {capture.name for capture in captures if not _is_unnamed(capture)}
+    reserved = HEADER if is_kernels else ()
+    own = {} if is_kernels else _own_names(captures, taken)
+    named = []
+    for place, capture in enumerate(captures, 1):
+        if _is_unnamed(capture):
+            name = own.get(place) or default_capture_name(
+                _own_name(capture.value), taken.union(reserved, own.values()), place
+            )
+            taken.add(name)
+            capture = replace(capture, name=name)
+        named.append(capture)
+    return named
+
+
+def _own_names(captures: Sequence[Capture], taken: Collection[str]) -> dict[int, str]:
+    """Return the names of what has one, by place: of two that are alike the first has it."""
+    own: dict[int, str] = {}
+    for place, capture in enumerate(captures, 1):
+        name = _own_name(capture.value)
+        if _is_unnamed(capture) and can_be_named(name, {*taken, *own.values()}):
+            own[place] = name
+    return own
+
+
+def _is_unnamed(capture: Capture) -> bool:
+    return capture.name_span == capture.span
 
 
 def _is_all_arguments(value: Expression) -> bool:
@@ -123,10 +171,9 @@ def check_unused(name: str, span: Span, before: Sequence[Capture]) -> None:
         )
 
 
-def _default_name(value: Expression, before: Sequence[Capture]) -> str:
-    """The name of what is taken where it has one, else argN by its place, as in the kernel."""
-    name = value.name if isinstance(value, (Name, Variable, MemberOf)) else ""
-    return default_capture_name(name, {capture.name for capture in before}, len(before) + 1)
+def _own_name(value: Expression) -> str:
+    """Return the name of what is taken, empty where it has none."""
+    return value.name if isinstance(value, (Name, Variable, MemberOf)) else ""
 
 
 def _type_colon(text: str, start: int, end: int) -> int:

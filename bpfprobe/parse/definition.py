@@ -37,7 +37,7 @@ from bpfprobe.model.spec import (
     UserPoint,
 )
 from bpfprobe.model.walk import walk
-from bpfprobe.parse.capture import parse_capture
+from bpfprobe.parse.capture import parse_capture, with_names
 from bpfprobe.parse.dialect import Dialect, dialect_of
 from bpfprobe.parse.filter import parse_filter
 from bpfprobe.parse.head import KINDS_HINT, parse_head
@@ -75,7 +75,9 @@ def parse_definition(source: SourceText) -> ProbeSpec:
                 )
             condition = parse_filter(source, word.end, end)
             break
-        capture = parse_capture(source, word, captures, in_program=in_program)
+        capture = parse_capture(
+            source, word, captures, in_program=in_program, is_kernels=is_kernels
+        )
         if is_kernels and capture.type is not None and float_named(capture.type.base):
             raise spec_error(
                 "BAD_TYPE",
@@ -89,7 +91,7 @@ def parse_definition(source: SourceText) -> ProbeSpec:
         name=head.name or default_name(point),
         point=point,
         point_span=head.point_span,
-        captures=tuple(captures),
+        captures=tuple(with_names(captures, is_kernels=is_kernels)),
         filter=condition,
         source=source,
         group=head.group,

@@ -29,13 +29,17 @@ def all_captures(
             found.append(capture)
             continue
         try:
-            found += _arguments(capture, scope, found)
+            found += _arguments(
+                capture, scope, found, {one.name for one in captures if one is not capture}
+            )
         except SpecError as error:
             wrong.extend(error.diagnostics)
     return found
 
 
-def _arguments(capture: Capture, scope: Scope, before: list[Capture]) -> list[Capture]:
+def _arguments(
+    capture: Capture, scope: Scope, before: list[Capture], names: set[str]
+) -> list[Capture]:
     span = capture.value.span
     if scope.is_inside or scope.file_offset is not None or not scope.has_registers:
         raise spec_error(
@@ -54,10 +58,10 @@ def _arguments(capture: Capture, scope: Scope, before: list[Capture]) -> list[Ca
     made: list[Capture] = []
     for number in range(1, scope.argument_count + 1):
         scope.argument(number, span)  # raises for what cannot be reached
-        names = [
+        own = [
             name for name, operand in scope.arguments.items() if operand is scope.numbered[number]
         ]
-        taken = {other.name for other in (*before, *made)}
-        name = default_capture_name(names[0] if names else "", taken, len(before) + len(made) + 1)
+        taken = names.union(other.name for other in (*before, *made))
+        name = default_capture_name(own[0] if own else "", taken, len(before) + len(made) + 1)
         made.append(Capture(name, Variable(f"arg{number}", span), None, capture.span, span))
     return made

@@ -1,11 +1,11 @@
-"""Captures without a name that take a field whose name every event has as well."""
+"""Captures without a name: that of an argument or a field is for the capture that takes it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.model.expression import MemberOf, Name
-from bpfprobe.model.layout import HEADER
+from bpfprobe.model.expression import MemberOf, Name, Variable
+from bpfprobe.model.names import can_be_named, name_by_place
 from bpfprobe.model.noun import replace
 
 if TYPE_CHECKING:
@@ -16,25 +16,45 @@ if TYPE_CHECKING:
 
 
 def named_for_fields(captures: Sequence[Capture], scope: Scope) -> list[Capture]:
-    """Return the captures, those that take an argument or a field called so named for it."""
-    taken = {capture.name for capture in captures}
-    named: list[Capture] = []
-    for capture in captures:
-        name = _field_of_a_hit(capture, scope)
-        if name and name not in taken:
+    """Return the captures, named so that no builtin has the name of an argument or a field.
+
+    Before this they are named by their words alone, for which ``$pid`` and ``pid`` are alike.
+    """
+    taken = {one.name for one in captures if not _is_namesake(one, scope)}
+    owners: dict[int, str] = {}
+    for place, capture in enumerate(captures, 1):
+        name = _field_of(capture, scope)
+        if name and can_be_named(name, taken):
+            owners[place] = name
             taken.add(name)
-            capture = replace(capture, name=name)
-        named.append(capture)
+    named: list[Capture] = []
+    for place, capture in enumerate(captures, 1):
+        name = owners.get(place, "")
+        if not name and _is_namesake(capture, scope):
+            name = name_by_place(place, taken.union(scope.arguments))
+            taken.add(name)
+        named.append(replace(capture, name=name) if name else capture)
     return named
 
 
-def _field_of_a_hit(capture: Capture, scope: Scope) -> str:
-    """Return the name of an argument or field like ``pid`` that a capture takes, else ""."""
-    if capture.name_span != capture.span or not capture.name.startswith("arg"):
-        return ""  # it was given a name
+def _is_namesake(capture: Capture, scope: Scope) -> bool:
+    """Whether a capture has the name of an argument or field of which it is not the value."""
+    if capture.name_span != capture.span or not isinstance(capture.value, Variable):
+        return False
+    name = capture.value.name
+    if name != capture.name or name not in scope.arguments or scope.is_eprobe:
+        return False
+    number = name.removeprefix("arg")
+    return not number.isdecimal() or (scope.numbered.get(int(number)) is not scope.arguments[name])
+
+
+def _field_of(capture: Capture, scope: Scope) -> str:
+    """Return the name of the argument or field that a capture takes without its name, else ""."""
+    if capture.name_span != capture.span or not capture.name.startswith(("arg", "value")):
+        return ""  # it has its own, or was given one
     match capture.value:
-        case Name(name) if name in HEADER and name in scope.arguments:
+        case Name(name) if name in scope.arguments:
             return name
-        case MemberOf(Name("args"), name) if name in HEADER and not scope.has_args:
+        case MemberOf(Name("args"), name) if not scope.has_args:
             return name
     return ""

@@ -97,7 +97,7 @@ def test_a_type_error_names_the_field(make: Any, given: dict[str, Any], message:
         (bp.kprobe, {"function": ""}, "BAD_PROBE_ADDR", "place", ""),
         (bp.kprobe, {"function": "a b"}, "BAD_PROBE_ADDR", "place", "a b"),
         (bp.kprobe, {"function": "f", "event": "a b"}, "BAD_EVENT_NAME", "event", "a b"),
-        (bp.kprobe, {"function": "f", "time": "a"}, "USED_ARG_NAME", "capture", "time"),
+        (bp.kprobe, {"function": "f", "names": "a"}, "USED_ARG_NAME", "capture", "names"),
         (bp.kprobe, {"function": "f", "x": "a +"}, "NO_ARG_BODY", "capture x", ""),
         (bp.kprobe, {"function": "f", "filter": ""}, "NO_FILTER", "filter", ""),
         (bp.kprobe, {"function": "f", "x": "1" * 5000}, "ARG_TOO_LONG", "capture x", "1" * 40),

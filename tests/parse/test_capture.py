@@ -54,7 +54,7 @@ def test_a_default_name_that_is_taken_gives_way_to_the_place() -> None:
         ("1a=@11", "BAD_ARG_NAME", "1a"),
         (f"{'n' * 33}=@11", "ARG_NAME_TOO_LONG", "n" * 33),
         ("var1=@12", "USED_ARG_NAME", "var1"),
-        ("time=@12", "USED_ARG_NAME", "time"),
+        ("faults=@12", "USED_ARG_NAME", "faults"),
         ("names=@12", "USED_ARG_NAME", "names"),
         ("_x=@12", "USED_ARG_NAME", "_x"),
         ("x=$arg*", "BAD_VAR", "$arg*"),

@@ -154,8 +154,8 @@ DIFFERENCES = (
     ),
     Difference(
         RESERVED,
-        "time, pid, tid, cpu, comm and the methods of an event are there in every event, and names "
-        "with _ in front are kept for more of them: another name has to be given",
+        "the methods of an event (names, raw, faults ...) are there in every event, and names with "
+        "_ in front are kept for what it says of the hit: another name has to be given",
         _is_reserved,
     ),
     Difference(
