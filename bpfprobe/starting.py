@@ -106,10 +106,20 @@ def _attached(made: Object, engine: Engine, notify: Callable[[Notice], object]) 
 
 
 def tell_of_many(wiring: Wiring, notify: Callable[[Notice], object]) -> None:
-    """Say of each probe that goes to several places how many they are."""
+    """Say of each probe that goes to several places how many they are, and where none is left."""
     for probe in wiring.probes:
         if probe.places > 1:
             notify(Notice("PLACES", f"{probe.layout.name} goes to {probe.places} places"))
+        sites = [probe.site, *(site for _, site in probe.more)]
+        if probe.entry_site is not None or any(getattr(site, "returns", True) for site in sites):
+            from bpfprobe.model.never_returns import never_returning  # most probes are entries
+
+            names = never_returning(sites)
+            if names:
+                shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+                never = "never returns" if len(names) == 1 else "never return"
+                text = f"{shown} {never}: {probe.layout.name} has no event of it"
+                notify(Notice("NEVER_RETURNS", text))
 
 
 def _kept(

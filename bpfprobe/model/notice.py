@@ -13,6 +13,8 @@ class Notice:
 
     ==================  =========================================================================
     PLACES              a probe goes to more than one place; told before it is attached
+    NEVER_RETURNS       a probe is on the return of a function that never returns, as do_exit; told
+                        before it is attached
     OTHER_FILE          a process of another mount namespace runs another file at a path that is
                         probed; told after
     WAITS               a probe is attached nowhere, since the file it is for is not there yet
