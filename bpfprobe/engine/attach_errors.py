@@ -109,22 +109,23 @@ _TRACEPOINT = {
     ),
     errno.EINVAL: (
         "NOT_PROBEABLE",
-        "the kernel does not attach this program to this tracepoint: it reads past the event's "
-        "fields, or the tracepoint is of another number",
-        "look at the event's format file in tracefs",
+        "this is not a tracepoint but a kprobe or uprobe event, which tracefs lists beside them, "
+        "or the event has gone since its number was read",
+        "bpfprobe list --defined shows its definition: give that in its place (p:NAME PLACE ...)",
     ),
     errno.ENODEV: (
         "NO_TRACEPOINT",
-        "the tracepoint's module has gone",
-        "modprobe the module",
+        "no program can be attached to it: it is a synthetic event, which ftrace makes of others",
+        "probe the events that it is made of, or the function that they are in",
     ),
 }
 
 _ANY = {
     errno.EMFILE: (
         "TOO_MANY_FILES",
-        "this process has as many open files as it may have; each probe takes one",
-        "ulimit -n with a larger number, or fewer probes",
+        "this process has as many open files as it may have: a probe takes two, and "
+        "one of a return that keeps something from entry four",
+        "a larger hard limit (ulimit -Hn), or fewer probes",
     ),
     errno.ENFILE: ("TOO_MANY_FILES", "the system has too many open files", "sysctl fs.file-max"),
     errno.ENOSPC: (

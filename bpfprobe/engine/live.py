@@ -148,8 +148,10 @@ class LiveEngine:
 
     def open_perf(self, map_fd: int, pages_per_cpu: int, wakeup_bytes: int) -> PerfBuffer:
         """Open the perf buffers of all CPUs."""
-        from bpfprobe.engine.perf_buffer import PerfBuffer  # as above
+        from bpfprobe.engine.available_memory import check_available  # as above
+        from bpfprobe.engine.perf_buffer import PerfBuffer
 
+        check_available(pages_per_cpu)
         return PerfBuffer(self._kernel, self._guard, map_fd, pages_per_cpu, wakeup_bytes)
 
     def read_percpu(self, map_fd: int, key: int, value_size: int) -> list[bytes]:

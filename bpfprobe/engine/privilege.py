@@ -96,6 +96,22 @@ def _missing(action: str, privileges: Privileges) -> PrivilegeError:
     )
 
 
+def raise_file_limit() -> bool:
+    """Raise the soft RLIMIT_NOFILE to the hard one, once it was reached; True if it was below.
+
+    Only then: a program with more than 1,024 files cannot use select(2), and its children inherit
+    the limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return False
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # a hard limit above sysctl fs.nr_open, which only root may keep
+        return False
+    return True
+
+
 def raise_memlock(release: str) -> bool:
     """Raise RLIMIT_MEMLOCK as far as allowed, where BPF maps count against it (before 5.11).
 

@@ -8,6 +8,7 @@ the tail is zero. So the structures are packed here, as short as each command al
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from bpfprobe.errors import LoadError
@@ -102,11 +103,18 @@ class Kernel:
 
     def _call(self, number: int, *arguments: int) -> int:
         result = int(self._syscall(number, *arguments))
+        if result < 0 and ctypes.get_errno() == errno.EMFILE:
+            from bpfprobe.engine.privilege import raise_file_limit  # few starts come to it
+
+            if raise_file_limit():
+                result = int(self._syscall(number, *arguments))
+            else:
+                ctypes.set_errno(errno.EMFILE)
         if result < 0:
             raise _os_error()
         return result
 
 
 def _os_error() -> OSError:
-    errno = ctypes.get_errno()
-    return OSError(errno, os.strerror(errno))
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
