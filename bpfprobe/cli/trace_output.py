@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bpfprobe.deliver.clock import WallClock
+from bpfprobe.deliver.clock import CurrentClock
 from bpfprobe.deliver.front import JSON_NAMES, Front
 from bpfprobe.model.noun import dataclass, replace
 from bpfprobe.model.options import OptionError
@@ -84,7 +84,7 @@ def _front(args: argparse.Namespace, start_ns: int) -> Front:
     form = "clock" if args.time else ""
     if args.timestamp:
         form = "unix" if args.unix_timestamp else "offset"
-    return Front(WallClock.now(), start_ns, form, args.print_cpu)
+    return Front(CurrentClock(), start_ns, form, args.print_cpu)
 
 
 def _json(session: Session, probes: Sequence[Probe], front: Front) -> Rows:

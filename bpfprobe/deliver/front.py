@@ -8,7 +8,7 @@ from bpfprobe.model.event import of_hit
 from bpfprobe.model.noun import dataclass
 
 if TYPE_CHECKING:
-    from bpfprobe.deliver.clock import WallClock
+    from bpfprobe.deliver.clock import CurrentClock, WallClock
     from bpfprobe.model.event import Event
 
 SECOND_NS = 1_000_000_000
@@ -24,7 +24,7 @@ class Front:
     digits of a second.
     """
 
-    clock: WallClock
+    clock: WallClock | CurrentClock
     start_ns: int
     time: str = ""
     cpu: bool = False
