@@ -6,6 +6,8 @@ stays in ``spelling``, so that a person sees ``const char *`` and not an id.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from bpfprobe.model.noun import dataclass
 
 
@@ -79,7 +81,8 @@ class KOther:
     """What cannot be read as a value: void, a function, a forward declaration, a long double.
 
     ``is_float`` for floats of other sizes than `KFloat` has, decimal ones, and complex numbers;
-    ``base`` is what such a type is called under all typedefs, ``complex`` for the last.
+    ``base`` is what such a type is called under all typedefs, ``complex`` for the last and
+    ``function`` for a function.
     ``is_unknown`` for a kind of type that came into BTF after this was written: it may have a size.
     """
 
@@ -128,7 +131,9 @@ class Parameter:
     ``register`` is DWARF's number of the one that holds it on entry, or its address where
     functions are handed that (``by_reference``), -1 where none is named; ``is_removed`` where the
     compiler made the function do without it, ``is_unplaced`` where it may have: the debug
-    information has no place for it.
+    information has no place for it. ``pieces`` are the registers, with how many bytes
+    each has, of what the debug information says to be in several, -1 for bytes that are in
+    none.
     """
 
     name: str
@@ -137,16 +142,38 @@ class Parameter:
     is_removed: bool = False
     is_unplaced: bool = False
     by_reference: bool = False
+    pieces: tuple[tuple[int, int], ...] = ()
+
+
+class Abi(Enum):
+    """Whose rules say where a function finds its arguments.
+
+    GO_STACK is Go before 1.17. GO_GENERIC is Go's function for several types, which is handed one
+    thing more than its source says. RUST_OLD returns structs of two words in more than one way.
+    """
+
+    C = "C"
+    GO = "Go"
+    GO_STACK = "Go, on the stack"
+    GO_GENERIC = "Go, for several types"
+    RUST = "Rust"
+    RUST_OLD = "old Rust"
 
 
 @dataclass(frozen=True, slots=True)
 class Prototype:
-    """What BTF says of a function."""
+    """What BTF or DWARF says of a function. ``results`` counts what it returns, in Go alone.
+
+    ``is_changed`` where the compiler says that it is handed or returns something else.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
     returns: KType
     variadic: bool = False
+    abi: Abi = Abi.C
+    results: int = 1
+    is_changed: bool = False
 
     def __str__(self) -> str:
         args = [declared(p.type, p.name) for p in self.parameters]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import spec_error
-from bpfprobe.model.ktype import KArray, KOther, KStruct
+from bpfprobe.model.ktype import KArray, KOther, KPointer, KStruct
 from bpfprobe.model.value import BytesAt, Space, Value
 from bpfprobe.resolve.expressions import resolve_number
 from bpfprobe.resolve.operand import (
+    ByValueOperand,
     MemoryOperand,
     NumberOperand,
     Operand,
@@ -49,6 +50,9 @@ def _place(operand: Operand) -> tuple[Value, Space] | None:
     if isinstance(operand, NumberOperand):
         into = operand.points_into
         return operand.value, Space.ANY if into is Space.KERNEL else into
+    if isinstance(operand, ByValueOperand) and isinstance(operand.ktype, KPointer):
+        pointer = number_of(operand)
+        return (pointer, operand.space) if pointer is not None else None
     if not isinstance(operand, MemoryOperand):
         return None
     if operand.ktype is None or isinstance(operand.ktype, (KArray, KOther, KStruct)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.ktype import KFloat, KInt, KOther, KPointer, KStruct
+from bpfprobe.model.ktype import Abi, KFloat, KInt, KOther, KPointer, KStruct
 from bpfprobe.model.noun import replace
 from bpfprobe.model.scalar import F32, F64, X64
 from bpfprobe.model.value import (
@@ -32,6 +32,8 @@ from bpfprobe.resolve.operand import (
     scalar_of,
     text_space,
 )
+from bpfprobe.resolve.parts import in_parts, parts_named
+from bpfprobe.resolve.rust_passing import is_rust_result_in_memory, rust_aggregate, rust_passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,10 +58,15 @@ def argument_places(
 
     ``space`` is that of the function, ``members`` gives those of a struct.
     """
+    if prototype.abi in (Abi.GO, Abi.GO_STACK, Abi.GO_GENERIC):
+        from bpfprobe.resolve.go_passing import go_places
+
+        yield from go_places(prototype, arch, members, space=space, returns=returns)
+        return
     believed = _believed(prototype, arch, members)
     places = _Places(prototype, arch, members, space=space, returns=returns)
     for n, parameter in enumerate(prototype.parameters):
-        if n >= believed and parameter.register not in arch.dwarf_arguments:
+        if n >= believed and not _is_named(parameter, arch):
             yield parameter, _removed(parameter, prototype.name)
         else:
             yield parameter, places.next(parameter)
@@ -80,12 +87,23 @@ class _Places:
         self.numbers = 0
         self._floats = 0
         self._slots = 0
+        self._is_rust = prototype.abi in (Abi.RUST, Abi.RUST_OLD)
         if self._is_x86:
-            self._begin_after_result(prototype.returns)
+            self._begin_after_result(prototype)
 
-    def _begin_after_result(self, ktype: KType) -> None:
+    def _begin_after_result(self, prototype: Prototype) -> None:
         """Leave out the hidden first argument that says where a large result is to be put."""
+        ktype = prototype.returns
         if is_number(ktype) or _is_nothing(ktype):
+            return
+        if self._is_rust:
+            in_memory = is_rust_result_in_memory(ktype, prototype.abi, self._members)
+            self.numbers = int(in_memory or 0)
+            if in_memory is None:
+                self._lost = (
+                    f"has no place that is known, as Rust has several ways to return "
+                    f"{ktype.spelling}, and its debug information says where none is"
+                )
             return
         passing = passing_of(ktype, self._members, self._arch)
         if passing is None:
@@ -105,13 +123,24 @@ class _Places:
         is_one = by_reference or is_number(parameter.type)
         if parameter.register in self._arch.dwarf_arguments and is_one:
             self.numbers = self._arch.dwarf_arguments.index(parameter.register)
+        elif self._is_rust and not is_one and (named := self._named(parameter)) is not None:
+            name = parameter.name or "one without a name"
+            self._lost = self._lost or f"comes after {name}, which Rust has no fixed place for"
+            return named
         elif self._lost:
             return _behind(parameter, self._lost)
         if by_reference:
             return self._at(self._next_number(X64), 0, parameter)
         if is_number(parameter.type):
             return self._number(parameter)
-        passing = passing_of(parameter.type, self._members, self._arch)
+        if self._is_rust:
+            passing = rust_passing(parameter.type, self._members, self._arch)
+            if passing is None or len(passing.registers) > len(self._arch.arguments) - self.numbers:
+                name = parameter.name or "one without a name"
+                self._lost = f"comes after {name}, which Rust has no fixed place for"
+                return rust_aggregate(parameter)
+        else:
+            passing = passing_of(parameter.type, self._members, self._arch)
         if passing is None:
             name = parameter.name or "one without a name"
             self._lost = f"comes after {name}, whose place is not known, and neither is its own"
@@ -124,6 +153,22 @@ class _Places:
         if registers is not None:
             return self._in_registers(parameter, passing, registers)
         return self._stacked(parameter, passing)
+
+    def _named(self, parameter: Parameter) -> Operand | None:
+        """Return a struct that is where the debug information says, None where it does not."""
+        parts = parts_named(parameter, self._arch)
+        if not parts or not all(part.register in self._arch.arguments for part in parts):
+            return None
+        if sum(part.size for part in parts) != parameter.type.size:
+            return None
+        return in_parts(
+            parts,
+            parameter.type,
+            self._members,
+            lambda one: register_name(self._arch, one),
+            self._space,
+            returns=self._returns,
+        )
 
     def _number(self, parameter: Parameter) -> Operand:
         scalar = scalar_of(parameter.type)
@@ -248,12 +293,20 @@ def register_name(arch: Arch, member: str) -> str:
     return "%" + next(name for name, of_it in arch.registers.items() if of_it == member)
 
 
+def _is_named(parameter: Parameter, arch: Arch) -> bool:
+    """Whether the debug information names registers that arguments are in."""
+    numbers = [parameter.register] if not parameter.pieces else [n for n, _ in parameter.pieces]
+    return all(number in arch.dwarf_arguments for number in numbers)
+
+
 def _believed(prototype: Prototype, arch: Arch, members: Members) -> int:
     """How many parameters, from the first, are where the convention puts them.
 
     A compiler may change what a function is handed where it knows all who call it. The registers
     that the debug information names bear out what comes before them, or belie it all.
     """
+    if prototype.is_changed:
+        return 0
     if not any(p.is_unplaced or p.is_removed or p.register >= 0 for p in prototype.parameters):
         return len(prototype.parameters)
     places = _Places(prototype, arch, members, space=Space.USER, returns=False)

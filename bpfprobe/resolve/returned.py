@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.ktype import KOther
+from bpfprobe.model.ktype import Abi, KArray, KFloat, KInt, KOther, KStruct
 from bpfprobe.model.scalar import X64
-from bpfprobe.model.value import Kept, RegisterValue, ReturnValue
+from bpfprobe.model.value import Argument, Kept, RegisterValue, ReturnValue
 from bpfprobe.resolve.convention import NUMBER, is_number, passing_of
 from bpfprobe.resolve.operand import scalar_of
 from bpfprobe.resolve.passing import (
@@ -20,6 +20,7 @@ from bpfprobe.resolve.passing import (
     number_operand,
     register_name,
 )
+from bpfprobe.resolve.rust_passing import rust_return
 
 if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
@@ -39,9 +40,17 @@ def returned(
     if ktype == _VOID:
         return _nothing(prototype, "nothing (void)")
     scalar = scalar_of(ktype)
+    if prototype.is_changed:
+        return _changed(prototype, arch)
+    plain = is_number(ktype) or isinstance(ktype, KFloat)
+    if prototype.abi is Abi.GO_STACK or (_is_go(prototype) and not plain):
+        return _unknown(prototype, arch)
     if is_number(ktype) and scalar is not None:
         return number_operand(ReturnValue(scalar), ktype, space)
-    passing = passing_of(ktype, members, arch)
+    if prototype.abi in (Abi.RUST, Abi.RUST_OLD) and isinstance(ktype, (KInt, KStruct, KArray)):
+        passing = rust_return(ktype, members, arch) if isinstance(ktype, KStruct) else None
+    else:
+        passing = passing_of(ktype, members, arch)
     if passing is None:
         return _unknown(prototype, arch)
     if passing.is_nothing:
@@ -50,6 +59,8 @@ def returned(
         # On arm64 the register that had the address need not have it any more.
         address = arch.result_address
         base: Value = Kept(RegisterValue(address)) if address else ReturnValue(X64)
+        if not address and prototype.abi in (Abi.RUST, Abi.RUST_OLD):
+            base = Argument(1)  # rustc -O does not hand the address back
         return in_memory(base, 0, ktype, space)
     if NUMBER not in passing.registers:
         return _in_vectors(prototype, arch)
@@ -59,11 +70,25 @@ def returned(
     return by_value(ktype, passing, values, names, members, space)
 
 
+def _is_go(prototype: Prototype) -> bool:
+    return prototype.abi in (Abi.GO, Abi.GO_GENERIC)
+
+
 def _nothing(prototype: Prototype, what: str) -> TargetError:
     return TargetError(
         f"{prototype.name} returns {what}",
         code="NO_RETVAL",
         hint="leave it out; its arguments and duration are there",
+    )
+
+
+def _changed(prototype: Prototype, arch: Arch) -> TargetError:
+    register = register_name(arch, arch.return_values[0])
+    return TargetError(
+        f"the compiler changed what {prototype.name} is handed or returns, as all its callers "
+        "agree, and its debug information does not say to what",
+        code="NO_RETVAL",
+        hint=f"{register} takes the register as it is",
     )
 
 

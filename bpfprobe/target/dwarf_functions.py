@@ -8,6 +8,7 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
 from bpfprobe.model.noun import replace
 from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.target.dwarf_languages import abi_of, is_changed, is_result, pieces_of
 from bpfprobe.target.dwarf_locations import locations
 from bpfprobe.target.dwarf_passing import is_by_reference
 from bpfprobe.target.dwarf_types import type_of
@@ -48,13 +49,21 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
 
     Of a clone, what the compiler took away is marked, and is where the source has it.
     """
-    own = _parameters(function)
+    abi = abi_of(function, entries.name_of(function))
+    own: list[Die] = []
+    results: list[Die] = []
+    for one in _parameters(function):
+        (results if is_result(one) else own).append(one)
     there = [one for one in own if not _is_removed(one)]
     if len(own) > _MOST_PARAMETERS:
         raise ValueError(f"a function has {len(own)} parameters")
     parameters = [_parameter(one, entries, address) for one in there]
     names = {parameter.name for parameter in parameters}
-    in_source = {entries.name_of(one): one for one in _parameters_in_source(function, entries)}
+    in_source = {
+        entries.name_of(one): one
+        for one in _parameters_in_source(function, entries)
+        if not is_result(one)
+    }
     in_source |= {entries.name_of(one): one for one in own if entries.name_of(one) not in in_source}
     removed = {name: one for name, one in in_source.items() if name and name not in names}
     if removed:
@@ -63,8 +72,11 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
         order = list(in_source)
         parameters.sort(key=lambda parameter: order.index(parameter.name))
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children(function))
-    returns = _handed(function, entries)
-    return Prototype(entries.name_of(function), tuple(parameters), returns, variadic)
+    returns = _handed(results[0] if results else function, entries)
+    name = entries.name_of(function)
+    return Prototype(
+        name, tuple(parameters), returns, variadic, abi, len(results) or 1, is_changed(function)
+    )
 
 
 def is_described(function: Die) -> bool:
@@ -93,7 +105,14 @@ def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
     name, ktype = entries.name_of(die), _handed(die, entries)
     register, by_reference = _on_entry(address, die)
     is_unplaced = "DW_AT_location" not in die.attributes and _is_of_llvm(die)
-    return Parameter(name, ktype, register, is_unplaced=is_unplaced, by_reference=by_reference)
+    return Parameter(
+        name,
+        ktype,
+        register,
+        is_unplaced=is_unplaced,
+        by_reference=by_reference,
+        pieces=() if register >= 0 else pieces_of(_place_at(address, die)),
+    )
 
 
 def _handed(die: Die, entries: Entries) -> KType:
@@ -165,6 +184,14 @@ def _on_entry(address: int, parameter: Die) -> tuple[int, bool]:
 def _is_one_number(code: Sequence[int]) -> bool:
     """Whether it is one number in seven bits a byte, of which the last has the highest bit 0."""
     return bool(code) and code[-1] < 0x80 and all(byte >= 0x80 for byte in code[:-1])
+
+
+def _place_at(address: int, parameter: Die) -> Sequence[int]:
+    """Return DWARF's operations for where it is at an address, none where that is not said."""
+    for start, end, place in _places(parameter):
+        if start <= address < end:
+            return place
+    return ()
 
 
 def _places(parameter: Die) -> Iterator[Place]:

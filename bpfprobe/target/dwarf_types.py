@@ -95,7 +95,7 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
     if die.tag == "DW_TAG_string_type":
         return _text(die)
     if die.tag == "DW_TAG_subroutine_type":
-        return KOther("a function", size)
+        return KOther("a function", size, base="function")
     if die.tag is None:
         raise ValueError("a type is the end of a list of entries")
     return KOther(name or str(die.tag), size)

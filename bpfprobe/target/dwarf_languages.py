@@ -1,0 +1,97 @@
+"""What DWARF says of a function's language, as far as it decides where arguments are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bpfprobe.model.ktype import Abi
+from bpfprobe.target.dwarf_entries import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfprobe.target.dwarf_units import Die
+
+_LANG_GO, _LANG_RUST = 0x16, 0x1C  # DW_LANG_*: DWARF 5, 7.12
+_GENERIC = "[go.shape."
+# rustc 1.49 (pull request 77434), and again 124373 and 131211, changed how structs of two words
+# are returned; what is written here was seen with 1.95.
+_SURE_RUST = (1, 95)
+_RUSTC = re.compile(r"rustc version (\d+)\.(\d+)")
+_FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
+_PIECE = 0x93  # DW_OP_piece
+_CC_NOCALL = 3  # DW_CC_nocall: DWARF 5, 7.15
+
+
+def abi_of(function: Die, name: str) -> Abi:
+    """Return whose calling convention a function follows by the language of its unit.
+
+    Rust says nowhere whether a function is ``extern "C"``.
+    """
+    top = function.cu.get_top_DIE()
+    language = number(top, "DW_AT_language")
+    if language == _LANG_GO:
+        # "regabi" is among what cmd/link notes of the compiler since Go 1.17.
+        if "regabi" not in _producer(top):
+            return Abi.GO_STACK
+        return Abi.GO_GENERIC if _GENERIC in name else Abi.GO
+    if language != _LANG_RUST:
+        return Abi.C
+    version = _RUSTC.search(_producer(top))
+    is_sure = version is not None and (int(version[1]), int(version[2])) >= _SURE_RUST
+    return Abi.RUST if is_sure else Abi.RUST_OLD
+
+
+def is_changed(function: Die) -> bool:
+    """Return whether the compiler handed over less, or returns less, than the type says.
+
+    LLVM marks what its passes changed as not to be called by a debugger.
+    """
+    return number(function, "DW_AT_calling_convention") == _CC_NOCALL
+
+
+def is_result(parameter: Die) -> bool:
+    """Return whether what stands among the parameters is a result, as Go has it."""
+    return bool(number(parameter, "DW_AT_variable_parameter"))
+
+
+def pieces_of(place: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the registers that have a value, with the bytes in each; 0 bytes for all of it.
+
+    -1 stands for bytes that are nowhere. Empty for what is not in registers alone.
+    """
+    found: list[tuple[int, int]] = []
+    register, at = -1, 0
+    while at < len(place):
+        operation = place[at]
+        at += 1
+        if _FIRST_REGISTER <= operation <= _LAST_REGISTER and register < 0:
+            register = operation - _FIRST_REGISTER
+        elif operation == _PIECE:
+            size, at = _leb(place, at)
+            found.append((register, size))
+            register = -1
+        else:
+            return ()
+    if register >= 0:
+        return () if found else ((register, 0),)
+    return tuple(found) if any(one >= 0 for one, _ in found) else ()
+
+
+def _leb(place: Sequence[int], at: int) -> tuple[int, int]:
+    """Return the unsigned LEB128 number at a place, and where what follows begins."""
+    found, shift = 0, 0
+    while at < len(place):
+        byte = place[at]
+        found |= (byte & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if not byte & 0x80:
+            break
+    return found, at
+
+
+def _producer(top: Die) -> str:
+    attribute = top.attributes.get("DW_AT_producer")
+    text = attribute.value if attribute is not None else b""
+    return text.decode(errors="replace") if isinstance(text, bytes) else ""
