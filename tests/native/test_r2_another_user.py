@@ -96,7 +96,8 @@ def alice() -> Iterator[Path]:
 
 @pytest.fixture
 def other_user(alice: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", OTHER_USER, *(str(alice / name) for name in FOLDERS)]
+    python = os.path.realpath(sys.executable)  # the one of .venv may lie in root's folder
+    command = [python, "-c", OTHER_USER, *(str(alice / name) for name in FOLDERS)]
     with subprocess.Popen(
         command, user=ALICE, group=ALICE, extra_groups=[], cwd="/", env={"EVIL": EVIL},
         stdout=subprocess.PIPE, text=True,

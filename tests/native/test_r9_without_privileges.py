@@ -28,6 +28,7 @@ pytestmark = needs_uprobes
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+PYTHON = os.path.realpath(sys.executable)  # any user may run it, unlike the one of .venv
 COMMANDS = {
     "trace uprobe:c:malloc": 77,
     "trace kprobe:vfs_read": 77,
@@ -87,7 +88,7 @@ def answer(
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PYTHONPATH": str(checkout)}
     done = subprocess.run(
         [*before, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "timeout",
-         "60", sys.executable, "-S", "-B", *words],
+         "60", PYTHON, "-S", "-B", *words],
         cwd="/", env=environment, capture_output=True, text=True, check=False, preexec_fn=refuse,
     )  # fmt: skip
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
@@ -138,7 +139,7 @@ def test_names_of_the_kernel_that_cannot_be_read(command: str, checkout: Path) -
     words = ["-m", "bpfprobe", *command.split()]
     done = subprocess.run(
         [*hidden, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-         sys.executable, "-S", "-B", *words],
+         PYTHON, "-S", "-B", *words],
         cwd="/", env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(checkout)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
