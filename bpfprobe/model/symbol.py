@@ -12,12 +12,15 @@ class Location:
     """``name`` plus ``offset`` bytes; ``size`` bytes belong to the name (0: not known).
 
     ``module`` is the kernel's module or the program's file, empty for the kernel itself.
+    Of C++ and Rust ``name`` is what the source calls the function, and ``symbol`` what the file
+    does; elsewhere ``symbol`` is empty.
     """
 
     name: str
     offset: int
     size: int = 0
     module: str = ""
+    symbol: str = ""
 
 
 class Symbolizer(Protocol):

@@ -15,7 +15,7 @@ _MOST_TEXT = 64 << 20
 
 _TAG = regex(r"\[abi:\w+\]")
 _QUALIFIER = regex(r"(?: (?:const|volatile)| ?&{1,2})+$")
-_MANGLED = ("_Z", "_R")
+MANGLED = ("_Z", "_R")
 
 
 def looks_like_source(name: str) -> bool:
@@ -102,7 +102,7 @@ class SourceNames:
     """The mangled ones among ``names``, by the names in their sources."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._mangled = sorted(name for name in names if name.startswith(_MANGLED))
+        self._mangled = sorted(name for name in names if name.startswith(MANGLED))
         self._room = _MOST_TEXT
 
     def find(self, name: str) -> tuple[tuple[str, str], ...]:
@@ -132,7 +132,7 @@ class SourceNames:
 
     def of(self, mangled: str) -> str:
         """The source's name of a symbol as it can be typed, empty for one that is not mangled."""
-        if not mangled.startswith(_MANGLED):
+        if not mangled.startswith(MANGLED):
             return ""
         found = next((source for _, source in self._demangled([mangled])), "")
         self._room -= len(found)

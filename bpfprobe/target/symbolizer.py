@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import BpfprobeError
+from bpfprobe.errors import BpfprobeError, MissingLibraryError
 from bpfprobe.model.symbol import Location
 from bpfprobe.target.binaries import LiveBinaries
 from bpfprobe.target.files import Files
 from bpfprobe.target.jit_names import JitNames, may_be_made
 from bpfprobe.target.kallsyms import Kallsyms
 from bpfprobe.target.process_maps import ProcessMaps
+from bpfprobe.target.source_names import MANGLED
 from bpfprobe.target.vdso import VDSO, vdso_functions
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class LiveSymbolizer:
         self._made = JitNames(self._files)
         self._places: dict[int, Location | None] = {}
         self._tables: dict[tuple[int, int], FunctionTable | None] = {}
+        self._source_names: dict[str, str] = {}
         self.listen = self._maps.listen
         if told is not None:
             self._maps.look_around()
@@ -76,7 +78,19 @@ class LiveSymbolizer:
                 return made
         if found is None:
             return Location("", offset, 0, place.path)
-        return Location(found.name, offset - found.offset, found.size, place.path)
+        source = self._in_source(found.name)
+        symbol = found.name if source else ""
+        return Location(source or found.name, offset - found.offset, found.size, place.path, symbol)
+
+    def _in_source(self, symbol: str) -> str:
+        """What the source calls a function, empty where that is the symbol itself or not known."""
+        if not symbol.startswith(MANGLED):
+            return ""
+        if symbol not in self._source_names:
+            if len(self._source_names) >= MAX_ADDRESSES:
+                self._source_names.clear()
+            self._source_names[symbol] = _demangled(symbol)
+        return self._source_names[symbol]
 
     @cached_property
     def _kallsyms(self) -> Kallsyms:
@@ -126,3 +140,12 @@ class LiveSymbolizer:
     def _vdso(self) -> FunctionTable | None:
         """The functions of the kernel's own library, which all programs of this machine share."""
         return vdso_functions()
+
+
+def _demangled(symbol: str) -> str:
+    from bpfprobe.target.demangler import the_demangler  # which loads a library
+
+    try:
+        return the_demangler().demangle(symbol)
+    except MissingLibraryError:  # it may be another's; the symbol is a name as well
+        return ""
