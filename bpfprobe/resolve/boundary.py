@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import SpecError, spec_error
+from bpfprobe.resolve.arm64_instructions import arm64_refusal
 
 if TYPE_CHECKING:
     from bpfprobe.model.machine import Binary, FileOffset, Instruction
@@ -51,7 +52,7 @@ def boundary_note(
         return f"whether an instruction begins there is not checked: {found.unknown}"
     if found.start != here:
         raise _inside(point, here, span, binary, found)
-    if binary.machine == "x86_64" and (reason := _refusal(found)):
+    if reason := _refusal(found, binary.machine):
         # Where no process runs the file yet the attach would succeed, and nothing would ever come.
         what = f"`{found.text}`" if found.text else "the instruction there"
         behind = _shown(point, here, here + found.size)
@@ -79,8 +80,12 @@ def _inside(
     )
 
 
-def _refusal(found: Instruction) -> str:
+def _refusal(found: Instruction, machine: str) -> str:
     """What of an instruction the kernel does not follow, empty where nothing is known."""
+    if machine == "aarch64":
+        return arm64_refusal(bytes.fromhex(found.encoding))
+    if machine != "x86_64":
+        return ""
     for byte in bytes.fromhex(found.encoding):
         if byte in _REFUSED_PREFIXES:
             return f"it has {_REFUSED_PREFIXES[byte]}"

@@ -31,21 +31,22 @@ def instruction_at(
     elf: ElfFile, data: Bytes, function: BinarySymbol | None, offset: FileOffset
 ) -> Instruction:
     """See `Target.instruction_at`; ``function`` is the one that symbols have at the place."""
+    if elf.machine == "aarch64":
+        start = FileOffset(offset // _ARM64_BYTES * _ARM64_BYTES)
+        return Instruction(start, _ARM64_BYTES, encoding=data.read(start, _ARM64_BYTES).hex(" "))
     if function is not None and function.offset == offset:
         return beginning_at(data, offset)
-    if elf.machine == "aarch64":
-        return Instruction(FileOffset(offset // _ARM64_BYTES * _ARM64_BYTES), _ARM64_BYTES)
-    start = _of_function(elf, data, function, offset)
-    if start is None:
+    begin = _of_function(elf, data, function, offset)
+    if begin is None:
         unknown = "no symbol with a size, nor .eh_frame, says which function it is in"
-    elif start == offset:
+    elif begin == offset:
         return beginning_at(data, offset)
     elif elf.machine != "x86_64":
         unknown = f"instructions of {elf.machine} are not known here"
-    elif offset - start > _MOST_BYTES:
-        unknown = f"its function begins {offset - start} bytes before"
+    elif offset - begin > _MOST_BYTES:
+        unknown = f"its function begins {offset - begin} bytes before"
     else:
-        return _counted(elf, data, start, offset)
+        return _counted(elf, data, begin, offset)
     return Instruction(offset, unknown=unknown)
 
 

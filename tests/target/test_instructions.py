@@ -163,7 +163,7 @@ def test_a_function_of_many_windows() -> None:
 def test_arm64_counts_by_four() -> None:
     elf, function = one_function(bytes(64), "aarch64")
     found = instruction_at(elf, InMemory(bytes(64)), function, FileOffset(14))
-    assert found == Instruction(FileOffset(12), 4)
+    assert found == Instruction(FileOffset(12), 4, encoding="00 00 00 00")
 
 
 def one_function(code: bytes, machine: str) -> tuple[ElfFile, BinarySymbol]:
