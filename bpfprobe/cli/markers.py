@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
+from bpfprobe.model.usdt_name import typed_usdt_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +64,10 @@ def _markers_of(
         return
     for marker in target.markers(binary):
         name = f"{marker.provider}:{marker.name}"
-        if fnmatchcase(name, glob) or fnmatchcase(marker.name, glob):
-            yield f"usdt:{binary.path}:{name}"
+        typed_name = typed_usdt_name(marker.name)
+        typed = f"{typed_usdt_name(marker.provider)}:{typed_name}"
+        if any(fnmatchcase(one, glob) for one in (name, marker.name, typed, typed_name)):
+            yield f"usdt:{binary.path}:{typed}"
             yield from _about(marker, verbosity)
 
 

@@ -10,6 +10,7 @@ from bpfprobe.model.noun import replace
 from bpfprobe.model.number import NUMBER, number_value
 from bpfprobe.model.regex import regex
 from bpfprobe.model.spec import KernelPoint, SyscallPoint, TracepointPoint, UsdtPoint, UserPoint
+from bpfprobe.model.usdt_name import USDT_NAME
 
 if TYPE_CHECKING:
     from bpfprobe.model.span import Span
@@ -33,7 +34,7 @@ _SOURCE = r"[^:]+\.(?:c|cc|cpp|cxx|c\+\+|C|h|hh|hpp|hxx|inc|rs|go|S|s|d|f|f90|ad
 _LINE = regex(rf"(?P<file>{_SOURCE}):(?P<line>[1-9][0-9]*)(?P<suffix>%.*)?")
 _IN_SOURCE = regex(rf"(?P<path>.+?):{_LINE.pattern}")
 _USDT = regex(
-    r"(?:\"(?P<quoted>[^\"]+)\"|(?P<path>.+?)):(?:(?P<provider>[\w.-]+):)?(?P<name>[\w.-]+)"
+    rf"(?:\"(?P<quoted>[^\"]+)\"|(?P<path>.+?)):(?:(?P<provider>{USDT_NAME}):)?(?P<name>{USDT_NAME})"
 )
 _QUOTED = regex(r"\"(?P<path>[^\"]+)\":.", re.DOTALL)
 _EVENT = regex(r"(?P<category>[A-Za-z0-9_-]+)[./](?P<name>[A-Za-z0-9_]+)")
@@ -227,8 +228,11 @@ def _usdt(span: Span) -> UsdtPoint:
     found = _USDT.fullmatch(span.text)
     if found is None:
         _check_no_pattern(span, "usdt")
-        raise _bad(span, "a marker is PATH:PROVIDER:NAME", "usdt:python3:python:gc__start")
+        example = 'usdt:python3:python:gc__start, usdt:./prog:provider:"any name"'
+        raise _bad(span, "a marker is PATH:PROVIDER:NAME", example)
     path = found["quoted"] or found["path"]
+    if ":" in path and not found["quoted"]:
+        _check_no_pattern(span, "usdt")  # of a provider
     check_path(path, span)
     return UsdtPoint(path, found["provider"] or "", found["name"])
 

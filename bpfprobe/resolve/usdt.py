@@ -9,6 +9,7 @@ from bpfprobe.model.ktype import KFloat
 from bpfprobe.model.scalar import F32, F64, S64, U64, X64, Scalar, Style
 from bpfprobe.model.site import UserSite
 from bpfprobe.model.usdt import UsdtConstant, UsdtMemory, UsdtOperand, UsdtRegister, UsdtUnread
+from bpfprobe.model.usdt_name import is_called, typed_usdt_name
 from bpfprobe.model.value import (
     BinaryOperation,
     ByPlace,
@@ -100,8 +101,10 @@ def _marker(point: UsdtPoint, span: Span, target: Target, binary: Binary) -> Usd
     fits = [
         marker
         for marker in markers
-        if marker.name == point.name and point.provider in ("", marker.provider)
+        if is_called(marker.name, point.name)
+        and (not point.provider or is_called(marker.provider, point.provider))
     ]
+    fits = [marker for marker in fits if marker.name == point.name] or fits
     if len(fits) == 1:
         return fits[0]
     if fits:
@@ -109,26 +112,30 @@ def _marker(point: UsdtPoint, span: Span, target: Target, binary: Binary) -> Usd
             "NON_UNIQ_MARKER",
             f"{len(fits)} providers of {binary.path} have a marker {point.name}",
             span,
-            "name one: " + " ".join(f"{marker.provider}:{marker.name}" for marker in fits),
+            "name one: " + " ".join(_typed(marker) for marker in fits),
         )
     raise _no_marker(point, span, binary, markers)
+
+
+def _typed(marker: UsdtMarker) -> str:
+    return f"{typed_usdt_name(marker.provider)}:{typed_usdt_name(marker.name)}"
 
 
 def _no_marker(
     point: UsdtPoint, span: Span, binary: Binary, markers: tuple[UsdtMarker, ...]
 ) -> SpecError:
     providers = sorted({marker.provider for marker in markers})
-    if point.provider and point.provider not in providers:
+    if point.provider and not any(is_called(one, point.provider) for one in providers):
         return spec_error(
             "NO_PROVIDER",
             f"no marker of {binary.path} is of a provider {point.provider}",
             span,
-            f"it has {' '.join(providers)}",
+            f"it has {' '.join(map(typed_usdt_name, providers))}",
         )
     from difflib import get_close_matches  # only mistakes want it
 
     near = get_close_matches(point.name, {marker.name for marker in markers})
-    hint = f"did you mean {' or '.join(near)}?" if near else None
+    hint = f"did you mean {' or '.join(map(typed_usdt_name, near))}?" if near else None
     return spec_error(
         "NO_MARKER",
         f"{binary.path} has {len(markers)} markers, and none is called {point.name}",
