@@ -179,16 +179,34 @@ def _print_rows(events: Iterator[Event], output: Output, args: argparse.Namespac
     left = args.max_events
     if left is not None and left <= 0:
         return
+    waiting = 0
     for event in events:
         rows = output.rows(event)
         if rows is None:
             continue
         if rows:
-            show_text(rows)
+            waiting = _show_rows(rows, waiting)
         if left is not None:
             left -= 1
             if not left:
                 return
+
+
+_MAX_WHOLE_BYTES = 4096
+"""What others who write to the same pipe do not tear (PIPE_BUF, pipe(7))."""
+
+
+def _show_rows(rows: str, waiting: int) -> int:
+    """Print the rows of an event, and return at most how many bytes wait to be written.
+
+    The buffer of the stream is never filled: it would be written up to the middle of a row.
+    """
+    size = len(rows) + 1 if rows.isascii() else 10 * len(rows)  # \UHHHHHHHH
+    if waiting + size > _MAX_WHOLE_BYTES:
+        sys.stdout.flush()
+        waiting = 0
+    show_text(rows)
+    return waiting + size
 
 
 def _events(session: Session, args: argparse.Namespace, child: Child | None) -> Iterator[Event]:

@@ -188,7 +188,9 @@ def test_lines_of_ftrace(worker: Worker) -> None:
     front = rf" {{10}}worker-{worker.pid:<7} \[\d{{3}}\] \.{{5}} +\d+\.\d{{6}}: "
     assert len(rows) == CALLS
     for n, row in enumerate(rows):
-        assert re.fullmatch(front + rf"enter: \({number:#x}\) n={1000 + n} factor=-3", row)
+        assert re.fullmatch(
+            front + rf"enter: \(0x[0-9a-f]+{number & 0xFFF:03x}\) n={1000 + n} factor=-3", row
+        )
     leave = f"r:leave {place} ret=$retval"
     rows = trace(worker, CALLS, lambda: worker.hot(CALLS), "--style", "ftrace", leave,
                  header=False)  # fmt: skip
