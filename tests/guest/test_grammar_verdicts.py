@@ -12,31 +12,36 @@ sys.path.insert(0, str(Path(__file__).with_name("differential")))
 KERNELS = ["5.10", "6.1", "newest"]
 
 
-@pytest.mark.guest(kernels=KERNELS, timeout_s=180)
+@pytest.mark.guest(kernels=KERNELS, timeout_s=300)
 def test_every_definition_of_the_corpus():
     import kernel_side
     import machine
     import our_side
     from corpus import read_corpus
-    from differences import explain
+    from differences import DIFFERENCES, explain
 
     target = machine.prepare()
     entries = read_corpus(machine.words(target))
     assert len(entries) > 400
     wrong = []
     same = meant = 0
+    seen: set[str] = set()
     for entry in entries:
         ours = our_side.verdict(entry.text, target)
         known = kernel_side.knows(entry.needs)
         kernel = kernel_side.verdict(entry.text) if known else entry.expected
         if kernel == ours:
             same += 1
-        elif explain(entry.text, kernel, ours):
+        elif (difference := explain(entry.text, kernel, ours)) is not None:
             meant += 1
+            if known:
+                seen.add(difference.title)
         else:
             wrong.append(f"{entry.line}: {entry.text}\n    kernel: {kernel}\n    ours:   {ours}")
     assert wrong == [], f"{len(wrong)} of {len(entries)} differ:\n" + "\n".join(wrong)
-    assert meant < len(entries) / 10
+    assert meant < len(entries) / 8
+    if kernel_side.knows("this_cpu_read"):  # an excuse that excuses nothing hides something
+        assert {d.title for d in DIFFERENCES if not d.is_old} - seen == set()
 
 
 @pytest.mark.guest(kernels=KERNELS, timeout_s=240)

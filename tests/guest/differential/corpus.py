@@ -42,23 +42,28 @@ class Entry:
     text: str
     expected: Verdict
     needs: str
-    line: int
+    line: str
 
 
 def read_corpus(words: Mapping[str, str]) -> list[Entry]:
-    """Every definition, its placeholders replaced."""
+    """Return every definition, its placeholders replaced: ours, and those of the kernel's tests."""
+    return [*_read(FILE, words), *_read(FILE.with_name("selftests.txt"), words)]
+
+
+def _read(file: Path, words: Mapping[str, str]) -> list[Entry]:
     entries: list[Entry] = []
     needs = ""
-    for number, line in enumerate(FILE.read_text().splitlines(), 1):
+    for number, line in enumerate(file.read_text().splitlines(), 1):
         if line.startswith("[") and line.endswith("]"):
             needs = line[1:-1]
         elif line and not line.startswith("#"):
             found = _ENTRY.fullmatch(line)
-            assert found, f"{FILE.name}:{number}: {line}"
+            assert found, f"{file.name}:{number}: {line}"
             text = re.sub(r"\{(\w+)\}", lambda hole: words[hole[1]], found["text"])
             column = text.find("^")
             text = text.replace("^", "", 1)
-            entries.append(Entry(text, Verdict(found["code"], column), needs, number))
+            verdict = Verdict(found["code"], column)
+            entries.append(Entry(text, verdict, needs, f"{file.stem}:{number}"))
     return entries
 
 

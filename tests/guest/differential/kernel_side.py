@@ -172,5 +172,6 @@ CODES = {
     "There is already the exact same probe event": "SAME_PROBE",
     "File offset is not available with kprobe": "FILE_ON_KPROBE",
     "Maxactive is not for kprobe": "BAD_MAXACT_TYPE",
+    "No matching dynamic event type": "NO_MATCHING_TYPE",  # trace_dynevent.c has no name for it
 }
 """The texts of kernel/trace/trace_probe.h, each with the name that it has there."""
