@@ -56,6 +56,8 @@ def kernel_complaint(
             return _dereference(source, start, end, in_program=in_program)
         case "\\":
             return _immediate(source, start, end)
+        case "(":
+            return _typecast(source, start, end)
         case "t" if text.startswith(_OF_THIS_CPU) and ")" not in text:
             message = "the bracket is not closed"
             return spec_error("DEREF_OPEN_BRACE", message, source.span(end, end), "add )")
@@ -86,6 +88,24 @@ def symbol_on_uprobe(span: Span) -> SpecError:
         span,
         "the program's own memory is @+OFFSET, counted in its file, or @0xADDRESS",
     )
+
+
+def _typecast(source: SourceText, start: int, end: int) -> SpecError | None:
+    """A cast in which the struct, or the name of a member, is missing."""
+    found = re.match(r"\((?P<struct>\w*)(?:,(?P<members>[\w.>-]*))?\)", source.text[start:end])
+    if found is None:
+        return None
+    hint = "for example (task_struct)$arg1->comm, or (task_struct,se)$arg1->pid"
+    if not found["struct"]:
+        span = source.span(start + 1, start + 1)
+        return spec_error("NO_PTR_STRCT", "the name of a struct is missing", span, hint)
+    members = found["members"]
+    missing = None if members is None else re.search(r"(?:^|\.|->)(?=\.|->|$)", members)
+    if missing is None:
+        return None
+    at = start + found.start("members") + missing.end()
+    message = "the name of a member is missing"
+    return spec_error("NO_BTF_FIELD", message, source.span(at, at), hint)
 
 
 def _memory(text: str, span: Span, *, in_program: bool) -> SpecError:
