@@ -149,7 +149,7 @@ class Abi(Enum):
     """Whose rules say where a function finds its arguments.
 
     GO_STACK is Go before 1.17. GO_GENERIC is Go's function for several types, which is handed one
-    thing more than its source says. RUST_OLD returns structs of two words in more than one way.
+    thing more than its source says.
     """
 
     C = "C"
@@ -157,7 +157,6 @@ class Abi(Enum):
     GO_STACK = "Go, on the stack"
     GO_GENERIC = "Go, for several types"
     RUST = "Rust"
-    RUST_OLD = "old Rust"
 
 
 @dataclass(frozen=True, slots=True)

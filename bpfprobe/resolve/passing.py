@@ -87,7 +87,7 @@ class _Places:
         self.numbers = 0
         self._floats = 0
         self._slots = 0
-        self._is_rust = prototype.abi in (Abi.RUST, Abi.RUST_OLD)
+        self._is_rust = prototype.abi is Abi.RUST
         if self._is_x86:
             self._begin_after_result(prototype)
 
@@ -97,7 +97,7 @@ class _Places:
         if is_number(ktype) or _is_nothing(ktype):
             return
         if self._is_rust:
-            in_memory = is_rust_result_in_memory(ktype, prototype.abi, self._members)
+            in_memory = is_rust_result_in_memory(ktype, self._members)
             self.numbers = int(in_memory or 0)
             if in_memory is None:
                 self._lost = (

@@ -47,7 +47,7 @@ def returned(
         return _unknown(prototype, arch)
     if is_number(ktype) and scalar is not None:
         return number_operand(ReturnValue(scalar), ktype, space)
-    if prototype.abi in (Abi.RUST, Abi.RUST_OLD) and isinstance(ktype, (KInt, KStruct, KArray)):
+    if prototype.abi is Abi.RUST and isinstance(ktype, (KInt, KStruct, KArray)):
         passing = rust_return(ktype, members, arch) if isinstance(ktype, KStruct) else None
     else:
         passing = passing_of(ktype, members, arch)
@@ -59,7 +59,7 @@ def returned(
         # On arm64 the register that had the address need not have it any more.
         address = arch.result_address
         base: Value = Kept(RegisterValue(address)) if address else ReturnValue(X64)
-        if not address and prototype.abi in (Abi.RUST, Abi.RUST_OLD):
+        if not address and prototype.abi is Abi.RUST:
             base = Argument(1)  # rustc -O does not hand the address back
         return in_memory(base, 0, ktype, space)
     if NUMBER not in passing.registers:

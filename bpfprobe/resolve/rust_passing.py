@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
-from bpfprobe.model.ktype import Abi, KFloat, KInt, KPointer, KStruct
+from bpfprobe.model.ktype import KFloat, KInt, KPointer, KStruct
 from bpfprobe.resolve.convention import NUMBER, Passing, is_number, passing_of
 from bpfprobe.resolve.leaves import leaves_of
 
@@ -39,7 +39,7 @@ def rust_passing(ktype: KType, members: Members, arch: Arch) -> Passing | None:
     return passing_of(leaf.type, members, arch) if leaf is not None else None
 
 
-def is_rust_result_in_memory(ktype: KType, abi: Abi, members: Members) -> bool | None:
+def is_rust_result_in_memory(ktype: KType, members: Members) -> bool | None:
     """Return whether the caller says where to put a result; None where that is not known."""
     if is_number(ktype) or isinstance(ktype, KFloat):
         return False
@@ -49,10 +49,8 @@ def is_rust_result_in_memory(ktype: KType, abi: Abi, members: Members) -> bool |
         return False
     if ktype.size > _IN_TWO_REGISTERS:
         return True
-    if not isinstance(ktype, KStruct) or is_fat_pointer(ktype, members):
-        return None if not isinstance(ktype, KStruct) else False
-    # A number of 16 bytes has gone through memory since rustc 1.84, and before through registers.
-    return False if abi is Abi.RUST and ktype.alignment in (4, 8) else None
+    # What else has two words goes through registers or memory, by its members and the version.
+    return False if isinstance(ktype, KStruct) and is_fat_pointer(ktype, members) else None
 
 
 def rust_return(ktype: KStruct, members: Members, arch: Arch) -> Passing | None:

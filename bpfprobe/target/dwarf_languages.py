@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bpfprobe.model.ktype import Abi
@@ -15,10 +14,6 @@ if TYPE_CHECKING:
 
 _LANG_GO, _LANG_RUST = 0x16, 0x1C  # DW_LANG_*: DWARF 5, 7.12
 _GENERIC = "[go.shape."
-# rustc 1.49 (pull request 77434), and again 124373 and 131211, changed how structs of two words
-# are returned; what is written here was seen with 1.95.
-_SURE_RUST = (1, 95)
-_RUSTC = re.compile(r"rustc version (\d+)\.(\d+)")
 _FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
 _PIECE = 0x93  # DW_OP_piece
 _CC_NOCALL = 3  # DW_CC_nocall: DWARF 5, 7.15
@@ -36,11 +31,7 @@ def abi_of(function: Die, name: str) -> Abi:
         if "regabi" not in _producer(top):
             return Abi.GO_STACK
         return Abi.GO_GENERIC if _GENERIC in name else Abi.GO
-    if language != _LANG_RUST:
-        return Abi.C
-    version = _RUSTC.search(_producer(top))
-    is_sure = version is not None and (int(version[1]), int(version[2])) >= _SURE_RUST
-    return Abi.RUST if is_sure else Abi.RUST_OLD
+    return Abi.RUST if language == _LANG_RUST else Abi.C
 
 
 def is_changed(function: Die) -> bool:

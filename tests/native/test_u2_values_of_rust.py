@@ -131,7 +131,7 @@ def test_every_number_is_what_was_handed_over(
     tmp_path: Path, seed: int, options: list[str]
 ) -> None:
     """Numbers, texts, vectors, arrays, structs and enums with data; a fifth are ``extern "C"``."""
-    made = functions(seed, whole_or_sample(41), KINDS)
+    made = functions(seed, whole_or_sample(149), KINDS)
     path = build(tmp_path, made, options)
     asked: list[tuple[str, str, Any]] = []
     for number, one in enumerate(made):
