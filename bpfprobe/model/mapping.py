@@ -18,8 +18,9 @@ class FileKey(NamedTuple):
 class Mapping:
     """A mapped part of a file; ``start``, ``end`` are addresses, ``offset`` is into the file.
 
-    ``path`` is as the process sees it; ``is_deleted`` where the file has no name any more. What is
-    no file has a name in brackets (``[vdso]``, ``[anon]``), and 0 for the rest.
+    ``path`` is as the reader of its maps sees it, not as a process in a chroot does; ``is_deleted``
+    where the file has no name any more. What is no file has a name in brackets (``[vdso]``,
+    ``[anon]``), and 0 for the rest.
     """
 
     start: int

@@ -45,11 +45,12 @@ class Locator:
         root = self._files.root if pid is None else self._root_of(pid)
         if "/" in name:
             return self._as_path(name, root, pid)
-        replaced = {} if pid is None else self._replaced(pid)
+        if pid is not None and (mapped := self._mapped_library(name, root, pid)) is not None:
+            return mapped
         tried = 0
         for candidate in self._candidates(name, root, pid):
             tried += 1
-            found = replaced.get(candidate) or _shortest(candidate, root)
+            found = _shortest(candidate, root)
             if _is_regular(found):
                 return found
         where = f" of process {pid}" if pid is not None else ""
@@ -85,14 +86,30 @@ class Locator:
             if mapping.is_deleted and mapping.executable
         }
 
+    def _mapped_library(self, name: str, root: Path, pid: int) -> Path | None:
+        """The file of that name which a process has mapped.
+
+        /proc/PID/maps has its path as this process sees it: in a chroot that is another one than
+        the process itself would use.
+        """
+        fits = library_pattern(name).fullmatch
+        replaced = self._replaced(pid)
+        for mapping in self._mappings(pid):
+            base = mapping.path.rsplit("/", 1)[-1]
+            if base != name and not fits(base):
+                continue
+            if mapping.path in replaced:
+                return replaced[mapping.path]
+            places = _shortest(mapping.path, root), Path(mapping.path)
+            there = [place for place in places if _is_regular(place)]
+            # On overlayfs the number in the maps may be none that stat(2) gives.
+            exact = [place for place in there if place.stat().st_ino == mapping.inode]
+            if there:
+                return [*exact, *there][0]
+        return None
+
     def _candidates(self, name: str, root: Path, pid: int | None) -> Iterator[str]:
         """Paths as seen from ``root``."""
-        if pid is not None:
-            fits = library_pattern(name).fullmatch
-            for mapping in self._mappings(pid):
-                base = mapping.path.rsplit("/", 1)[-1]
-                if base == name or fits(base):
-                    yield mapping.path
         yield from program_paths(name, os.environ.get("PATH") if pid is None else None)
         yield from library_paths(name, self._libraries(root))
 
