@@ -8,7 +8,14 @@ from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
 from bpfprobe.model.noun import replace
 from bpfprobe.target.dwarf_entries import children, number
-from bpfprobe.target.dwarf_languages import abi_of, is_changed, is_result, pieces_of
+from bpfprobe.target.dwarf_languages import (
+    abi_of,
+    is_assembler,
+    is_changed,
+    is_result,
+    is_without_prototype,
+    pieces_of,
+)
 from bpfprobe.target.dwarf_locations import locations
 from bpfprobe.target.dwarf_passing import is_by_reference
 from bpfprobe.target.dwarf_types import type_of
@@ -72,6 +79,8 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
         order = list(in_source)
         parameters.sort(key=lambda parameter: order.index(parameter.name))
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children(function))
+    if not parameters:
+        variadic |= is_without_prototype(function, entries.origin(function))
     returns = _handed(results[0] if results else function, entries)
     name = entries.name_of(function)
     return Prototype(
@@ -81,6 +90,8 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
 
 def is_described(function: Die) -> bool:
     """Whether types are described at all: for a stack with lines (``-g1``) names are enough."""
+    if is_assembler(function):
+        return False
     if {"DW_AT_type", "DW_AT_prototyped"} & function.attributes.keys() or _parameters(function):
         return True
     return any(child.tag.endswith(("_type", "_unit")) for child in children(function.cu.top))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bpfprobe.target.dwarf_units import Die
 
 _LANG_GO, _LANG_RUST = 0x16, 0x1C  # DW_LANG_*: DWARF 5, 7.12
+_LANG_C = (0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x3E)  # C89, C, C99, C11, C17, C23
+_LANG_ASSEMBLER = 0x8001  # DW_LANG_Mips_Assembler, by which GNU as and LLVM mean any
 _GENERIC = "[go.shape."
 _FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
 _PIECE = 0x93  # DW_OP_piece
@@ -32,6 +34,18 @@ def abi_of(function: Die, name: str) -> Abi:
             return Abi.GO_STACK
         return Abi.GO_GENERIC if _GENERIC in name else Abi.GO
     return Abi.RUST if language == _LANG_RUST else Abi.C
+
+
+def is_assembler(function: Die) -> bool:
+    """Return whether an assembler wrote a function's entry, which says nothing of arguments."""
+    return number(function.cu.get_top_DIE(), "DW_AT_language") == _LANG_ASSEMBLER
+
+
+def is_without_prototype(function: Die, origin: Die | None) -> bool:
+    """Return whether a function of C, as ``int f()`` is before C23, may be handed anything."""
+    if number(function.cu.get_top_DIE(), "DW_AT_language") not in _LANG_C:
+        return False
+    return not any("DW_AT_prototyped" in one.attributes for one in (function, origin or function))
 
 
 def is_changed(function: Die) -> bool:
