@@ -68,9 +68,7 @@ def open_dwarf(elf: Any, path: str) -> Dwarf:
     Raises `TargetError` (TOO_BIG), and ValueError for sections that contradict themselves.
     """
     reads = Reads(_checked_size(elf, path))
-    section_named = elf.get_section_by_name
-    # What unwinds stacks is not asked for, and any program may have as much of it as its file has.
-    elf.get_section_by_name = lambda name: None if name == ".eh_frame" else section_named(name)
+    _ask_for_what_is_read(elf)
     dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False, follow_links=False)
     sections = {}
     for name, section in [*vars(dwarf).items()]:
@@ -78,6 +76,29 @@ def open_dwarf(elf: Any, path: str) -> Dwarf:
             sections[name] = section.stream.getvalue()  # pyelftools' own bytes, not a copy
             setattr(dwarf, name, section._replace(stream=_Counted(section.stream, reads)))
     return Dwarf(dwarf, sections, reads)
+
+
+def _ask_for_what_is_read(elf: Any) -> None:
+    """Have pyelftools pass over what unwinds stacks, and find every section of DWARF.
+
+    Any program may have as much of the former as its file has. Of the old style (``.zdebug_info``)
+    only what becomes smaller is compressed; pyelftools expects it of all sections or of none.
+    """
+    section_named, decompress = elf.get_section_by_name, elf._decompress_dwarf_section
+    is_of_old_style = elf.has_section(".zdebug_info")
+
+    def named(name: str) -> Any:
+        if name == ".eh_frame":
+            return None
+        found = section_named(name)
+        if found is None and is_of_old_style and name.startswith(".z"):
+            return section_named(f".{name[2:]}")
+        return found
+
+    def unpacked(section: Any) -> Any:
+        return decompress(section) if section.name.startswith(".z") else section
+
+    elf.get_section_by_name, elf._decompress_dwarf_section = named, unpacked
 
 
 def _checked_size(elf: Any, path: str) -> int:
