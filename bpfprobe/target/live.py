@@ -79,8 +79,14 @@ class LiveTarget:
         return self._kallsyms.matching_functions(pattern)
 
     def is_blacklisted(self, name: str) -> bool | None:
-        """From ``kprobes/blacklist`` of debugfs."""
-        return None if self._blacklist is None else name in self._blacklist
+        """From ``kprobes/blacklist`` of debugfs.
+
+        Of what a compiler split off (``NAME.part.0``) the kernel also judges NAME
+        (within_kprobe_blacklist() of kernel/kprobes.c).
+        """
+        if self._blacklist is None:
+            return None
+        return not self._blacklist.isdisjoint((name, name.partition(".")[0]))
 
     def is_traceable(self, name: str) -> bool | None:
         """From ``available_filter_functions`` of tracefs, which has one name for each place."""

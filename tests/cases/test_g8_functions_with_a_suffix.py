@@ -46,3 +46,25 @@ def test_the_function_without_its_suffix_decides(
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     assert LiveTarget(tmp_path).is_traceable(name) is traceable
+
+
+@pytest.mark.parametrize(
+    ("name", "blacklisted"),
+    [
+        ("nmi_handle", True),
+        ("nmi_handle.part.0", True),
+        ("nmi_handle.constprop.0.cold", True),
+        ("nmi", False),
+        ("nmi_handler.part.0", False),
+        (".part.0", False),
+    ],
+)
+def test_what_was_split_off_is_blacklisted_with_it(
+    tmp_path: Path, name: str, blacklisted: bool
+) -> None:
+    listed = tmp_path / "sys/kernel/debug/kprobes/blacklist"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("0xffffffff81001000-0xffffffff81001080\tnmi_handle\n")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/mounts").write_text("debugfs /sys/kernel/debug debugfs rw 0 0\n")
+    assert LiveTarget(tmp_path).is_blacklisted(name) is blacklisted
