@@ -85,7 +85,7 @@ def test_what_the_launcher_calls_is_not_shown(program: Path) -> None:
 
 
 def test_a_command_that_stops_goes_on(program: Path) -> None:
-    command = [*BPFPROBE, "trace", "--command", f"{program} stop", "uprobe:c:malloc n=$arg1"]
+    command = [*BPFPROBE, "trace", "--command", f"{program} stop", "uprobe:c:malloc n=$arg1:u64"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as tracer:
         assert tracer.stdout is not None
         child = stopped_child_of(tracer.pid)
@@ -93,7 +93,7 @@ def test_a_command_that_stops_goes_on(program: Path) -> None:
         os.kill(child, signal.SIGCONT)
         rows = tracer.stdout.read().splitlines()[1:]
         assert tracer.wait() == 0
-    sizes = [int(row.split()[-1], 16) for row in rows]
+    sizes = [int(row.split()[-1]) for row in rows]
     assert [n for n in sizes if n > 2000 and n < 2024] == list(range(2001, 2024))
 
 

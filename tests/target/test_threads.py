@@ -48,7 +48,7 @@ def sleeper() -> Iterator[int]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="/proc/PID/stack needs root")
 def test_a_thread_that_sleeps(sleeper: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_has_initial_numbers", lambda: True)
+    monkeypatch.setattr(threads, "has_initial_numbers", lambda: True)
     monkeypatch.setattr(threads, "_scheduler_functions", lambda: frozenset({"do_nanosleep"}))
     assert thread_is_inside(sleeper, "futex_wait_queue_of_no_kernel") in (False, None)
     assert thread_is_inside(sleeper, "do_nanosleep") is None, "it would not be shown"
@@ -56,8 +56,8 @@ def test_a_thread_that_sleeps(sleeper: int, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_has_initial_numbers", lambda: True)
+    monkeypatch.setattr(threads, "has_initial_numbers", lambda: True)
     assert thread_is_inside(0, "default_idle_call") is None, "the idle thread has no /proc/0"
     assert thread_is_inside((1 << 22) + 1, "vfs_read") is False, "it has ended"
-    monkeypatch.setattr(threads, "_has_initial_numbers", lambda: False)
+    monkeypatch.setattr(threads, "has_initial_numbers", lambda: False)
     assert thread_is_inside((1 << 22) + 1, "vfs_read") is None, "the number is of another namespace"
