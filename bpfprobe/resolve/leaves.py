@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KArray, KFloat, KInt, KOther, KPointer, KStruct
 from bpfprobe.model.noun import dataclass, replace
 
@@ -62,12 +63,24 @@ def leaves_of(ktype: KType, members: Members) -> tuple[Leaf, ...] | None:
     """The numbers in a value of a type; None where a part of it is of a type that is not known.
 
     What ``members`` raises for a struct of which no more than the name is known goes through.
+    Raises `TargetError` (BAD_DWARF, BAD_BTF) where a number is outside the value.
     """
     try:
         found = _Walk(members).leaves(ktype, 0)
     except _UnknownError:
         return None
+    if any(leaf.first_bit < 0 or leaf.last_bit >= 8 * ktype.size for leaf in found):
+        raise _damaged(ktype)
     return tuple(found)
+
+
+def _damaged(ktype: KType) -> TargetError:
+    is_dwarf = isinstance(ktype, KStruct) and ktype.in_program
+    return TargetError(
+        f"the debug information of {ktype.spelling} is damaged: "
+        f"a member is outside its {ktype.size} bytes",
+        code="BAD_DWARF" if is_dwarf else "BAD_BTF",
+    )
 
 
 def sole_leaf(struct: KStruct, members: Members) -> Leaf | None:

@@ -17,8 +17,10 @@ from bpfprobe.model.ktype import (
     Parameter,
     Prototype,
 )
+from bpfprobe.model.noun import replace
 from bpfprobe.model.scalar import F64, X64, Scalar
 from bpfprobe.model.value import Argument, Kept, Load, RegisterValue, Space
+from bpfprobe.resolve.convention import passing_of
 from bpfprobe.resolve.operand import ByValueOperand, MemoryOperand, NumberOperand, Operand
 from bpfprobe.resolve.passing import argument_places
 from tests.by_value import by_value, members
@@ -211,3 +213,14 @@ def test_on_return_the_stack_is_read_at_entry() -> None:
     (*_, (_, last)) = placed(Prototype("f", parameters, VOID), returns=True)
     assert isinstance(last, NumberOperand)
     assert last.value == Kept(stacked(8))
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("offset", [8, 96, -8])
+def test_a_member_outside_its_struct_is_damage(arch: str, offset: int) -> None:
+    struct = KStruct("struct s", "s", 8, 1, in_program=True)
+    for ktype, code in [(struct, "BAD_DWARF"), (replace(struct, in_program=False), "BAD_BTF")]:
+        with pytest.raises(TargetError) as caught:
+            passing_of(ktype, lambda _: (Member("a", LONG, offset),), arch_named(arch))
+        assert caught.value.code == code
+        assert "a member is outside its 8 bytes" in str(caught.value)
