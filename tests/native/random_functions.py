@@ -116,9 +116,9 @@ def on_return(function: Function) -> list[Asked]:
 
 def _parts(base: str, ktype: Type, value: Value, is_pointer: bool) -> list[tuple[str, Value]]:
     if isinstance(ktype, Scalar):
-        if ktype.name == "text" and base.startswith("$"):
-            base += ":string"
-        return [(f"{base}[0]" if is_pointer else base, value)]
+        place = f"{base}[0]" if is_pointer else base
+        is_text = ktype.name == "text" and base.startswith("$")
+        return [(f"{place}:string" if is_text else place, value)]
     assert isinstance(value, tuple)
     if isinstance(ktype, Array):
         return [(f"{base}[{n}]", one) for n, one in enumerate(value)]

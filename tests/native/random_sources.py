@@ -166,6 +166,9 @@ def write_fortran(made: list[Function]) -> tuple[str, str]:
             call = f"{variable} = {function.name}({passed})"
         bodies += [_wrapped(f"{kind} {function.name}{given}"), *lines, *used, f"end {kind}"]
         calls.append(call)
+        if function.result is not None:
+            # gfortran leaves out the call of a pure function whose result is unused.
+            calls.append(f"call touch(loc(g_{function.name}))")
     module = [
         "module made", "implicit none", *types, "interface", "subroutine touch(p) bind(c)",
         "use iso_c_binding", "integer(c_intptr_t), value :: p", "end subroutine", "end interface",
