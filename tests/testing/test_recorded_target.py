@@ -54,6 +54,7 @@ fields = st.builds(
 locations = st.builds(
     machine.UsdtLocation, small.map(machine.VirtualAddress), small.map(machine.FileOffset), text
 )
+namespaces = st.builds(machine.PidNamespace, st.integers(0, 1 << 32), st.integers(0, 1 << 32))
 nouns: dict[str, st.SearchStrategy[Any]] = {
     "KType": ktypes,
     "Member": members,
@@ -88,8 +89,10 @@ nouns: dict[str, st.SearchStrategy[Any]] = {
         small.map(machine.VirtualAddress), small.map(machine.FileOffset),
     ),
     "Answer": answers,
+    "PidNamespace": namespaces,
     "MachineFacts": st.builds(
-        machine.MachineFacts, text, text, st.integers(1, 8192), st.just(4096), *[answers] * 9
+        machine.MachineFacts, text, text, st.integers(1, 8192), st.just(4096), *[answers] * 9,
+        pid_namespace=st.none() | namespaces,
     ),
 }  # fmt: skip
 
