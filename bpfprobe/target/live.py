@@ -104,7 +104,11 @@ class LiveTarget:
         # Of NAME.SUFFIX (.cold, .part.0, .constprop.0, .isra.0) the kernel judges NAME:
         # within_notrace_func() of kernel/trace/trace_kprobe.c.
         whole, dot, _ = name.partition(".")
-        return self.is_traceable(whole) if dot and whole else False
+        if not dot or not whole:
+            return False
+        if len(self.symbols(whole)) > 1:
+            return None  # it takes one of that name, which need not be the one that this was of
+        return self.is_traceable(whole)
 
     def module(self, name: str) -> Answer:
         """From /sys/module, and the lists in /lib/modules that modprobe(8) reads."""
