@@ -11,7 +11,7 @@ import pytest
 import bpfprobe as bp
 from bpfprobe.target.live import LiveTarget
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"], shares=True)
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1"], timeout_s=300)
 
 TRACEFS = Path("/sys/kernel/tracing")
 SUFFIXES = ("cold", "part.0", "constprop.0", "isra.0")
@@ -45,9 +45,9 @@ def test_functions_with_a_suffix():
         others = sorted(
             name for name in {*names} - {*blacklisted} if target.is_traceable(name) is not None
         )
-        for name in chance.sample(others, min(13, len(others))):
+        for name in chance.sample(others, min(7, len(others))):
             assert takes_probe(name) is target.is_traceable(name), name
-        for name in blacklisted[:13]:
+        for name in blacklisted[:7]:
             assert not takes_probe(name), name
     cold = next(n for n in target.matching_functions("vfs_*.cold") if target.is_traceable(n))
     with bp.Session(bp.kprobe(cold)):

@@ -26,7 +26,8 @@ def test_values_of_the_corpus():
     accepted = [
         entry.text
         for entry in read_corpus(machine.words(target))
-        if kernel_side.knows(entry.needs)
+        if entry.line.startswith("corpus")  # the rest leads to addresses of nothing: 6.1 warns
+        and kernel_side.knows(entry.needs)
         and entry.expected.accepts
         and our_side.verdict(entry.text, target).accepts
         and kernel_side.verdict(entry.text).accepts

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.guest(
-    kernels=["5.10", "6.1", "newest"], timeout_s=240, shares=True
+    kernels=["5.10", "newest"], timeout_s=240, shares=True
 )  # 50,000 names
 
 DEFINED = "/sys/kernel/tracing/kprobe_events"
