@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs_uprobes
 
-STARTS = 200
+STARTS = int(os.environ.get("BPFPROBE_STARTS", "67"))
 ALICE = 12345
 FOLDERS = ("tmp", "run", "cache", "home", "bcc", "lib", "cwd")
 EVIL = "#define u64 unsigned long long\n#error written by another user\n"

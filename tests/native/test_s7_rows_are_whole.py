@@ -38,7 +38,7 @@ FORMATS = {
     "trace8": (['{}:hot "n = %d", arg1'], r"\d+ +\d+ +\S+ +hot +n = (\d+)"),
     "ftrace": (
         ["--style", "ftrace", "uprobe:{}:hot n=$arg1:s32"],
-        r" *\S+-\d+ +\[\d+\] \.{5} +[\d.]+: hot: \(0x[0-9a-f]+\) n=(\d+)",
+        r" *\S+-\d+ +\[\d+\] \.{5} +[\d.]+: hot: \(hot\) n=(\d+)",
     ),
 }
 
