@@ -21,7 +21,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.guest(shares=True)
 
 TRACE = [sys.executable, "-u", "-m", "bpfprobe", "trace"]
 ROOT = Path(__file__).parents[2]

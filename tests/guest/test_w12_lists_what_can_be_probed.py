@@ -9,9 +9,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.guest(
-    kernels=["5.10", "newest"], timeout_s=240, shares=True
-)  # 50,000 names
+pytestmark = pytest.mark.guest(kernels=["5.10", "newest"], timeout_s=240)  # 50,000 names
 
 DEFINED = "/sys/kernel/tracing/kprobe_events"
 

@@ -15,7 +15,7 @@ import bpfprobe as bp
 ENABLED = Path("/sys/kernel/debug/kprobes/enabled")
 FTRACE = Path("/proc/sys/kernel/ftrace_enabled")
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"], shares=True)
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])
 
 
 def trace(*words: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import bpfprobe as bp
 from tests.call_chains import check_chains
 
-pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"], shares=True)
+pytestmark = pytest.mark.guest(kernels=["5.10", "6.1", "newest"])
 
 
 def test_the_stack_at_entry_is_that_at_return(tmp_path: Path) -> None:

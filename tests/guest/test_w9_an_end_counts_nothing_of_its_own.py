@@ -18,8 +18,6 @@ import pytest
 
 import bpfprobe as bp
 
-pytestmark = pytest.mark.guest(shares=True)
-
 SESSIONS = int(os.environ.get("BPFPROBE_SESSIONS", "7"))
 AT_LEAST = 23
 TRACEFS = Path("/sys/kernel/tracing")
