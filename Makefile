@@ -37,7 +37,7 @@ lint: setup
 	shellcheck $$(tools/shell-scripts)
 
 unit: setup
-	$(PYTEST) tests examples --ignore=tests/native --ignore=tests/guest --ignore=tests/fresh
+	$(PYTEST) -n auto tests examples --ignore=tests/native --ignore=tests/guest --ignore=tests/fresh
 
 # Without pytest's cache, which would be root's here.
 native: setup
