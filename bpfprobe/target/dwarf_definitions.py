@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.errors import TargetError
-from bpfprobe.target.dwarf_entries import children, is_declaration, number
+from bpfprobe.target.dwarf_entries import is_declaration, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ class Definitions:
         return found
 
     def _look_into(self, holder: Die, path: _Path) -> None:
-        for child in children(holder):
+        for child in holder.children():
             if child.tag not in _HOLDERS:
                 continue
             name = self._entries.name_of(child)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from bpfprobe.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bpfprobe.target.dwarf_alternate import Alternate
     from bpfprobe.target.dwarf_definitions import Definitions
     from bpfprobe.target.dwarf_units import Die, Dwarf, Unit
@@ -148,11 +146,6 @@ class Entries:
             value = self._moved.text("debug_str_sec", value)
         text: str = value.decode(errors="surrogateescape")
         return text
-
-
-def children(die: Die) -> Iterator[Die]:
-    """The entries below one. Raises ValueError where they do not follow one another."""
-    return die.children()
 
 
 def is_declaration(struct: Die) -> bool:

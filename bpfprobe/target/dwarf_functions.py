@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 from bpfprobe.errors import TargetError
 from bpfprobe.model.ktype import KStruct, KType, Parameter, Prototype
 from bpfprobe.model.noun import replace
-from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.target.dwarf_entries import number
 from bpfprobe.target.dwarf_languages import (
     abi_of,
     is_assembler,
     is_changed,
     is_result,
     is_without_prototype,
+)
+from bpfprobe.target.dwarf_locations import (
+    FIRST_REGISTER,
+    LAST_REGISTER,
+    locations,
     pieces_of,
 )
-from bpfprobe.target.dwarf_locations import locations
 from bpfprobe.target.dwarf_passing import is_by_reference
 from bpfprobe.target.dwarf_types import type_of
 
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
     from bpfprobe.target.dwarf_units import Die
 
 _MOST_PARAMETERS = 1024
-_FIRST_REGISTER, _LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
 _FIRST_BASE, _LAST_BASE = 0x70, 0x8F  # DW_OP_breg0, DW_OP_breg31
 _FRAME, _DEREF = 0x91, 0x06  # DW_OP_fbreg, DW_OP_deref
 _PARAMETER_REF = 0xFA  # DW_OP_GNU_parameter_ref: what the caller would have handed over
@@ -61,10 +64,14 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
     results: list[Die] = []
     for one in _parameters(function):
         (results if is_result(one) else own).append(one)
-    there = [one for one in own if not _is_removed(one)]
     if len(own) > _MOST_PARAMETERS:
         raise ValueError(f"a function has {len(own)} parameters")
-    parameters = [_parameter(one, entries, address) for one in there]
+    placed = [(one, _places(one)) for one in own]
+    parameters = [
+        _parameter(one, [place for start, end, place in places if start <= address < end], entries)
+        for one, places in placed
+        if not _is_removed(one, places)
+    ]
     names = {parameter.name for parameter in parameters}
     in_source = {
         entries.name_of(one): one
@@ -78,7 +85,7 @@ def prototype_of(function: Die, address: int, entries: Entries) -> Prototype:
             parameters.append(Parameter(name, type_of(one, entries), is_removed=True))
         order = list(in_source)
         parameters.sort(key=lambda parameter: order.index(parameter.name))
-    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children(function))
+    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in function.children())
     if not parameters:
         variadic |= is_without_prototype(function, entries.origin(function))
     returns = _handed(results[0] if results else function, entries)
@@ -94,11 +101,11 @@ def is_described(function: Die) -> bool:
         return False
     if {"DW_AT_type", "DW_AT_prototyped"} & function.attributes.keys() or _parameters(function):
         return True
-    return any(child.tag.endswith(("_type", "_unit")) for child in children(function.cu.top))
+    return any(child.tag.endswith(("_type", "_unit")) for child in function.cu.top.children())
 
 
 def _parameters(function: Die) -> list[Die]:
-    return [child for child in children(function) if child.tag == "DW_TAG_formal_parameter"]
+    return [child for child in function.children() if child.tag == "DW_TAG_formal_parameter"]
 
 
 def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
@@ -112,9 +119,10 @@ def _parameters_in_source(function: Die, entries: Entries) -> list[Die]:
     return [one for one in _parameters(origin) if not entries.name_of(one).startswith("__")]
 
 
-def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
+def _parameter(die: Die, places: list[Sequence[int]], entries: Entries) -> Parameter:
+    """Return the parameter of an entry, which is at these places when the function begins."""
     name, ktype = entries.name_of(die), _handed(die, entries)
-    register, by_reference = _on_entry(address, die)
+    register, by_reference = _on_entry(places)
     is_unplaced = "DW_AT_location" not in die.attributes and _is_of_llvm(die)
     return Parameter(
         name,
@@ -122,7 +130,7 @@ def _parameter(die: Die, entries: Entries, address: int) -> Parameter:
         register,
         is_unplaced=is_unplaced,
         by_reference=by_reference,
-        pieces=() if register >= 0 else pieces_of(_place_at(address, die)),
+        pieces=pieces_of(places[0]) if places and register < 0 else (),
     )
 
 
@@ -155,11 +163,11 @@ def _is_by_reference(struct: Die, entries: Entries) -> bool:
         return False  # a part of it is only declared, which whoever asks for its members is told
 
 
-def _is_removed(parameter: Die) -> bool:
+def _is_removed(parameter: Die, places: Iterable[Place]) -> bool:
     """Whether callers do not hand it over any more: a clone was made for what they all hand."""
     if "DW_AT_const_value" in parameter.attributes:
         return True
-    return any(place[:1] == [_PARAMETER_REF] for _, _, place in _places(parameter))
+    return any(place[:1] == [_PARAMETER_REF] for _, _, place in places)
 
 
 def _is_of_llvm(parameter: Die) -> bool:
@@ -172,19 +180,17 @@ def _is_of_llvm(parameter: Die) -> bool:
     return isinstance(text, bytes) and any(name in text for name in (b"clang", b"LLVM"))
 
 
-def _on_entry(address: int, parameter: Die) -> tuple[int, bool]:
-    """DWARF's number of the register that holds it there, and whether that holds its address.
+def _on_entry(places: Iterable[Sequence[int]]) -> tuple[int, bool]:
+    """DWARF's number of the register that holds it, and whether that holds its address.
 
     -1 where no register is named. What is said of the whole function at once holds after the
     parameter was put on the stack; that an address was, which is what Fortran hands over, and C++
     for a class that code copies, holds from the beginning.
     """
-    for start, end, place in _places(parameter):
-        if not start <= address < end or not place:
-            continue
+    for place in filter(None, places):
         operation, *more = place
-        if _FIRST_REGISTER <= operation <= _LAST_REGISTER and not more:
-            return operation - _FIRST_REGISTER, False
+        if FIRST_REGISTER <= operation <= LAST_REGISTER and not more:
+            return operation - FIRST_REGISTER, False
         if _FIRST_BASE <= operation <= _LAST_BASE and more == [0]:
             return operation - _FIRST_BASE, True
         if operation == _FRAME and place[-1] == _DEREF and _is_one_number(more[:-1]):
@@ -197,18 +203,10 @@ def _is_one_number(code: Sequence[int]) -> bool:
     return bool(code) and code[-1] < 0x80 and all(byte >= 0x80 for byte in code[:-1])
 
 
-def _place_at(address: int, parameter: Die) -> Sequence[int]:
-    """Return DWARF's operations for where it is at an address, none where that is not said."""
-    for start, end, place in _places(parameter):
-        if start <= address < end:
-            return place
-    return ()
-
-
-def _places(parameter: Die) -> Iterator[Place]:
+def _places(parameter: Die) -> tuple[Place, ...]:
     """From which address on, and up to which, it is at which place, as DWARF's operations say."""
     attribute = parameter.attributes.get("DW_AT_location")
-    return locations(parameter.cu, attribute) if attribute is not None else iter(())
+    return tuple(locations(parameter.cu, attribute)) if attribute is not None else ()
 
 
 def _placed(unit: Any, found: Iterable[Any]) -> Iterator[tuple[int, int, Any]]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Place = tuple[int, int, "Sequence[int]"]
 """From which address on, up to which, and DWARF's operations."""
 
+FIRST_REGISTER, LAST_REGISTER = 0x50, 0x6F  # DW_OP_reg0, DW_OP_reg31: DWARF 5, 7.7.1
+_PIECE = 0x93  # DW_OP_piece
 _DATA = ("DW_FORM_data1", "DW_FORM_data2", "DW_FORM_data4", "DW_FORM_data8")
 (
     _END,
@@ -92,3 +94,25 @@ def _extent(unit: Unit, cursor: Cursor, kind: int, base: int) -> tuple[int, int]
         raise ValueError(f"a list of places has an entry of kind {kind}")
     start = unit.address(cursor.uleb128()) if kind == _START_X_LENGTH else cursor.number(size)
     return start, cursor.number(size) if kind == _START_END else start + cursor.uleb128()
+
+
+def pieces_of(place: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the registers that have a value, with the bytes in each; 0 bytes for all of it.
+
+    -1 stands for bytes that are nowhere. Empty for what is not in registers alone. Raises
+    ValueError for a number that is cut off.
+    """
+    found: list[tuple[int, int]] = []
+    register, cursor = -1, Cursor(bytes(place), 0, len(place), "little")
+    while cursor.at < len(place):
+        operation = cursor.number(1)
+        if FIRST_REGISTER <= operation <= LAST_REGISTER and register < 0:
+            register = operation - FIRST_REGISTER
+        elif operation == _PIECE:
+            found.append((register, cursor.uleb128()))
+            register = -1
+        else:
+            return ()
+    if register >= 0:
+        return () if found else ((register, 0),)
+    return tuple(found) if any(one >= 0 for one, _ in found) else ()

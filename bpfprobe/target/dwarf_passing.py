@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfprobe.target.dwarf_definitions import STRUCTS
-from bpfprobe.target.dwarf_entries import children, number
+from bpfprobe.target.dwarf_entries import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ class _Class:
         return None
 
     def _children(self, die: Die) -> Iterator[Die]:
-        for child in children(die):
+        for child in die.children():
             self._step()
             yield child
 

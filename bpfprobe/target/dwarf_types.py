@@ -15,7 +15,8 @@ from bpfprobe.model.ktype import (
     Member,
     bit_field,
 )
-from bpfprobe.target.dwarf_entries import children, member_offset, number
+from bpfprobe.target.dwarf_entries import member_offset, number
+from bpfprobe.target.dwarf_languages import is_fortran
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,6 @@ _STRUCTS = {
 _BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED = 2, 3, 4, 5, 6, 7
 _UNSIGNED_CHAR, _IMAGINARY, _DECIMAL, _UTF, _ASCII = 8, 9, 15, 16, 18
 _NUMBERS = (_BOOLEAN, _SIGNED, _SIGNED_CHAR, _UNSIGNED, _UNSIGNED_CHAR, _UTF, _ASCII)
-_FORTRAN = (0x07, 0x08, 0x0E, 0x22, 0x23, 0x2D, 0x2E)  # DW_LANG_Fortran77 ... Fortran23
 _CONSTANT_FORMS = ("DW_FORM_data", "DW_FORM_sdata", "DW_FORM_udata", "DW_FORM_implicit_const")
 VOID = KOther("void")
 _ELSEWHERE = KOther("a type in a unit of its own, which pyelftools reads since 0.32")
@@ -88,7 +88,7 @@ def _type(die: Die, entries: Entries, depth: int) -> KType:
     if die.tag in _STRUCTS:
         return _struct(die, name, entries)
     if die.tag == "DW_TAG_enumeration_type":
-        values = (number(child, "DW_AT_const_value") for child in children(die))
+        values = (number(child, "DW_AT_const_value") for child in die.children())
         return KInt(f"enum {name}".strip(), size, any(value < 0 for value in values))
     if die.tag == "DW_TAG_array_type":
         return _array(die, entries, depth)
@@ -143,10 +143,10 @@ def _array(die: Die, entries: Entries, depth: int) -> KType:
     ktype = type_of(die, entries, depth)
     if "DW_AT_data_location" in die.attributes:
         return KOther("an array of which only the running program knows where it is")
-    bounds = [child for child in children(die) if child.tag == "DW_TAG_subrange_type"]
-    is_fortran = _language(die) in _FORTRAN
-    for bound in bounds if is_fortran else reversed(bounds):
-        count = _count(bound, 1 if is_fortran else 0)
+    bounds = [child for child in die.children() if child.tag == "DW_TAG_subrange_type"]
+    by_column = is_fortran(die)
+    for bound in bounds if by_column else reversed(bounds):
+        count = _count(bound, 1 if by_column else 0)
         spelling = f"{ktype.spelling}[{count or ''}]"
         is_vector = "DW_AT_GNU_vector" in die.attributes
         ktype = KArray(spelling, ktype, count, count * ktype.size, is_vector)
@@ -171,10 +171,6 @@ def _is_constant(die: Die, name: str) -> bool:
     return attribute is None or attribute.form.startswith(_CONSTANT_FORMS)
 
 
-def _language(die: Die) -> int:
-    return number(die.cu.top, "DW_AT_language")
-
-
 def _text(die: Die) -> KType:
     """A text of Fortran, which has as many characters as its type says and no NUL."""
     size = number(die, "DW_AT_byte_size")
@@ -184,7 +180,7 @@ def _text(die: Die) -> KType:
 
 
 def _members(struct: Die, entries: Entries) -> Iterator[Member]:
-    for child in children(struct):
+    for child in struct.children():
         if child.tag not in ("DW_TAG_member", "DW_TAG_inheritance"):
             continue
         if "DW_AT_external" in child.attributes or "DW_AT_declaration" in child.attributes:
