@@ -14,13 +14,11 @@ from bpfprobe.model.noun import dataclass
 from bpfprobe.resolve.leaves import leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from bpfprobe.model.arch import Arch
-    from bpfprobe.model.ktype import KType, Member
-    from bpfprobe.resolve.leaves import Leaf
-
-    Members = Callable[[KStruct], Iterable[Member]]
+    from bpfprobe.model.ktype import KType
+    from bpfprobe.resolve.leaves import Leaf, Members
 
 NUMBER, VECTOR, VECTOR_ABOVE, PADDING, X87 = "IFV-X"
 _MOST_IN_REGISTERS = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import MissingLibraryError, SpecError, TargetError, spec_error
+from bpfprobe.errors import MissingLibraryError, TargetError, spec_error
 from bpfprobe.model.noun import replace
 from bpfprobe.model.value import Argument, Space
 from bpfprobe.resolve.operand import NumberOperand
@@ -69,7 +69,9 @@ class DebugArguments:
             prototype = None
         if prototype is None:
             if self._binary.is_go:
-                raise _go_by_number(number, self._binary.path, span)
+                from bpfprobe.resolve.go_passing import unknown_by_number
+
+                raise unknown_by_number(number, self._binary.path, span)
             return None
         if number > len(self._in_order):
             return self._past_the_last(prototype, number, span)
@@ -91,7 +93,7 @@ class DebugArguments:
         for n, place in enumerate(self._in_order, 1):
             value = place.value if isinstance(place, NumberOperand) else None
             if not isinstance(value, Argument) or value.number != n:
-                cause = f"where argument {number} of {prototype.name} is is not known"
+                cause = f"it is not known where argument {number} of {prototype.name} is"
                 hint = f"it is {prototype}; registers are there, as %di, and the $stack"
                 raise spec_error("BAD_ARG_NUM", cause, span, hint)
         return None
@@ -153,14 +155,3 @@ class DebugArguments:
             returns=self._returns,
         )
         return tuple(place for _, place in places)
-
-
-def _go_by_number(number: int, path: str, span: Span) -> SpecError:
-    return spec_error(
-        "BAD_ARG_NUM",
-        f"where argument {number} is is not known: {path} is a Go program, which hands arguments "
-        "over by the types they have, and its debug information does not tell them",
-        span,
-        "Go's registers are %ax %bx %cx %di %si %r8 %r9 %r10 %r11, in this order (of C code in it: "
-        "%di %si %dx %cx %r8 %r9)",
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfprobe.errors import TargetError
+from bpfprobe.errors import TargetError, spec_error
 from bpfprobe.model.ktype import Abi, KArray, KFloat, KInt, KOther, KPointer, KStruct
 from bpfprobe.model.noun import replace
 from bpfprobe.model.scalar import F32, F64
@@ -17,21 +17,29 @@ from bpfprobe.model.value import Kept, Load, RegisterValue
 from bpfprobe.resolve.leaves import leaves_of
 from bpfprobe.resolve.operand import MemoryOperand, NumberOperand, scalar_of
 from bpfprobe.resolve.parts import Part, in_parts, number_in, register_of
-from bpfprobe.resolve.passing import number_operand, register_name
+from bpfprobe.resolve.passing import (
+    in_vector,
+    nothing_handed,
+    number_operand,
+    register_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from bpfprobe.errors import SpecError
     from bpfprobe.model.arch import Arch
-    from bpfprobe.model.ktype import KType, Member, Parameter, Prototype
+    from bpfprobe.model.ktype import KType, Parameter, Prototype
+    from bpfprobe.model.span import Span
     from bpfprobe.model.value import Space, Value
+    from bpfprobe.resolve.leaves import Members
     from bpfprobe.resolve.operand import Operand
-
-    Members = Callable[[KStruct], Iterable[Member]]
 
 _X86_64 = ("ax", "bx", "cx", "di", "si", "r8", "r9", "r10", "r11")
 _AARCH64 = tuple(f"regs[{n}]" for n in range(16))
 _FLOATS = {"x86_64": 15, "aarch64": 16}
+_BY_GO = "Go hands it over"
+_REGISTERS_HINT = "Go's registers are %ax %bx %cx %di %si %r8 %r9 %r10 %r11, in this order"
 _FIRST_ON_STACK = 8  # after the return address, which on arm64 has a slot too
 _DEEPEST = 40
 
@@ -180,11 +188,11 @@ def _in_registers(
 ) -> Operand | TargetError:
     ktype = parameter.type
     if not any(part.register for part in parts):
-        return _in_vector(parameter) if parts else _nothing(parameter)
+        return in_vector(parameter, _BY_GO) if parts else nothing_handed(parameter)
     if not isinstance(ktype, (KStruct, KArray)):
         value = number_in(parts[0].register, ktype, returns=returns)
         if value is None or len(parts) != 1:
-            return _in_vector(parameter)
+            return in_vector(parameter, _BY_GO)
         return number_operand(value, ktype, space)
     found = in_parts(
         parts, ktype, members, lambda one: register_name(arch, one), space, returns=returns
@@ -205,7 +213,7 @@ def _on_stack(
 ) -> Operand | TargetError:
     ktype = parameter.type
     if not ktype.size:
-        return _nothing(parameter)
+        return nothing_handed(parameter)
     pointer = RegisterValue(arch.stack_pointer)
     scalar = F32 if isinstance(ktype, KFloat) and ktype.size == 4 else scalar_of(ktype)
     if isinstance(ktype, KFloat) and ktype.size == 8:
@@ -226,30 +234,12 @@ def _on_stack(
     return MemoryOperand(pointer, offset, space, ktype)
 
 
-def _nothing(parameter: Parameter) -> TargetError:
-    return TargetError(
-        f"{parameter.name} is a {parameter.type.spelling} with nothing in it, so nothing is "
-        "handed over",
-        code="STRUCT_ARGUMENT",
-        hint="leave it out",
-    )
-
-
-def _in_vector(parameter: Parameter) -> TargetError:
-    return TargetError(
-        f"{parameter.name} is a {parameter.type.spelling}: Go hands it over in a vector register, "
-        "which no BPF program can read",
-        code="FLOAT_ARGUMENT",
-        hint="probe a place where it is in memory: +OFFSET(ADDRESS):f64",
-    )
-
-
 def _unknown(parameter: Parameter) -> TargetError:
     return TargetError(
         f"{parameter.name} is a {parameter.type.spelling}: some of its members share eight bytes "
         "with a float, which Go hands over in a vector register",
         code="STRUCT_ARGUMENT",
-        hint="Go's registers are %ax %bx %cx %di %si %r8 %r9 %r10 %r11, in this order",
+        hint=_REGISTERS_HINT,
     )
 
 
@@ -267,5 +257,16 @@ def _unplaced(parameter: Parameter, prototype: Prototype) -> TargetError:
     return TargetError(
         cause,
         code="NO_BTFARG",
-        hint="Go's registers are %ax %bx %cx %di %si %r8 %r9 %r10 %r11, in this order",
+        hint=_REGISTERS_HINT,
+    )
+
+
+def unknown_by_number(number: int, path: str, span: Span) -> SpecError:
+    """Return why ``$argN`` of a program cannot be taken whose debug information is not there."""
+    return spec_error(
+        "BAD_ARG_NUM",
+        f"it is not known where argument {number} is: {path} is a Go program, which hands "
+        "arguments over by the types they have, and its debug information does not tell them",
+        span,
+        f"{_REGISTERS_HINT} (of C code in it: %di %si %dx %cx %r8 %r9)",
     )

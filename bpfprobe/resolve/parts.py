@@ -12,13 +12,12 @@ from bpfprobe.resolve.leaves import sole_leaf
 from bpfprobe.resolve.operand import ByValueOperand, Operand, scalar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from bpfprobe.model.arch import Arch
-    from bpfprobe.model.ktype import KType, Member, Parameter
+    from bpfprobe.model.ktype import KType, Parameter
     from bpfprobe.model.value import Space, Value
-
-    Members = Callable[[KStruct], Iterable[Member]]
+    from bpfprobe.resolve.leaves import Members
 
 _GENERAL_X86_64 = (
     "ax", "dx", "cx", "bx", "si", "di", "bp", "sp",

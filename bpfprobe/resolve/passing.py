@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.ktype import KType, Parameter, Prototype
     from bpfprobe.model.scalar import Scalar
     from bpfprobe.model.value import Value
-    from bpfprobe.resolve.convention import Members
+    from bpfprobe.resolve.leaves import Members
 
 _FLOAT_REGISTERS = 8
 _MOST_KEPT = 128
@@ -115,6 +115,7 @@ class _Places:
 
     def next(self, parameter: Parameter) -> Operand | TargetError:
         """The place of the next parameter."""
+        name = parameter.name or "one without a name"
         # What is in memory at the stack pointer, as a struct with nothing in it, has no address.
         by_reference = parameter.by_reference and parameter.register in (
             -1,
@@ -124,7 +125,6 @@ class _Places:
         if parameter.register in self._arch.dwarf_arguments and is_one:
             self.numbers = self._arch.dwarf_arguments.index(parameter.register)
         elif self._is_rust and not is_one and (named := self._named(parameter)) is not None:
-            name = parameter.name or "one without a name"
             self._lost = self._lost or f"comes after {name}, which Rust has no fixed place for"
             return named
         elif self._lost:
@@ -136,17 +136,15 @@ class _Places:
         if self._is_rust:
             passing = rust_passing(parameter.type, self._members, self._arch)
             if passing is None or len(passing.registers) > len(self._arch.arguments) - self.numbers:
-                name = parameter.name or "one without a name"
                 self._lost = f"comes after {name}, which Rust has no fixed place for"
                 return rust_aggregate(parameter)
         else:
             passing = passing_of(parameter.type, self._members, self._arch)
         if passing is None:
-            name = parameter.name or "one without a name"
             self._lost = f"comes after {name}, whose place is not known, and neither is its own"
             return _unknown(parameter, self._arch)
         if passing.is_nothing:
-            return _nothing(parameter)
+            return nothing_handed(parameter)
         if passing.by_reference:
             return self._at(self._next_number(X64), 0, parameter)
         registers = self._take(passing)
@@ -206,7 +204,7 @@ class _Places:
         self, parameter: Parameter, passing: Passing, registers: tuple[int, ...]
     ) -> Operand | TargetError:
         if not registers:
-            return _in_vector(parameter)
+            return in_vector(parameter)
         values = [Argument(number) for number in registers]
         names = [register_name(self._arch, self._arch.arguments[n - 1]) for n in registers]
         return by_value(parameter.type, passing, values, names, self._members, self._space)
@@ -373,16 +371,18 @@ def _removed(parameter: Parameter, function: str) -> TargetError:
     return TargetError(cause, code="NO_BTFARG", hint=_REGISTERS_HINT)
 
 
-def _in_vector(parameter: Parameter) -> TargetError:
+def in_vector(parameter: Parameter, passed: str = "it is handed over") -> TargetError:
+    """Return why a float cannot be taken."""
     return TargetError(
-        f"{parameter.name} is a {parameter.type.spelling}: it is handed over in a vector register, "
+        f"{parameter.name} is a {parameter.type.spelling}: {passed} in a vector register, "
         "which no BPF program can read",
         code="FLOAT_ARGUMENT",
         hint="probe a place where it is in memory: +OFFSET(ADDRESS):f64",
     )
 
 
-def _nothing(parameter: Parameter) -> TargetError:
+def nothing_handed(parameter: Parameter) -> TargetError:
+    """Return why a struct of no members cannot be taken."""
     return TargetError(
         f"{parameter.name} is a {parameter.type.spelling} with nothing in it, so nothing is "
         "handed over",

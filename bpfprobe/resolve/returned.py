@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bpfprobe.model.arch import Arch
     from bpfprobe.model.ktype import Prototype
     from bpfprobe.model.value import Space, Value
-    from bpfprobe.resolve.convention import Members
+    from bpfprobe.resolve.leaves import Members
     from bpfprobe.resolve.operand import Operand
 
 _VOID = KOther("void")

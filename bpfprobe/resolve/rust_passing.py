@@ -14,13 +14,9 @@ from bpfprobe.resolve.convention import NUMBER, Passing, is_number, passing_of
 from bpfprobe.resolve.leaves import leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from bpfprobe.model.arch import Arch
-    from bpfprobe.model.ktype import KType, Member, Parameter
-    from bpfprobe.resolve.leaves import Leaf
-
-    Members = Callable[[KStruct], Iterable[Member]]
+    from bpfprobe.model.ktype import KType, Parameter
+    from bpfprobe.resolve.leaves import Leaf, Members
 
 _IN_TWO_REGISTERS = 16
 

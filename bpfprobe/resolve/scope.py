@@ -258,7 +258,7 @@ class Scope:
             )
         raise spec_error(
             "BAD_ARG_NUM",
-            f"where argument {number} of {self.function} is is not known",
+            f"it is not known where argument {number} of {self.function} is",
             span,
             f"on {self.arch.name} the first {len(self.arch.arguments)} are in registers",
         )
