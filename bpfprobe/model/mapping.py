@@ -19,7 +19,7 @@ class Mapping:
     """A mapped part of a file; ``start``, ``end`` are addresses, ``offset`` is into the file.
 
     ``path`` is as the reader of its maps sees it, not as a process in a chroot does; ``is_deleted``
-    where the file has no name any more. What is no file has a name in brackets (``[vdso]``,
+    where the file no longer has a name. What is not a file has a name in brackets (``[vdso]``,
     ``[anon]``), and 0 for the rest.
     """
 
@@ -34,7 +34,7 @@ class Mapping:
 
     @property
     def is_file(self) -> bool:
-        """Whether there is a file behind it."""
+        """Whether it is of a file."""
         return self.path.startswith("/")
 
     @property

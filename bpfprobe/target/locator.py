@@ -19,7 +19,7 @@ from bpfprobe.target.lookup import (
 from bpfprobe.target.procmaps import read_mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bpfprobe.model.mapping import Mapping
     from bpfprobe.target.files import Files
@@ -72,9 +72,9 @@ class Locator:
             except OSError as error:
                 raise refusal(error, f"/proc/{pid}/cwd") from error
             name = str(start / name)
-        return self._replaced(pid).get(name) or _shortest(name, root)
+        return self._replaced(pid, self._mappings(pid)).get(name) or _shortest(name, root)
 
-    def _replaced(self, pid: int) -> dict[str, Path]:
+    def _replaced(self, pid: int, mappings: Iterable[Mapping]) -> dict[str, Path]:
         """The files that a process runs from paths where they are no longer, or others are.
 
         So it is with programs and libraries that were upgraded.
@@ -82,7 +82,7 @@ class Locator:
         maps = f"/proc/{pid}/map_files"
         return {
             mapping.path: self._files.real(f"{maps}/{mapping.start:x}-{mapping.end:x}")
-            for mapping in self._mappings(pid)
+            for mapping in mappings
             if mapping.is_deleted and mapping.executable
         }
 
@@ -93,8 +93,9 @@ class Locator:
         the process itself would use.
         """
         fits = library_pattern(name).fullmatch
-        replaced = self._replaced(pid)
-        for mapping in self._mappings(pid):
+        mappings = self._mappings(pid)
+        replaced = self._replaced(pid, mappings)
+        for mapping in mappings:
             base = mapping.path.rsplit("/", 1)[-1]
             if base != name and not fits(base):
                 continue

@@ -1,8 +1,8 @@
 """The pid namespace whose numbers user space sees here, and which processes have one in it.
 
-Programs in the kernel see a process by its number in the initial namespace, and are told the one in
-another by bpf_get_ns_current_pid_tgid() alone, only of processes whose own namespace that is (Linux
-commit b4490c5c4e02, in v5.7).
+A program in the kernel sees a process by its number in the initial namespace. The number in another
+one comes from bpf_get_ns_current_pid_tgid() alone, and only for a process whose own namespace that
+is (Linux commit b4490c5c4e02, in v5.7).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def pid_namespace() -> tuple[int, int] | None:
     None for the initial one, and where it cannot be told.
     """
     try:
-        status = _namespace("1" if _shows_other_processes() else "self")
+        status = _namespace_of_proc()
     except OSError:
         return None
     if status.st_ino == _INITIAL:
@@ -37,7 +37,7 @@ def pid_namespace() -> tuple[int, int] | None:
 def has_initial_numbers() -> bool:
     """Return whether /proc is known to show threads by the numbers that the kernel has."""
     try:
-        return _namespace("1" if _shows_other_processes() else "self").st_ino == _INITIAL
+        return _namespace_of_proc().st_ino == _INITIAL
     except OSError:
         return False
 
@@ -70,6 +70,11 @@ def refuse_outsiders(pids: Iterable[int]) -> None:
                 code="OTHER_PID_NAMESPACE",
                 hint=f"trace in its namespace, nsenter -t {pid} -p -m, or outside all containers",
             )
+
+
+def _namespace_of_proc() -> os.stat_result:
+    """The namespace whose numbers /proc has."""
+    return _namespace("1" if _shows_other_processes() else "self")
 
 
 def _namespace(process: str) -> os.stat_result:
