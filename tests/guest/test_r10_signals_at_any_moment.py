@@ -21,6 +21,7 @@ from remains import sleeping_target, state, state_once_it_is
 
 import bpfprobe as bp
 from bpfprobe.cli.main import main
+from tests.process_groups import no_process_of
 
 TIMES = int(os.environ.get("BPFPROBE_SIGNALS", "5"))
 KERNELS = ["5.10", "6.1", "newest"] if "BPFPROBE_SIGNALS" in os.environ else ["newest"]
@@ -100,17 +101,6 @@ def ended(pid):
     return "still there after 60 s"
 
 
-def group_is_gone(pid):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_a_command_that_is_ended(target, tmp_path):
     chance = random.Random(SEED)
     (tmp_path / "tmp").mkdir()
@@ -132,7 +122,7 @@ def test_a_command_that_is_ended(target, tmp_path):
         status = ended(running)
         assert status in (0, 128 + number), (words, (tmp_path / "out").read_text())
         by_signal += status != 0
-        assert group_is_gone(running), words
+        assert no_process_of(running), words
         assert list((tmp_path / "tmp").iterdir()) == []
     assert state_once_it_is(before, target) == before
     assert by_signal > 0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.native.programs import Program, Worker, needs_uprobes
+from tests.process_groups import no_process_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +44,6 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def clean_environment(folder: Path, cache: str) -> dict[str, str]:
     folder.mkdir()
     return os.environ | {"TMPDIR": str(folder), "BPFPROBE_CACHE": cache}
-
-
-def no_process_of(group: int) -> bool:
-    """Whether a process group has gone, with all that it started."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def wait_for(pipe: int) -> None:
