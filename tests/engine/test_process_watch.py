@@ -117,7 +117,7 @@ def test_what_comes_while_cpus_are_read_waits_for_what_led_to_it(
 
     def after_the_first(data: bytes) -> list[tuple[int, ProcessRecord]]:
         if not data and buffers.fds:  # CPU 0 has been read, and had nothing
-            monkeypatch.undo()
+            monkeypatch.setattr(module, "read_records", read_records)
             buffers.fork(0, 11, now_ns + 10**12)
             buffers.put(1, COMM, COMM_EXEC, struct.pack("=II8s", 11, 11, b"program"), later_ns)
         return read_records(data)
